@@ -1,0 +1,217 @@
+"""The nouns of the benchmark, all on one page. Everything else in bench/ is a verb on these.
+
+Audio is float32 in [-1, 1]; `wav` is [B, C, T], `codes` is [B, K, F] int64, rates are in Hz, bitrates in bit/s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:  # --help and a wrong flag answer without waiting for torch
+    from torch import Tensor
+
+    from bench.run import Session
+
+Domain = Literal["speech", "music", "general"]
+DOMAINS: tuple[Domain, ...] = ("speech", "music", "general")
+
+
+class UserError(Exception):
+    """Something the user can mend: one line that says what, where and how. The CLI prints it and exits with 2."""
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """One stream of codes: `size` possible values, `rate` codes a second (NaN: it varies, as the bytes of a VBR codec do)."""
+
+    size: int
+    rate: float
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a tokenizer is, as data. Frame rate, bitrate and token rate follow from it and are never typed in."""
+
+    name: str
+    variant: str
+    sample_rate: int | None  # Hz of what encode takes and decode gives; None: whatever rate the clip has
+    codebooks: tuple[Codebook, ...]
+    weights: str = "none"  # "sha256:<hex>" of the file, "seed:<n>" when untrained, "none" when there are none to train
+    channels: int = 1
+    causal: bool = False  # a frame depends on no later sample: right padding changes nothing before it
+    decodes: bool = True
+    shuffled: bool = False  # the floor of every table: encodes ANOTHER clip of the corpus
+    delay: int = 0  # samples by which decode lags encode, as the codec's authors state it
+    source: str = ""  # paper, standard or repository
+    licence: str = ""  # of the weights, or of the library that does the work
+
+    @property
+    def label(self) -> str:
+        """`family@variant`, the name in every table."""
+        return f"{self.name}@{self.variant}"
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second: the rate of the fastest codebook."""
+        return max(c.rate for c in self.codebooks)
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Codes a second over all codebooks."""
+        return sum(c.rate for c in self.codebooks)
+
+    @property
+    def bitrate(self) -> float:
+        """Nominal bit/s: the sum of rate x log2(size). NaN where the rate varies; there only the measured one has a meaning."""
+        return sum(c.rate * math.log2(c.size) for c in self.codebooks)
+
+    @property
+    def trained(self) -> bool:
+        """False for seeded random weights, whose rows are marked and never enter a leaderboard."""
+        return not self.weights.startswith("seed:")
+
+
+class Tokenizer(Protocol):
+    """The whole contract of a tokenizer. The harness resamples, pads and trims; `bench check` tests the rest."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    def encode(self, wav: Tensor) -> Tensor:
+        """wav [B, C, T] float32 at spec.sample_rate, any T >= 1 -> codes [B, K, F] int64, 0 <= code < size."""
+        ...
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, K, F], and nothing else -> wav [B, C, T'] float32; T' >= T, or the missing tail is reported."""
+        ...
+
+
+@runtime_checkable
+class Packs(Protocol):
+    """A tokenizer whose codes are already bytes or otherwise know their own size, as a variable-rate codec's do."""
+
+    def packed_bits(self, codes: Tensor) -> int:
+        """Bits of the stream that codes [1, K, F] stand for, without any container."""
+        ...
+
+
+class Stream(Protocol):
+    """One direction of a live conversation with a codec. State has a constant size however long it runs."""
+
+    def feed(self, chunk: Tensor) -> Tensor:
+        """The next piece, of any length along the last axis -> all that it completes (may be empty along the last axis)."""
+        ...
+
+    def flush(self) -> Tensor:
+        """The end of the input -> what was still held back, padded as the offline path pads it."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A causal tokenizer that works chunk by chunk and gives the codes and the audio of the offline path."""
+
+    def stream_encoder(self) -> Stream:
+        """wav pieces [B, C, n] -> codes [B, K, m]."""
+        ...
+
+    def stream_decoder(self) -> Stream:
+        """codes [B, K, m] -> wav pieces [B, C, n]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file of weights, known by its content."""
+
+    file: str  # its name, under tokenizers/weights/ where it is shipped, under the cache folder where it is fetched
+    sha256: str
+    url: str = ""  # pinned to a revision; empty: shipped
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A line of a family's VARIANTS: facts now, weights only when it is loaded."""
+
+    spec: Spec
+    load: Callable[..., Tokenizer]  # called as load(spec), or load(spec, path) where there is a checkpoint
+    checkpoint: Checkpoint | None = None
+    code: str = ""  # sha256 of the file of a tokenizer named by a path: its rows belong to that very code
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One piece of audio in a data set. The samples stay in the file until they are needed."""
+
+    id: str
+    path: Path
+    sha256: str
+    domain: Domain = "speech"
+    speaker: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A named list of clips; `sha256` covers every fact of every clip, audio included."""
+
+    name: str
+    clips: tuple[Clip, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One clip's value. A corpus value is the weighted mean (weight: words for WER, seconds for a rate, 1 for PESQ)."""
+
+    value: float
+    weight: float = 1.0
+    note: str = ""  # why the value is NaN
+
+
+ScoreFunction = Callable[["Tensor", "Tensor", int], Score]
+"""ref [T], est [T] of equal length, sample rate in Hz -> Score. Never raises for a bad clip: NaN with a note."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column: its facts and, for a signal metric, the function that scores one channel of one clip."""
+
+    name: str
+    unit: str
+    better: Literal["higher", "lower", "zero", ""]  # "zero": nearest to zero; "": a fact, neither good nor bad
+    rates: Mapping[Domain, int]  # the one rate it is evaluated at, by domain; a domain not named has no such column
+    tolerance: float  # a smaller change means nothing
+    score: ScoreFunction | None  # None: not a function of two signals; the suite fills it in
+    about: str = ""  # one line for `bench list metrics`
+    per: Literal["clip", "corpus"] = "clip"  # "corpus": one value pooled over all clips, in a row of clip "*"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of rows.csv. Clip "*" is the whole corpus."""
+
+    clip: str
+    domain: str
+    speaker: str
+    metric: str
+    value: float
+    weight: float = 1.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A question asked of every tokenizer. `run` yields the rows of one clip at a time, so that a run can stop anywhere."""
+
+    name: str
+    version: int  # raised whenever a score could move
+    about: str
+    metrics: tuple[Metric, ...]
+    data: str  # the data set it runs on unless told otherwise
+    run: Callable[[Session], Iterator[Sequence[Row]]]
+    needs_decode: bool = True
