@@ -1,0 +1,136 @@
+"""results/<suite>/<family>@<variant>-<key8>/{run.json, rows.csv}: what happened, safe against kill -9 and against a second run beside it.
+
+The key is the sha256 of WHAT runs (spec with its weights, suite and version, data, seed, resampler), not of where or when. The rows of
+a clip are appended in one write, under a lock, the row `seconds` last: a clip that has it is done. A torn end is cut off at the next
+start, and rows that two runs wrote twice count once.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from bench.api import Row, UserError
+
+COLUMNS = ("clip", "domain", "speaker", "metric", "value", "weight", "note")
+LAST = "seconds"  # the metric whose row ends the rows of a clip
+
+
+def key_of(identity: object) -> str:
+    """sha256 of the canonical JSON of what runs."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def format_rows(rows: Iterable[Row]) -> str:
+    """Rows -> lines of CSV: plain numbers with all their digits, "\\n" at the end of each."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for r in rows:
+        writer.writerow((r.clip, r.domain, r.speaker, r.metric, repr(float(r.value)), repr(float(r.weight)), " ".join(r.note.split())))
+    return out.getvalue()
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a rows.csv, each (clip, domain, metric) once: the later one counts. Raises UserError with the line that is no row."""
+    rows: dict[tuple[str, str, str], Row] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        if tuple(next(reader, ())) not in (COLUMNS, ()):
+            raise UserError(f"{path}:1: not a rows.csv of this version: use --fresh to start again")
+        for cells in reader:
+            try:
+                clip, domain, speaker, metric, value, weight, note = cells
+                rows[clip, domain, metric] = Row(clip, domain, speaker, metric, float(value), float(weight), note)
+            except ValueError as error:
+                raise UserError(f"{path}:{reader.line_num}: not a row ({error}): delete that line, or use --fresh") from error
+    return list(rows.values())
+
+
+class Store:
+    """One run's folder, open for appending. Any number of processes may have it open at once."""
+
+    def __init__(self, root: Path, suite: str, label: str, identity: dict[str, object], record: dict[str, object], fresh: bool = False):
+        self.key = key_of(identity)
+        self.folder = root / suite / f"{label}-{self.key[:8]}"
+        self.path = self.folder / "rows.csv"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # inside a temporary name's reach of nobody: the lock lies in the folder it guards
+            self._lock = FileLock(self.folder / ".lock")
+            with self._lock:
+                self._open(identity, record, fresh)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _open(self, identity: dict[str, object], record: dict[str, object], fresh: bool) -> None:
+        run = self.folder / "run.json"
+        if fresh:
+            self.path.unlink(missing_ok=True)
+        if not self.path.exists():
+            _replace(run, json.dumps({"key": self.key, "identity": identity, **record}, indent=1, sort_keys=True) + "\n")
+            _replace(self.path, ",".join(COLUMNS) + "\n")
+        _heal(self.path)
+        self.rows = read_rows(self.path)
+
+    def done(self) -> set[str]:
+        """The clips that need not run again."""
+        return {row.clip for row in self.rows if row.metric == LAST}
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Keeps the rows of one clip, all or none."""
+        data = format_rows(rows).encode()
+        try:
+            with self._lock, self.path.open("ab") as file:
+                start = file.tell()
+                try:
+                    file.write(data)
+                    file.flush()
+                except OSError:
+                    os.truncate(self.path, start)  # a full disk took half of it
+                    raise
+        except OSError as error:
+            raise self._failed(error) from error
+        self.rows.extend(rows)
+
+    def finish(self) -> list[Row]:
+        """Sorts the file, each row once, and gives the rows of all runs that wrote to it."""
+        try:
+            with self._lock:
+                rows = sorted(read_rows(self.path), key=lambda row: (row.domain, row.clip, row.metric))
+                text = ",".join(COLUMNS) + "\n" + format_rows(rows)
+                if self.path.read_text(encoding="utf-8") != text:
+                    _replace(self.path, text)
+        except OSError as error:
+            raise self._failed(error) from error
+        self.rows = rows
+        return rows
+
+    def _failed(self, error: OSError) -> UserError:
+        kept = len(self.done()) if hasattr(self, "rows") else 0
+        return UserError(
+            f"{self.folder}: {error.strerror or error}: nothing lost, {kept} finished clips are kept; "
+            "mend it (or use --results DIR) and give the same command again"
+        )
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _heal(path: Path) -> None:
+    """Cuts off what a killed process left of a half-written line."""
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
