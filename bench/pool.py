@@ -1,0 +1,207 @@
+"""A pool of processes that score clips, where a process that dies or hangs costs the one score it was at.
+
+concurrent.futures would lose the whole pool to one segmentation fault (PESQ's C code has one), and cannot stop a task that hangs. Here
+each process has a thread of this process that feeds it. A job is a list of steps; scores come back step by step, so the
+step that killed a process is known: it becomes NaN with a note, and a fresh process goes on with the next.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Generic, TypeVar
+
+from bench.api import Score
+
+Payload = TypeVar("Payload")
+Key = TypeVar("Key")
+Task = Callable[[Payload, Sequence[str]], Iterator[Score]]
+"""A module-level function: payload, steps -> one Score a step, in order."""
+
+
+@dataclass(frozen=True)
+class Job(Generic[Key, Payload]):
+    """Work for one process: `key` stays here, `payload` travels."""
+
+    key: Key
+    payload: Payload
+    steps: tuple[str, ...]
+
+
+class Closed(Exception):
+    """The pool was closed while a thread waited."""
+
+
+class WorkerPool:
+    """`workers` processes; a step that takes longer than `step_seconds` is killed. Use as a context manager."""
+
+    def __init__(self, workers: int, step_seconds: float = 120.0, preload: Sequence[str] = ("bench.metrics",)):
+        self.workers, self.step_seconds = workers, step_seconds
+        methods = multiprocessing.get_all_start_methods()
+        # fork would copy the codec's threads and their locks; a fork server has none, and starts a process in milliseconds
+        if "forkserver" in methods:
+            self._context = multiprocessing.get_context("forkserver")
+            self._context.set_forkserver_preload(list(preload))
+        else:
+            self._context = multiprocessing.get_context("spawn")
+        self._stop = threading.Event()
+        self._idle: list[tuple[BaseProcess, Connection]] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        with self._lock:
+            for process, pipe in self._idle:
+                pipe.close()
+                process.kill()
+            self._idle.clear()
+
+    def warm(self) -> None:
+        """Starts the processes in the background, while the codec loads."""
+        threading.Thread(target=lambda: [self._put_back(self._start()) for _ in range(self.workers)], daemon=True).start()
+
+    def map(self, task: Task[Payload], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Score]]]:
+        """Scores of every job as they are done, in any order. Pulls jobs only as fast as processes take them."""
+        todo: queue.Queue[Job[Key, Payload] | None] = queue.Queue(maxsize=2)
+        done: queue.Queue[tuple[Key, list[Score]] | BaseException | None] = queue.Queue()
+        over = threading.Event()
+
+        def feed() -> None:
+            try:
+                for job in jobs:
+                    self._put(todo, job, over)
+            except Closed:
+                return
+            except BaseException as error:  # carried to the thread that reads the results, and raised there
+                done.put(error)
+            for _ in range(self.workers):
+                self._put(todo, None, over)
+
+        threads = [threading.Thread(target=self._attend, args=(task, todo, done, over), daemon=True) for _ in range(self.workers)]
+        threads.append(threading.Thread(target=feed, daemon=True))
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(self.workers):
+                while (result := done.get()) is not None:
+                    if isinstance(result, BaseException):
+                        raise result
+                    yield result
+        finally:
+            over.set()
+
+    def _put(self, where: queue.Queue, item: object, over: threading.Event) -> None:
+        while True:
+            if self._stop.is_set() or over.is_set():
+                raise Closed
+            try:
+                return where.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+
+    def _attend(self, task: Task, todo: queue.Queue, done: queue.Queue, over: threading.Event) -> None:
+        worker = None
+        try:
+            while not self._stop.is_set() and not over.is_set():
+                try:
+                    job = todo.get(timeout=0.2)
+                except queue.Empty:
+                    continue
+                if job is None:
+                    break
+                worker, scores = self._score(task, job, worker or self._take())
+                done.put((job.key, scores))
+            done.put(None)
+        except BaseException as error:  # as above
+            done.put(error)
+        finally:
+            if worker is not None:
+                self._put_back(worker)
+
+    def _score(self, task: Task, job: Job, worker: tuple[BaseProcess, Connection]) -> tuple[tuple[BaseProcess, Connection], list[Score]]:
+        scores: list[Score] = []
+        while len(scores) < len(job.steps):
+            before = len(scores)
+            steps = job.steps[before:]
+            failure = self._converse(worker, (task, job.payload, steps), len(steps), scores)
+            if failure:
+                scores.append(Score(float("nan"), note=failure))
+                worker = self._renew(worker)
+        return worker, scores
+
+    def _converse(self, worker: tuple[BaseProcess, Connection], message: object, expected: int, scores: list[Score]) -> str:
+        """Sends a job and collects its scores; the reason why it ended early, or ""."""
+        process, pipe = worker
+        try:
+            pipe.send(message)
+            for _ in range(expected):
+                if not pipe.poll(self.step_seconds):
+                    return f"stopped: no result after {self.step_seconds:g} s"
+                answer = pipe.recv()
+                if not isinstance(answer, Score):
+                    return answer
+                scores.append(answer)
+        except (EOFError, OSError):
+            process.join(5)
+            return _death(process.exitcode)
+        return ""
+
+    def _start(self) -> tuple[BaseProcess, Connection]:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+        return process, ours
+
+    def _take(self) -> tuple[BaseProcess, Connection]:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._start()
+
+    def _put_back(self, worker: tuple[BaseProcess, Connection]) -> None:
+        with self._lock:
+            if not self._stop.is_set():
+                return self._idle.append(worker)
+        worker[1].close()
+        worker[0].kill()
+
+    def _renew(self, worker: tuple[BaseProcess, Connection]) -> tuple[BaseProcess, Connection]:
+        process, pipe = worker
+        pipe.close()
+        process.kill()
+        process.join(5)
+        return self._start()
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"worker process died: {signal.Signals(-code).name}"
+    return f"worker process ended with exit code {code}"
+
+
+def _serve(pipe: Connection) -> None:
+    """A worker's life: a job in, its scores out one by one, until the other end is gone."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
+    torch.set_num_threads(1)  # as many processes as cores: more threads would only wait for each other
+    while True:
+        try:
+            task, payload, steps = pipe.recv()
+            try:
+                for score in task(payload, steps):
+                    pipe.send(score)
+            except Exception as error:  # a metric may be anyone's code: its failure costs one score, and is told
+                pipe.send(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        except (EOFError, OSError):
+            return

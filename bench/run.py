@@ -1,0 +1,202 @@
+"""tokenizer x suite -> rows. The engine owns speed, failure and resumption; a suite owns meaning.
+
+Every stage runs at once: files are read and resampled, the codec works on its device, worker processes score, this thread writes rows.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import platform
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import soxr
+import torch
+
+from bench import audio, registry, weights
+from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, UserError, Variant
+from bench.codec import Reconstruction, cores, reconstructions
+from bench.data import partners
+from bench.pool import Job, Task, WorkerPool
+from bench.store import LAST, Store
+
+Progress = Callable[[str, int, int], None]
+"""Called with (label, clips done, clips in all) as a run goes on."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as opposed to what: none of these but the seed can change a score."""
+
+    results: Path = Path("results")
+    device: str = "cpu"
+    workers: int = 0  # 0: one a core
+    seed: int = 0
+    save_audio: Path | None = None
+    fresh: bool = False
+    metric_seconds: float = 120.0  # a metric that takes longer on one clip is stopped
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: what the tables are made of."""
+
+    variant: Variant
+    suite: Suite
+    data: Data
+    rows: list[Row]
+    folder: Path
+    fresh_clips: int  # scored now, rather than found in the results folder
+
+
+class Session:
+    """What a suite sees of one run: the clips that still need rows, their reconstructions, and the worker pool."""
+
+    def __init__(self, variant: Variant, suite: Suite, data: Data, store: Store, options: Options, pool: WorkerPool):
+        self.variant, self.suite, self.data, self.options = variant, suite, data, options
+        self.spec = variant.spec
+        self.seed = options.seed
+        done = store.done()
+        self.todo = tuple(clip for clip in data.clips if clip.id not in done)
+        self.pooled = {row.domain for row in store.rows if row.clip == "*"}  # domains whose corpus rows are there already
+        self._pool = pool
+
+    def reconstructions(self, clips: Iterable[Clip]) -> Iterator[Reconstruction]:
+        """Clips through the tokenizer, in the order of completion; audio is saved on the way where that was asked for."""
+        partner = partners(self.data.clips) if self.spec.shuffled else None
+        for item in reconstructions(self.spec, self._load, tuple(clips), self.options.device, partner):
+            if self.options.save_audio and not item.failure:
+                audio.write(self.audio_path(item.clip), item.est.wav, item.est.sample_rate)
+                original = self.audio_path(item.clip, "original")
+                if not original.exists():
+                    audio.write(original, item.ref.wav, item.ref.sample_rate)
+            yield item
+
+    def scores(self, task: Task, jobs: Iterator[Job]) -> Iterator[tuple]:
+        """(key, scores) of every job, from the worker processes, in the order of completion."""
+        return self._pool.map(task, jobs)
+
+    def expected(self, domain: Domain) -> tuple[Metric, ...]:
+        """The suite's metrics that a clip of the domain has."""
+        return tuple(metric for metric in self.suite.metrics if domain in metric.rates and metric.per == "clip")
+
+    def clip_rows(self, clip: Clip, scores: Mapping[str, Score], seconds: float) -> list[Row]:
+        """The rows of one clip, a row for each expected metric, ended by the one that says it is done."""
+        named = {metric.name: scores[metric.name] for metric in self.expected(clip.domain)} | {LAST: Score(seconds)}
+        return [Row(clip.id, clip.domain, clip.speaker, name, s.value, s.weight, s.note) for name, s in named.items()]
+
+    def audio_path(self, clip: Clip, label: str = "") -> Path:
+        """Where --save-audio puts the clip."""
+        assert self.options.save_audio is not None
+        return self.options.save_audio / (label or self.spec.label) / (re.sub(r"[^\w.-]+", "_", clip.id) + ".wav")
+
+    def _load(self):  # one instance for each codec thread
+        return registry.load_tokenizer(self.variant, self.options.device)
+
+
+def run(variants: list[Variant], suite: Suite, data: Data, options: Options, progress: Progress | None = None) -> Iterator[Run]:
+    """Each tokenizer through the suite, one after the other; refuses what cannot work before anything starts."""
+    refuse(variants, suite, options)
+    stores = [_open(variant, suite, data, options) for variant in variants]
+    for variant, store in zip(variants, stores, strict=True):
+        if len(store.done()) < len(data.clips):
+            prepare(variant)
+    with WorkerPool(options.workers or cores(), options.metric_seconds, ("bench.metrics", f"bench.tasks.{suite.name}")) as pool:
+        if any(len(store.done()) < len(data.clips) for store in stores):
+            pool.warm()
+        for variant, store in zip(variants, stores, strict=True):
+            yield _run_one(Session(variant, suite, data, store, options, pool), store, progress)
+
+
+def refuse(variants: list[Variant], suite: Suite, options: Options) -> None:
+    """UserError for what can be known to fail beforehand."""
+    for variant in variants:
+        if suite.needs_decode and not variant.spec.decodes:
+            raise UserError(f"{variant.spec.label} gives tokens only, and the {suite.name} suite needs audio back: choose another suite")
+    try:
+        device = torch.device(options.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).splitlines()[0]
+        raise UserError(f"device {options.device!r} cannot be used ({line}): use --device cpu, or install a torch built for it") from error
+
+
+def prepare(variant: Variant) -> None:
+    """UserError now rather than an hour later where weights or a package are not on this machine."""
+    if variant.checkpoint:
+        weights.locate(variant.checkpoint)
+    else:
+        registry.load_tokenizer(variant)
+
+
+def identity(variant: Variant, suite: Suite, data: Data, seed: int) -> dict[str, object]:
+    """What runs, as data: its hash is the run's key. Rows with unlike identities never share a file."""
+    facts = asdict(variant.spec)
+    for prose in ("source", "licence"):  # about the tokenizer; no score can depend on them
+        del facts[prose]
+    facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
+    return {
+        "tokenizer": facts,
+        "code": variant.code,
+        "suite": suite.name,
+        "version": suite.version,
+        "data": data.sha256,
+        "seed": seed,
+        "resampler": audio.RESAMPLER,
+    }
+
+
+def record(data: Data, options: Options) -> dict[str, object]:
+    """Where and when: kept beside the rows, not part of what they are."""
+    packages = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soundfile", "pesq", "pyworld", "av", "pycodec2")
+    installed = {name: version for name in packages if (version := _version(name))}
+    device = torch.cuda.get_device_name() if torch.device(options.device).type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "data_name": data.name,
+        "clips": len(data.clips),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "device": options.device,
+            "processor": device,
+            "cores": cores(),
+            "python": platform.python_version(),
+            "system": platform.system(),
+        },
+        "packages": {**installed, "soxr-library": soxr.__libsoxr_version__},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
+    label = re.sub(r"[^\w.@-]+", "_", variant.spec.label)
+    facts = identity(variant, suite, data, options.seed)
+    return Store(options.results, suite.name, label, facts, record(data, options), options.fresh)
+
+
+def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:
+    total, new = len(session.data.clips), len(session.todo)
+    done = total - new
+    report = partial(progress, session.spec.label) if progress else lambda done, total: None
+    report(done, total)
+    if new or not {clip.domain for clip in session.data.clips} <= session.pooled:
+        for rows in session.suite.run(session):
+            store.append(rows)
+            done += any(row.metric == LAST for row in rows)
+            report(done, total)
+        store.finish()
+    if session.options.save_audio:
+        lacking = [clip for clip in session.data.clips if not session.audio_path(clip).exists()]
+        for _ in session.reconstructions(lacking):
+            pass
+    return Run(session.variant, session.suite, session.data, store.rows, store.folder, new)

@@ -1,0 +1,100 @@
+"""The worker pool: a process that dies, hangs or raises costs one score, and nothing else."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from bench.api import Score
+from bench.pool import Job, WorkerPool
+
+
+def act(payload: str, steps: Sequence[str]) -> Iterator[Score]:
+    """Scores a step by what it is called."""
+    for step in steps:
+        if step == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif step == "exit":
+            os._exit(7)
+        elif step == "hang":
+            time.sleep(60)
+        elif step == "nap":
+            time.sleep(0.1)
+        elif step == "raise":
+            raise ValueError("a bad\nclip")
+        yield Score(float(len(payload)), note=step)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(2, step_seconds=3) as pool:
+        yield pool
+
+
+def scores(pool: WorkerPool, *steps: str) -> list[Score]:
+    ((_, found),) = pool.map(act, iter([Job("key", "abc", steps)]))
+    return found
+
+
+def test_scores_come_in_the_order_of_the_steps(pool: WorkerPool) -> None:
+    assert [s.note for s in scores(pool, "one", "two", "three")] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("step", "note"),
+    [
+        ("crash", "worker process died: SIGSEGV"),
+        ("exit", "worker process ended with exit code 7"),
+        ("hang", "stopped: no result after 3 s"),
+        ("raise", "ValueError: a bad clip"),
+    ],
+)
+def test_a_failing_step_costs_one_score_and_says_why(pool: WorkerPool, step: str, note: str) -> None:
+    before, failed, after = scores(pool, "before", step, "after")
+    assert (before.value, after.value) == (3, 3)
+    assert math.isnan(failed.value) and failed.note == note
+
+
+def test_every_step_may_fail(pool: WorkerPool) -> None:
+    assert [math.isnan(s.value) for s in scores(pool, "exit", "crash", "raise")] == [True] * 3
+
+
+def test_other_jobs_do_not_notice_a_crash(pool: WorkerPool) -> None:
+    jobs = (Job(i, "x" * i, ("crash",) if i % 4 == 0 else ("fine",)) for i in range(1, 13))
+    found = dict(pool.map(act, jobs))
+    assert {key: math.isnan(value[0].value) for key, value in found.items()} == {i: i % 4 == 0 for i in range(1, 13)}
+    assert all(value[0].value == key for key, value in found.items() if key % 4)
+
+
+def test_jobs_are_pulled_no_faster_than_they_are_done(pool: WorkerPool) -> None:
+    pulled = 0
+
+    def jobs() -> Iterator[Job[int, str]]:
+        nonlocal pulled
+        for i in range(24):
+            pulled += 1
+            yield Job(i, "x", ("nap",))
+
+    for done, _ in enumerate(pool.map(act, jobs()), 1):
+        assert pulled <= done + 6  # one in each of two processes, two waiting, one about to wait, one just done: not the whole list
+    assert done == pulled == 24
+
+
+def test_an_error_of_the_jobs_reaches_the_caller(pool: WorkerPool) -> None:
+    def jobs() -> Iterator[Job[int, str]]:
+        yield Job(1, "x", ("fine",))
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(pool.map(act, jobs()))
+
+
+def test_processes_end_with_the_pool() -> None:
+    with WorkerPool(1) as pool:
+        assert len(scores(pool, "fine")) == 1
+        ((process, _),) = pool._idle
+    process.join(5)
+    assert process.exitcode is not None
