@@ -1,0 +1,250 @@
+"""The contract every tokenizer keeps, as a list of named checks: `check()` runs them and gives one Finding each.
+
+wav is [B, C, T] float32, codes [B, K, F] int64. A check returns one line when the contract is kept, raises Broken with one line
+when it is not, and Skip when it does not apply. A new rule is a function here and a line in CHECKS.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bench import signals
+from bench.api import Packs, Streams, Tokenizer, Variant
+from bench.metrics.delay import delay_ms
+from bench.subject import Broken, Skip, Subject, good_audio, good_codes, same_audio
+
+DELAY_TOLERANCE = 7.5  # ms: a step and a half of the envelopes by which a delay is found
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    name: str  # of the check
+    outcome: Literal["pass", "fail", "skip"]
+    detail: str  # one line
+
+
+def spec(s: Subject) -> str:
+    """The spec is sane, and the loaded tokenizer states the facts that the listing showed."""
+    stated = s.variant.spec
+    if s.spec != stated:
+        raise Broken("the loaded tokenizer's spec is not the variant's")
+    if not stated.codebooks or any(b.size < 1 or b.rate <= 0 for b in stated.codebooks) or stated.channels < 1 or stated.delay < 0:
+        raise Broken(f"a size, a rate, the channels or the delay is out of range in {stated}")
+    if stated.sample_rate is not None and stated.sample_rate <= 0:
+        raise Broken(f"sample_rate is {stated.sample_rate}")
+    return f"{len(stated.codebooks)} codebooks, {stated.bitrate:g} bit/s nominal"
+
+
+def weights(s: Subject) -> str:
+    """spec.weights names what was loaded."""
+    field, checkpoint = s.variant.spec.weights, s.variant.checkpoint
+    if not re.fullmatch(r"none|seed:\d+|sha256:[0-9a-f]{64}", field):
+        raise Broken(f"weights is {field!r}: use 'none', 'seed:<n>' or 'sha256:<64 hex digits>'")
+    if checkpoint is not None and field != f"sha256:{checkpoint.sha256}":
+        raise Broken(f"weights is {field!r}, the checkpoint's sha256 is {checkpoint.sha256}")
+    if checkpoint is None and field.startswith("sha256:"):
+        raise Broken("weights names a file, but the variant has no checkpoint")
+    return field
+
+
+def codes(s: Subject) -> str:
+    """Codes are [B, K, F] int64, each below its codebook's size."""
+    return f"{list(good_codes(s, s.voice(s.rate, batch=2)).shape)}, in range"
+
+
+def audio(s: Subject) -> str:
+    """Audio is [B, C, T'] float32, finite, and as long as the input."""
+    length = s.rate + 1
+    missing = length - good_audio(s, good_codes(s, s.voice(length, batch=2)), length).shape[-1]
+    return "finite, nothing missing" if missing <= 0 else f"finite, tail loss {1000 * missing / s.rate:.1f} ms"
+
+
+def lengths(s: Subject) -> str:
+    """A clip may have any length from one sample."""
+    tried = [n for n in (1, 333, round(s.hop) - 1, round(s.hop) + 1) if n > 0]
+    for length in tried:
+        given = good_codes(s, s.voice(length))
+        if s.spec.decodes:
+            good_audio(s, given, length)
+    return f"{', '.join(map(str, tried))} samples"
+
+
+def silence(s: Subject) -> str:
+    """Digital silence is coded like anything else."""
+    return _goes_through(s, torch.zeros(1, s.spec.channels, s.rate, device=s.device))
+
+
+def loud(s: Subject) -> str:
+    """So are clipped audio, full-scale noise and a constant of 1."""
+    voice = s.voice(s.rate)
+    hiss = signals.noise((1, s.spec.channels, s.rate), s.seed, level=1.0).to(s.device)
+    return _goes_through(s, (voice * 8).clamp(-1, 1), hiss.clamp(-1, 1), torch.ones_like(voice))
+
+
+def _goes_through(s: Subject, *wavs: Tensor) -> str:
+    for wav in wavs:
+        given = good_codes(s, wav)
+        if s.spec.decodes:
+            good_audio(s, given, wav.shape[-1])
+    return "codes in range" + (", audio finite" if s.spec.decodes else "")
+
+
+def frame_rate(s: Subject) -> str:
+    """10 s give as many frames as the spec states, give or take one."""
+    if not math.isfinite(s.spec.frame_rate):
+        raise Skip("the spec states no frame rate")
+    frames, stated = good_codes(s, s.voice(10 * s.rate)).shape[-1], 10 * s.spec.frame_rate
+    if abs(frames - stated) > 1:
+        raise Broken(f"10 s gave {frames} frames, the spec states {stated:g}")
+    return f"{frames} frames in 10 s, {stated:g} stated"
+
+
+def packed(s: Subject) -> str:
+    """A tokenizer that counts its own bits counts them clip by clip."""
+    if not isinstance(s.tokenizer, Packs):
+        raise Skip("its codes are packed by the harness")
+    bits = s.tokenizer.packed_bits(good_codes(s, s.voice(s.rate)))
+    if not isinstance(bits, int) or bits <= 0:
+        raise Broken(f"packed_bits gave {bits!r} for 1 s of audio")
+    return f"{bits} bits for 1 s"
+
+
+def deterministic(s: Subject) -> str:
+    """The same twice, by the same instance and by a fresh one."""
+    wav, other = s.voice(2 * s.rate), s.fresh()
+    first = s.tokenizer.encode(wav)
+    line = s.agree(first, s.tokenizer.encode(wav), "a second encode")
+    s.agree(first, other.encode(wav), "a fresh instance's encode")
+    if s.spec.decodes:
+        line += ", " + same_audio(s.tokenizer.decode(first), s.tokenizer.decode(first), "a second decode")
+    return line
+
+
+def batch(s: Subject) -> str:
+    """A batch of three gives what each clip gives alone."""
+    wavs = s.voice(s.rate + s.rate // 7, batch=3) * torch.tensor([1.0, 0.3, 0.01], device=s.device)[:, None, None]
+    together, alone = s.tokenizer.encode(wavs), [s.tokenizer.encode(wav[None]) for wav in wavs]
+    line = s.agree(together, torch.cat(alone), "batch of 3 against single clips")
+    if s.spec.decodes:
+        apart = torch.cat([s.tokenizer.decode(one) for one in alone])
+        line += ", " + same_audio(s.tokenizer.decode(torch.cat(alone)), apart, "batch of 3 against single clips")
+    return line
+
+
+def padding(s: Subject) -> str:
+    """Zeros to the right of a causal tokenizer's input leave the frames before them alone."""
+    if not s.spec.causal:
+        raise Skip("not causal: the harness batches equal lengths only")
+    length = s.rate + 77
+    frames = s.whole_frames(length)
+    wav = s.voice(length)
+    padded = torch.nn.functional.pad(wav, (0, s.rate // 3))
+    alone, with_zeros = (s.tokenizer.encode(w)[..., :frames] for w in (wav, padded))
+    return s.agree(alone, with_zeros, "right-padded against not")
+
+
+def causal(s: Subject) -> str:
+    """No frame of a causal tokenizer hears what comes after it."""
+    if not s.spec.causal:
+        raise Skip("not claimed")
+    hop, wav = s.hop, s.voice(2 * s.rate)
+    frames = s.whole_frames(s.rate)
+    start = math.ceil((frames + (0 if math.isfinite(s.spec.frame_rate) else 1)) * hop)
+    changed = wav.clone()
+    changed[..., start:] = 2 * s.voice(wav.shape[-1] - start, seed=1)  # louder, to find who looks at the level of the whole
+    heard = s.tokenizer.encode(changed)[..., :frames]
+    return s.agree(s.tokenizer.encode(wav)[..., :frames], heard, f"frames before a change at sample {start}")
+
+
+def codes_only(s: Subject) -> str:
+    """Another instance that never saw the clip decodes copied codes, after both have met other audio, to the same."""
+    length = 2 * s.rate
+    given = s.tokenizer.encode(s.voice(length))
+    expected = s.tokenizer.decode(given)
+    copied = torch.from_numpy(given.cpu().numpy().copy()).to(s.device)
+    s.tokenizer.encode(s.voice(length, seed=1))  # whoever keeps a side door in a global now keeps the wrong clip there
+    return same_audio(expected, s.fresh().decode(copied), "decoded by an instance that never saw the clip")
+
+
+def untouched(s: Subject) -> str:
+    """Neither the samples nor the codes handed over are changed."""
+    wav = (s.voice(s.rate) * 8).clamp(-1, 1)
+    before = wav.clone()
+    given = s.tokenizer.encode(wav)
+    if not torch.equal(wav, before):
+        raise Broken("encode changed its input")
+    if s.spec.decodes:
+        kept = given.clone()
+        s.tokenizer.decode(given)
+        if not torch.equal(given, kept):
+            raise Broken("decode changed its input")
+    return "input as it was"
+
+
+def delay(s: Subject) -> str:
+    """The output lags as far as the spec says."""
+    if not s.spec.trained:
+        raise Skip("untrained: the output is unlike the input")
+    wav = s.voice(4 * s.rate)
+    back = s.tokenizer.decode(s.tokenizer.encode(wav))
+    length = min(wav.shape[-1], back.shape[-1])
+    found, stated = delay_ms(wav[0, 0, :length].cpu(), back[0, 0, :length].cpu(), s.rate), 1000 * s.spec.delay / s.rate
+    if not abs(found.value - stated) <= DELAY_TOLERANCE:
+        raise Broken(f"lags by {found.value:.1f} ms, the spec states {stated:.1f}" + (f" ({found.note})" if found.note else ""))
+    return f"{found.value:.1f} ms, {stated:.1f} stated"
+
+
+def streaming(s: Subject) -> str:
+    """Fed in pieces, a stream gives the codes and the audio of the offline path."""
+    if not isinstance(s.tokenizer, Streams):
+        raise Skip("does not stream")
+    wav = s.voice(s.rate + 123)
+    given, encoder, decoder = s.tokenizer.encode(wav), s.tokenizer.stream_encoder(), s.tokenizer.stream_decoder()
+    pieces = [encoder.feed(piece) for piece in _pieces(wav, round(1.7 * s.hop), s.seed)]
+    line = s.agree(torch.cat([*pieces, encoder.flush()], dim=-1), given, "streamed against offline")
+    if not s.spec.decodes:
+        return line
+    heard = [decoder.feed(piece) for piece in _pieces(given, 3, s.seed)]
+    return f"{line}, " + same_audio(torch.cat([*heard, decoder.flush()], dim=-1), s.tokenizer.decode(given), "streamed against offline")
+
+
+def _pieces(whole: Tensor, longest: int, seed: int) -> Iterable[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    while whole.shape[-1]:
+        n = int(torch.randint(1, max(longest, 1) + 1, (), generator=generator))
+        yield whole[..., :n]
+        whole = whole[..., n:]
+
+
+ALWAYS = (spec, weights, codes, lengths, silence, loud, frame_rate, packed, deterministic, batch, padding, causal, untouched, streaming)
+DECODING = (audio, codes_only, delay)
+CHECKS: tuple[Callable[[Subject], str], ...] = ALWAYS + DECODING
+
+
+def check(variant: Variant, load: Callable[[], Tokenizer], device: str = "cpu", seed: int = 0) -> list[Finding]:
+    """Every check on one tokenizer; `load` gives a new instance on the device each time. What `load` raises at first goes to the caller."""
+    subject = Subject(variant, load(), load, device, seed)
+    with torch.inference_mode():
+        return [_find(subject, run) for run in CHECKS]
+
+
+def _find(subject: Subject, run: Callable[[Subject], str]) -> Finding:
+    if run in DECODING and not subject.variant.spec.decodes:
+        return Finding(run.__name__, "skip", "encodes only")
+    try:
+        return Finding(run.__name__, "pass", run(subject))
+    except Broken as broken:
+        return Finding(run.__name__, "fail", str(broken))
+    except Skip as skip:
+        return Finding(run.__name__, "skip", str(skip))
+    except Exception as error:  # noqa: BLE001 (the code under test is anybody's and may raise anything: a finding, not the end)
+        return Finding(run.__name__, "fail", " ".join(f"{type(error).__name__}: {error}".split()))

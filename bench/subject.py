@@ -1,0 +1,107 @@
+"""A tokenizer under test: what every rule of the contract (bench/check.py) needs to know of it, and the shapes that all rules look at.
+
+wav is [B, C, T] float32, codes [B, K, F] int64. A rule that finds the contract broken raises Broken with one line that says how.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bench import signals
+from bench.api import Spec, Tokenizer, Variant
+
+ANY_RATE = 16_000  # Hz, for a tokenizer that takes any
+AUDIO_TOLERANCE = 1e-4  # largest difference of two decodes of the same codes that reached them in different ways
+GPU_SHARE = 0.999  # of codes that must be equal where sums run in another order; on a CPU all must
+
+
+class Broken(Exception):
+    """The contract is not kept."""
+
+
+class Skip(Exception):
+    """The check does not apply."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A tokenizer under test and what every check needs to know of it."""
+
+    variant: Variant
+    tokenizer: Tokenizer
+    fresh: Callable[[], Tokenizer]  # another instance of the same
+    device: str
+    seed: int
+
+    @property
+    def spec(self) -> Spec:
+        return self.tokenizer.spec
+
+    @property
+    def rate(self) -> int:
+        return self.spec.sample_rate or ANY_RATE
+
+    @cached_property
+    def hop(self) -> float:
+        """Samples a frame; where the spec states no rate, as seen on 10 s (a little short if the codec appends frames)."""
+        if math.isfinite(self.spec.frame_rate):
+            return self.rate / self.spec.frame_rate
+        length = 10 * self.rate
+        return length / self.tokenizer.encode(self.voice(length)).shape[-1]
+
+    def voice(self, length: int, batch: int = 1, seed: int = 0) -> Tensor:
+        """wav [B, C, length]."""
+        return signals.voice((batch, self.spec.channels, length), self.rate, self.seed + seed).to(self.device)
+
+    def whole_frames(self, length: int) -> int:
+        """Frames that lie inside `length` samples for certain."""
+        return int(length / self.hop + 1e-6) - (0 if math.isfinite(self.spec.frame_rate) else 1)
+
+    def agree(self, a: Tensor, b: Tensor, what: str) -> str:
+        """Codes that must be equal."""
+        if a.shape != b.shape:
+            raise Broken(f"{what}: {list(a.shape)} against {list(b.shape)} codes")
+        share = float((a == b).double().mean()) if a.numel() else 1.0
+        if share < (1.0 if self.device == "cpu" else GPU_SHARE):
+            raise Broken(f"{what}: {100 * share:.2f} % of the codes are equal")
+        return f"{100 * share:.4g} % of {a.numel()} codes equal"
+
+
+def same_audio(a: Tensor, b: Tensor, what: str) -> str:
+    """Audio that must be equal but for rounding."""
+    if a.shape != b.shape:
+        raise Broken(f"{what}: {list(a.shape)} against {list(b.shape)} samples")
+    worst = float((a - b).abs().max()) if a.numel() else 0.0
+    if not worst <= AUDIO_TOLERANCE:
+        raise Broken(f"{what}: audio differs by {worst:.2g}")
+    return f"audio within {worst:.2g}"
+
+
+def good_codes(s: Subject, wav: Tensor) -> Tensor:
+    """Codes of wav, after their shape, dtype and range were looked at."""
+    books, codes = s.spec.codebooks, s.tokenizer.encode(wav)
+    if codes.dtype != torch.int64 or codes.ndim != 3 or codes.shape[:2] != (len(wav), len(books)):
+        raise Broken(f"codes of {list(wav.shape)} samples are {list(codes.shape)} {codes.dtype}, not [{len(wav)}, {len(books)}, F] int64")
+    for k, book in enumerate(books):
+        low, high = (int(codes[:, k].min()), int(codes[:, k].max())) if codes.shape[-1] else (0, 0)
+        if low < 0 or high >= book.size:
+            raise Broken(f"codebook {k} has {book.size} codes, found {low}..{high}")
+    return codes
+
+
+def good_audio(s: Subject, codes: Tensor, length: int) -> Tensor:
+    """Audio of codes, after its shape, dtype, values and length were looked at. A tail shorter than a frame may be missing."""
+    wav = s.tokenizer.decode(codes)
+    if wav.dtype != torch.float32 or wav.ndim != 3 or wav.shape[:2] != (len(codes), s.spec.channels):
+        raise Broken(f"audio is {list(wav.shape)} {wav.dtype}, not [{len(codes)}, {s.spec.channels}, T] float32")
+    if not bool(torch.isfinite(wav).all()):
+        raise Broken(f"audio of {length} samples has {int((~torch.isfinite(wav)).sum())} NaN or infinite ones")
+    if length - wav.shape[-1] >= max(s.hop, 1):
+        raise Broken(f"{length} samples came back as {wav.shape[-1]}: more than a frame is missing")
+    return wav

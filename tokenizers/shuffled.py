@@ -1,0 +1,22 @@
+"""The floor of every table: a perfect copy of ANOTHER clip. A codec that scores like this row has kept nothing of the clip."""
+
+import math
+
+from bench.api import Codebook, Spec, Variant
+from bench.nn.samples import SIZE, Samples
+
+VARIANTS = {
+    "float32": Variant(
+        Spec(
+            "shuffled",
+            "float32",
+            sample_rate=None,
+            codebooks=(Codebook(SIZE, math.nan),),
+            causal=True,
+            shuffled=True,  # the harness hands over the other clip; nothing here knows of it
+            source="anchor: float32 PCM of another clip",
+            licence="MIT",
+        ),
+        Samples,
+    )
+}
