@@ -1,0 +1,52 @@
+# Two commands: `make run` and `make test`. Both make .venv first, once; `make setup` does only that.
+#
+#   make run ARGS="--tokenizer opus@12kbps"    more for `bench run`
+#   make setup TORCH_INDEX=URL                 Linux without a GPU: the index of small CPU builds that pytorch.org names
+#   make PYTHON=python3.12 setup               another Python, 3.11 to 3.13
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+
+.PHONY: run test test-slow test-perf lint setup clean
+.DEFAULT_GOAL := run
+
+run: .venv/installed ## the embedded corpus through mimi, ending in a table
+	$(BIN)/bench run --tokenizer mimi --suite reconstruction $(ARGS)
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: .venv/installed-test
+	$(BIN)/python -m pytest -m "not perf and not pretrained" $(ARGS)
+
+test-perf: .venv/installed-test
+	$(BIN)/python -m pytest -m perf $(ARGS)
+
+lint: .venv/installed-test
+	$(PIP) --editable '.[dev]'
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 with venv is needed (Debian: apt-get install python3 python3-venv python3-dev)"; exit 2; }
+	@command -v $${CC:-cc} >/dev/null || { echo "a C compiler is needed, pesq is built from source (Debian: apt-get install gcc libc6-dev python3-dev)"; exit 2; }
+	@echo "Setting up .venv: 0.3 GB to download, 1.1 GB on disk (several GB where pip gets torch for CUDA, as on Linux; see TORCH_INDEX in the Makefile)"
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable '.[codec2]'
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	@echo "Adding what the tests need: 0.1 GB to download, 0.5 GB on disk"
+	$(PIP) --editable '.[test]'
+	$(PIP) --no-deps moshi # the authors' Mimi, an oracle; its own pins ask for an older torch
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
