@@ -40,7 +40,7 @@ class Spec:
     variant: str
     sample_rate: int | None  # Hz of what encode takes and decode gives; None: whatever rate the clip has
     codebooks: tuple[Codebook, ...]
-    weights: str = "none"  # "sha256:<hex>" of the file, "seed:<n>" when untrained, "none" when there are none to train
+    weights: str = "none"  # "sha256:<hex>" of the file, "<hex>+<hex>" of two; "seed:<n>" when untrained, "none" without any
     channels: int = 1
     causal: bool = False  # a frame depends on no later sample: right padding changes nothing before it
     decodes: bool = True
@@ -131,6 +131,12 @@ class Checkpoint:
     file: str  # its name, under tokenizers/weights/ where it is shipped, under the cache folder where it is fetched
     sha256: str
     url: str = ""  # pinned to a revision; empty: shipped
+    cure: str = ""  # where --weights is not the way to give it: what is
+
+
+def sha256_of_all(*files: Checkpoint) -> str:
+    """What Spec.weights says of these files, "?" for one that the user has yet to give."""
+    return "sha256:" + "+".join(file.sha256 or "?" for file in files)
 
 
 @dataclass(frozen=True)
@@ -138,9 +144,17 @@ class Variant:
     """A line of a family's VARIANTS: facts now, weights only when it is loaded."""
 
     spec: Spec
-    load: Callable[..., Tokenizer]  # called as load(spec), or load(spec, path) where there is a checkpoint
-    checkpoint: Checkpoint | None = None
+    load: Callable[..., Tokenizer]  # called as load(spec), or load(spec, path, *paths of beside) where there is a checkpoint
+    checkpoint: Checkpoint | None = None  # --weights takes its place
     code: str = ""  # sha256 of the file of a tokenizer named by a path: its rows belong to that very code
+    beside: tuple[Checkpoint, ...] = ()  # further files, as the encoder to a codebook
+    features: Callable[..., Callable[[Tensor], Tensor]] | None = None
+    """features(spec, *paths of beside) -> wav [B, C, T] -> [B, F, D]: what `bench kmeans` fits a codebook to; None: nothing to fit."""
+
+    @property
+    def files(self) -> tuple[Checkpoint, ...]:
+        """All that load needs, in its order."""
+        return (self.checkpoint, *self.beside) if self.checkpoint else ()
 
 
 @dataclass(frozen=True)

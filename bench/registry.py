@@ -7,15 +7,16 @@ import hashlib
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import torch
+from torch import Tensor
 
 from bench import weights
-from bench.api import Checkpoint, Suite, Tokenizer, UserError, Variant
+from bench.api import Checkpoint, Suite, Tokenizer, UserError, Variant, sha256_of_all
 
 
 def _files(room: str) -> list[str]:
@@ -104,15 +105,24 @@ def with_weights(variant: Variant, path: Path) -> Variant:
     """The same variant with the user's own file of weights; its sha256 becomes part of the spec, and so of every row's identity."""
     if variant.checkpoint is None:
         raise UserError(f"{variant.spec.label} takes no weights from a file: leave --weights out")
-    sha256 = weights.sha256_of(path)
-    return replace(variant, spec=replace(variant.spec, weights=f"sha256:{sha256}"), checkpoint=Checkpoint(str(path.resolve()), sha256))
+    given = Checkpoint(str(path.resolve()), weights.sha256_of(path))
+    return replace(variant, spec=replace(variant.spec, weights=sha256_of_all(given, *variant.beside)), checkpoint=given)
 
 
 def load_tokenizer(chosen: Variant | str, device: str = "cpu") -> Tokenizer:
     """A tokenizer with its weights, on the device, ready for inference."""
     chosen = variant(chosen) if isinstance(chosen, str) else chosen
     spec = chosen.spec
-    tokenizer = chosen.load(spec, weights.locate(chosen.checkpoint)) if chosen.checkpoint else chosen.load(spec)
+    tokenizer = chosen.load(spec, *map(weights.locate, chosen.files))
     if isinstance(tokenizer, torch.nn.Module):
         tokenizer.to(device).eval().requires_grad_(False)
     return tokenizer
+
+
+def load_features(chosen: Variant, device: str = "cpu") -> Callable[[Tensor], Tensor]:
+    """wav [B, C, T] -> [B, F, D]: what a codebook of that tokenizer is fitted to."""
+    if chosen.features is None:
+        able = [family for family, variants in families().items() if any(v.features for v in variants.values())]
+        raise UserError(f"{chosen.spec.label} has no k-means codebook: choose a variant of {', '.join(able)}")
+    features = chosen.features(chosen.spec, *map(weights.locate, chosen.beside))
+    return features.to(device).eval() if isinstance(features, torch.nn.Module) else features

@@ -128,8 +128,9 @@ def refuse(variants: list[Variant], suite: Suite, options: Options) -> None:
 
 def prepare(variant: Variant) -> None:
     """UserError now rather than an hour later where weights or a package are not on this machine."""
-    if variant.checkpoint:
-        weights.locate(variant.checkpoint)
+    if variant.files:
+        for file in variant.files:
+            weights.locate(file)
     else:
         registry.load_tokenizer(variant)
 

@@ -12,15 +12,17 @@ import pickle
 import tempfile
 import urllib.error
 import urllib.request
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 import bench
+from bench import inert
 from bench.api import Checkpoint, UserError
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
@@ -52,8 +54,12 @@ def locate(checkpoint: Checkpoint) -> Path:
     if not checkpoint.url:
         path = shipped(checkpoint.file)
         if not path.is_file():
-            raise UserError(f"weights {checkpoint.file} are not in this installation ({path}): give the file with --weights PATH")
+            raise UserError(
+                checkpoint.cure or f"weights {checkpoint.file} are not in this installation ({path}): give the file with --weights PATH"
+            )
         return _proven(path, checkpoint, "reinstall audio-tokenizer-bench, or give the file with --weights PATH")
+    if not checkpoint.sha256:  # never fetch what could not be proven
+        raise UserError(f"the sha256 of {checkpoint.file} is not known here: get {checkpoint.url} and give it with --weights PATH")
     path = cache_folder() / checkpoint.file
     if not path.is_file():
         _fetch(checkpoint, path)
@@ -83,9 +89,10 @@ def _fetch(checkpoint: Checkpoint, path: Path) -> None:
         part.replace(path)
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
+        hint = f"; {checkpoint.cure}" if checkpoint.cure else " or give it with --weights PATH; the @mini variants need no download"
         raise UserError(
             f"{checkpoint.file} is not here and cannot be fetched from {checkpoint.url} ({reason}): "
-            f"put it at {path} or give it with --weights PATH; the @mini variants need no download"
+            f"put it at {path}{hint}"
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -93,16 +100,12 @@ def _fetch(checkpoint: Checkpoint, path: Path) -> None:
 
 def load_state(path: Path) -> dict[str, Tensor]:
     """Tensors by name from a .safetensors file or from a pickle of tensors (which may sit under "model" or "state_dict"); as float32."""
-    import torch
-
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (*_safetensors_errors(), pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as weights ({why}): it must be safetensors or a plain pickle of tensors") from error
     for key in ("model", "state_dict"):
@@ -113,10 +116,38 @@ def load_state(path: Path) -> dict[str, Tensor]:
     return {str(key): value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
-def _safetensors_errors() -> tuple[type[Exception], ...]:
-    from safetensors import SafetensorError
+WEIGHT_NORM = (("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1"))
 
-    return (SafetensorError,)
+
+def fold_weight_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same state with each normed weight, under its old or its parametrized names, as the one tensor that it stands for."""
+    state = dict(state)
+    for length, direction in WEIGHT_NORM:
+        for name in [name for name in state if name.endswith(f".{length}") and name.removesuffix(length) + direction in state]:
+            stem = name.removesuffix(length)
+            g, v = state.pop(name), state.pop(stem + direction)
+            kept = next((i for i, size in enumerate(g.shape) if size > 1), 0)  # the one dimension along which lengths differ
+            norm = torch.linalg.vector_norm(v, dim=[i for i in range(v.ndim) if i != kept], keepdim=True)
+            state[f"{stem}weight"] = v * (g / norm)
+    return state
+
+
+def load_centroids(path: Path, size: int, dimension: int) -> Tensor:
+    """A k-means codebook [size, dimension], float32: "centroids" in .safetensors, a .npy array, or scikit-learn's joblib file (.bin)."""
+    try:
+        if path.suffix == ".npy":
+            found = torch.from_numpy(np.load(path, allow_pickle=False))
+        elif path.suffix in (".bin", ".joblib"):
+            found = inert.attributes(path)["cluster_centers_"]
+        else:
+            found = load_state(path)["centroids"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        cure = "`bench kmeans` writes one as .safetensors; .npy and scikit-learn's .bin are read, too"
+        raise UserError(f"{path} cannot be read as a codebook ({why}): {cure}") from error
+    if found.shape != (size, dimension):
+        raise UserError(f"{path} is {list(found.shape)}, this variant's codebook is [{size}, {dimension}]: choose the variant that it is for")
+    return found.float()
 
 
 def fill(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
@@ -128,15 +159,11 @@ def fill(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
         raise UserError(f"{path} does not fit this configuration: {' '.join(lines)[:300]}") from error
 
 
-def seeded(model: nn.Module, seed: int) -> None:
-    """Random weights that depend on the seed alone: matrices keep the size of their input, codebooks spread as widely as latents do."""
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
+def seeded(model: nn.Module, generator: torch.Generator) -> None:
+    """Random weights that depend on the generator alone: matrices keep the size of their input, biases are small, the rest stays."""
     with torch.no_grad():
-        for name, value in (*model.named_parameters(), *model.named_buffers()):
+        for name, value in model.named_parameters():
             if value.ndim >= 2:
-                fan = value[0].numel() if not name.endswith("embedding_sum") else 1
-                value.copy_(torch.randn(value.shape, generator=generator) / fan**0.5)
+                value.copy_(torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5)
             elif name.endswith("bias"):
                 value.copy_(torch.randn(value.shape, generator=generator) / 10)

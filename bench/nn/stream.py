@@ -1,0 +1,55 @@
+"""Causal modules fed piece by piece: a live input cut into whole frames, and a long one cut so that it stays in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.nn.conv import Memory
+
+
+def in_pieces(module: nn.Module, x: Tensor, size: int, memory: Memory | None) -> Tensor:
+    """module(x, memory) of a causal module, on a CPU without gradients at most `size` positions at a time.
+
+    The result is the same, the memory does not grow with the signal, and activations that stay in the cache make it faster.
+    """
+    if torch.is_grad_enabled() or x.device.type != "cpu" or x.shape[-1] <= size:
+        return module(x, memory)
+    memory = {} if memory is None else memory
+    return torch.cat([module(piece, memory) for piece in x.split(size, dim=-1)], dim=-1)
+
+
+class FrameStream:
+    """Feeds `step(piece, memory)` with pieces [B, C, n * hop] of an input that comes in any lengths (a Stream of bench.api).
+
+    Its state is the memory, whose size `step` keeps constant, and less than one frame of input.
+    """
+
+    def __init__(self, step: Callable[[Tensor, Memory], Tensor], hop: int, empty: Tensor):
+        self.step, self.hop = step, hop
+        self.empty = empty  # [1, C', 0]: what comes out while no frame is complete
+        self.memory: Memory = {}
+        self.held: Tensor | None = None
+
+    @torch.inference_mode()
+    def feed(self, chunk: Tensor) -> Tensor:
+        """The next samples [B, C, n], n >= 0 -> the output of all frames they complete."""
+        if chunk.ndim != 3:
+            raise ValueError(f"a stream takes [B, C, n], got {tuple(chunk.shape)}")
+        held = chunk if self.held is None else torch.cat([self.held, chunk], dim=-1)
+        whole = held.shape[-1] // self.hop * self.hop
+        self.held = held[..., whole:].clone()
+        if whole == 0:
+            return self.empty.expand(len(chunk), -1, -1)
+        return self.step(held[..., :whole], self.memory)
+
+    @torch.inference_mode()
+    def flush(self) -> Tensor:
+        """The last frame, if one is begun, filled up with zeros."""
+        if self.held is None or self.held.shape[-1] == 0:
+            return self.empty if self.held is None else self.empty.expand(len(self.held), -1, -1)
+        rest, self.held = self.held, self.held[..., :0]
+        return self.step(F.pad(rest, (0, self.hop - rest.shape[-1])), self.memory)

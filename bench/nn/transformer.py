@@ -1,0 +1,138 @@
+"""Causal transformer over latents [B, D, F] that sees a limited past and runs offline or piece by piece.
+
+Position f attends to the `context` positions up to and including itself. Rotary embedding (Su et al. 2021, arxiv.org/abs/2104.09864)
+turns neighbouring pairs (0, 1), (2, 3), ... of each head. In a stream keys and values live in a ring of constant size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.nn.conv import Memory
+
+
+@dataclass(frozen=True)
+class TransformerShape:
+    """A transformer as data; `layers` = 0 is the identity."""
+
+    dimension: int = 512
+    layers: int = 8
+    heads: int = 8
+    feedforward: int = 2048
+    context: int = 250
+    layer_scale: float = 0.01
+    max_period: float = 10_000.0
+
+
+def rotations(start: int, frames: int, size: int, max_period: float, device: torch.device) -> Tensor:
+    """Unit complex numbers [frames, size / 2] that turn each pair of a head at positions start, start + 1, ..."""
+    # in float32: released weights were trained with it, and float64 differs visibly after some thousand frames
+    rates = torch.exp(torch.arange(size // 2, device=device, dtype=torch.float32) * (-math.log(max_period) * 2 / size))
+    angles = torch.arange(start, start + frames, device=device, dtype=torch.float32)[:, None] * rates
+    return torch.complex(angles.cos(), angles.sin())
+
+
+def rotate(x: Tensor, turn: Tensor) -> Tensor:
+    """x [B, H, F, d] turned by `turn` [F, d / 2]."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
+
+
+def banded(q: Tensor, k: Tensor, v: Tensor, context: int) -> Tensor:
+    """Attention of a whole signal, [B, H, F, d] each, in blocks of queries: memory grows with F, not with F squared."""
+    frames = q.shape[2]
+    if frames <= context:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    blocks = []
+    for start in range(0, frames, context):
+        stop, first = min(start + context, frames), max(0, start - context + 1)
+        behind = torch.arange(start, stop, device=q.device)[:, None] - torch.arange(first, stop, device=q.device)
+        mask = (behind >= 0) & (behind < context)
+        blocks.append(F.scaled_dot_product_attention(q[:, :, start:stop], k[:, :, first:stop], v[:, :, first:stop], mask))
+    return torch.cat(blocks, dim=2)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over the last `context` positions: [B, F, D] -> [B, F, D]."""
+
+    STEP = 32  # frames written at once: the ring has this much room beyond the context, so that no key is lost before it is used
+
+    def __init__(self, dimension: int, heads: int, context: int):
+        super().__init__()
+        if dimension % (2 * heads):
+            raise ValueError(f"the dimension must be an even multiple of the heads, got {dimension} and {heads}")
+        self.heads, self.context = heads, context
+        self.in_proj = nn.Linear(dimension, 3 * dimension, bias=False)
+        self.out_proj = nn.Linear(dimension, dimension, bias=False)
+
+    def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None) -> Tensor:
+        q, k, v = self.in_proj(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k = rotate(q, turn), rotate(k, turn)
+        y = banded(q, k, v, self.context) if memory is None else self.streamed(q, k, v, memory)
+        return self.out_proj(y.transpose(1, 2).flatten(2))
+
+    def streamed(self, q: Tensor, k: Tensor, v: Tensor, memory: Memory) -> Tensor:
+        """Attention of the next frames [B, H, F, d] of a stream; the ring in memory is written in place."""
+        size = self.context + self.STEP - 1
+        if self not in memory:
+            batch, heads, _, width = k.shape
+            ring = k.new_zeros(2, batch, heads, size, width)
+            memory[self] = (ring, torch.full((size,), -1, device=k.device), torch.zeros((), dtype=torch.int64))
+        ring, positions, clock = memory[self]
+        pieces = []
+        for start in range(0, q.shape[2], self.STEP):
+            piece = slice(start, start + self.STEP)
+            now = torch.arange(int(clock), int(clock) + q[:, :, piece].shape[2], device=q.device)
+            ring[0].index_copy_(2, now % size, k[:, :, piece])
+            ring[1].index_copy_(2, now % size, v[:, :, piece])
+            positions[now % size] = now
+            behind = now[:, None] - positions
+            mask = (positions >= 0) & (behind >= 0) & (behind < self.context)
+            pieces.append(F.scaled_dot_product_attention(q[:, :, piece], ring[0], ring[1], mask))
+            clock += len(now)
+        return torch.cat(pieces, dim=2)
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and feed-forward, each added through a learnt scale a channel (Touvron et al. 2021, arxiv.org/abs/2103.17239)."""
+
+    def __init__(self, shape: TransformerShape):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(shape.dimension), nn.LayerNorm(shape.dimension)
+        self.attention = Attention(shape.dimension, shape.heads, shape.context)
+        self.linear1 = nn.Linear(shape.dimension, shape.feedforward, bias=False)
+        self.linear2 = nn.Linear(shape.feedforward, shape.dimension, bias=False)
+        self.scale1 = nn.Parameter(torch.full((shape.dimension,), shape.layer_scale))
+        self.scale2 = nn.Parameter(torch.full((shape.dimension,), shape.layer_scale))
+
+    def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None) -> Tensor:
+        x = torch.addcmul(x, self.scale1, self.attention(self.norm1(x), turn, memory))
+        return torch.addcmul(x, self.scale2, self.linear2(F.gelu(self.linear1(self.norm2(x)))))
+
+
+class Transformer(nn.Module):
+    """Latents [B, D, F] -> [B, D, F]."""
+
+    def __init__(self, shape: TransformerShape):
+        super().__init__()
+        self.shape = shape
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        if not self.layers or not x.shape[-1]:
+            return x
+        clock = torch.zeros((), dtype=torch.int64)
+        if memory is not None:
+            (clock,) = memory.setdefault(self, (clock,))
+        shape, frames = self.shape, x.shape[-1]
+        turn = rotations(int(clock), frames, shape.dimension // shape.heads, shape.max_period, x.device)
+        clock += frames
+        x = x.transpose(1, 2)
+        for layer in self.layers:
+            x = layer(x, turn, memory)
+        return x.transpose(1, 2)

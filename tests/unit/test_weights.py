@@ -1,0 +1,210 @@
+"""Weights: only proven files are read, nothing in them is run, and every failure is one line that says how to mend it."""
+
+import functools
+import http.server
+import pickle
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from bench import weights
+from bench.api import Checkpoint, UserError
+from bench.tokenizers.mimi import RELEASED, VARIANTS, Mimi, load
+
+CONTENT = b"the weights"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Checkpoint]:
+    """A checkpoint whose file a server on this machine offers."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    (folder / "w.safetensors").write_bytes(CONTENT)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    digest = weights.sha256_of(folder / "w.safetensors")
+    yield Checkpoint("cached.safetensors", digest, f"http://127.0.0.1:{server.server_port}/w.safetensors")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AUDIO_TOKENIZER_BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def one_line(error: pytest.ExceptionInfo) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_sha256_is_the_published_algorithm(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-4, first example
+    assert weights.sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_fetches_once_and_keeps_the_file(served: Checkpoint, cache: Path) -> None:
+    path = weights.locate(served)
+    assert path == cache / "cached.safetensors" and path.read_bytes() == CONTENT
+    offline = replace(served, url="http://127.0.0.1:9/never")
+    assert weights.locate(offline) == path
+
+
+def test_a_wrong_download_is_refused_and_leaves_nothing(served: Checkpoint, cache: Path) -> None:
+    with pytest.raises(UserError) as error:
+        weights.locate(replace(served, sha256="0" * 64))
+    assert "sha256" in one_line(error) and served.url in one_line(error)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_changed_file_in_the_cache_is_refused(served: Checkpoint) -> None:
+    weights.locate(served).write_bytes(b"something else")
+    with pytest.raises(UserError) as error:
+        weights.locate(served)
+    assert "delete it" in one_line(error)
+
+
+def test_offline_says_what_is_missing_from_where_and_what_to_do(cache: Path) -> None:
+    checkpoint = Checkpoint("far.safetensors", "0" * 64, "http://127.0.0.1:9/far.safetensors")  # nothing listens there
+    with pytest.raises(UserError) as error:
+        weights.locate(checkpoint)
+    for part in ("far.safetensors", checkpoint.url, str(cache / "far.safetensors"), "--weights PATH", "@mini"):
+        assert part in one_line(error)
+
+
+def test_missing_on_the_server_is_said(served: Checkpoint) -> None:
+    with pytest.raises(UserError, match="(?i)not found"):
+        weights.locate(replace(served, url=served.url + "x"))
+
+
+def test_a_cache_that_cannot_be_written_is_said(served: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AUDIO_TOKENIZER_BENCH_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="AUDIO_TOKENIZER_BENCH_CACHE"):
+        weights.locate(served)
+
+
+def test_a_file_not_shipped_is_said() -> None:
+    with pytest.raises(UserError, match="nowhere.safetensors.*--weights PATH"):
+        weights.locate(Checkpoint("nowhere.safetensors", "0" * 64))
+
+
+def test_a_users_own_file_is_taken_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    path.write_bytes(CONTENT)
+    assert weights.locate(Checkpoint(str(path), weights.sha256_of(path))) == path
+    with pytest.raises(UserError, match="own2.safetensors"):
+        weights.sha256_of(tmp_path / "own2.safetensors")
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.th"])
+@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"not weights at all", b"PK\x03\x04 half a zip file", b"\x80\x02}q\x00"])
+def test_a_corrupt_file_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        weights.load_state(tmp_path / name)
+    assert name in one_line(error)
+
+
+def test_a_truncated_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(UserError, match="cannot be read"):
+        weights.load_state(path)
+
+
+class Bomb:
+    def __init__(self, target: Path):
+        self.target = target
+
+    def __reduce__(self):
+        return Path.touch, (self.target,)
+
+
+@pytest.mark.parametrize("how", ["torch", "pickle"])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, how: str) -> None:
+    path, target = tmp_path / "w.pt", tmp_path / "ran"
+    state = {"a": torch.zeros(1), "b": Bomb(target)}
+    if how == "torch":
+        torch.save(state, path)
+    else:
+        path.write_bytes(pickle.dumps(state))
+    with pytest.raises(UserError, match="cannot be read"):
+        weights.load_state(path)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("wrap", [None, "model", "state_dict"])
+def test_plain_pickles_of_tensors_load(tmp_path: Path, wrap: str | None) -> None:
+    state = {"a": torch.arange(3.0)}
+    torch.save({wrap: state, "step": 7} if wrap else state, tmp_path / "w.th")
+    loaded = weights.load_state(tmp_path / "w.th")
+    assert loaded.keys() == {"a"} and torch.equal(loaded["a"], state["a"])
+
+
+def test_half_precision_becomes_single(tmp_path: Path) -> None:
+    save_file({"a": torch.ones(2, dtype=torch.float16), "n": torch.tensor([3])}, tmp_path / "w.safetensors")
+    loaded = weights.load_state(tmp_path / "w.safetensors")
+    assert loaded["a"].dtype == torch.float32 and loaded["n"].dtype == torch.int64
+
+
+def test_something_else_than_tensors_is_refused(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "w.pt")
+    with pytest.raises(UserError, match="tensors by name"):
+        weights.load_state(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda s: s.pop("bias"), "Missing key.*bias"),
+        (lambda s: s.update(extra=torch.zeros(1)), "Unexpected key.*extra"),
+        (lambda s: s.update(bias=torch.zeros(9)), "size mismatch.*bias"),
+    ],
+)
+def test_weights_must_fit_exactly(tmp_path: Path, change, expected: str) -> None:
+    state = nn.Linear(2, 3).state_dict()
+    change(state)
+    with pytest.raises(UserError, match=expected) as error:
+        weights.fill(nn.Linear(2, 3), state, tmp_path / "w.safetensors")
+    one_line(error)
+
+
+def test_mimi_reads_its_own_file(tmp_path: Path) -> None:
+    tiny = load(VARIANTS["tiny"].spec)
+    save_file(tiny.state_dict(), tmp_path / "tiny.safetensors")
+    again = load(VARIANTS["tiny"].spec, tmp_path / "tiny.safetensors")
+    wav = torch.randn(1, 1, 9999, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again.encode(wav), tiny.encode(wav))
+
+
+def test_seeded_weights_depend_on_the_seed_alone() -> None:
+    spec = VARIANTS["tiny"].spec
+    torch.manual_seed(1)
+    one: Mimi = load(spec)
+    torch.manual_seed(2)
+    same, other = load(spec), load(replace(spec, weights="seed:1"))
+    assert all(torch.equal(value, same.state_dict()[key]) for key, value in one.state_dict().items())
+    assert not torch.equal(one.downsample.weight, other.downsample.weight)
+
+
+def test_released_weights_are_pinned() -> None:
+    assert len(RELEASED.sha256) == 64 and "/resolve/main/" not in RELEASED.url
+    assert all(variant.spec.weights == f"sha256:{RELEASED.sha256}" for name, variant in VARIANTS.items() if name.startswith("24khz"))

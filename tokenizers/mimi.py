@@ -1,0 +1,229 @@
+"""Mimi (Défossez et al. 2024, arxiv.org/abs/2410.00037): a causal codec with 12.5 frames a second and a split residual quantizer.
+
+wav [B, 1, T] at 24 kHz -> waveform encoder (25 Hz) -> transformer -> half the rate -> 1 + (K - 1) codebooks, and the mirror of it back.
+T is filled up with zeros to whole frames of 1,920 samples before the first layer, as the authors' code does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.api import Checkpoint, Codebook, Spec, Variant
+from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
+from bench.nn.quantize import Quantized, SplitQuantizer
+from bench.nn.seanet import SEANet
+from bench.nn.stream import FrameStream, in_pieces
+from bench.nn.transformer import Transformer, TransformerShape
+from bench.nn.vocos import Vocos
+from bench.weights import fill, load_state, seeded
+
+PIECE = 16  # frames of waveform layers at a time on a CPU: 1.3 s, measured fastest of 1 to 32 and a third faster than all at once
+
+
+class Waveform(Protocol):
+    """A pair of causal networks: encoder(wav [B, 1, n * hop], memory) -> latents [B, dimension, n], decoder(latents, memory) -> wav."""
+
+    @property
+    def hop(self) -> int: ...
+    @property
+    def dimension(self) -> int: ...
+    def encoder(self) -> nn.Module: ...
+    def decoder(self) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class Config:
+    """All numbers of a Mimi."""
+
+    waveform: Waveform
+    transformer: TransformerShape  # the same shape on both sides; layers=0 for none
+    levels: int = 32
+    size: int = 2048
+    dimension: int = 256  # of the codebooks' vectors
+    stride: int = 2  # from the waveform encoder's rate to the frame rate
+    sample_rate: int = 24_000
+    channel_wise_upsample: bool = True  # the released weights need it, though the mixing downsample suggests a mixing upsample
+
+    @property
+    def hop(self) -> int:
+        """Samples a frame."""
+        return self.waveform.hop * self.stride
+
+
+OFFICIAL = Config(SEANet(), TransformerShape())
+MINI = Config(
+    Vocos(dimension=256, hidden=512, encoder_layers=1, decoder_layers=4),
+    TransformerShape(256, layers=2, heads=4, feedforward=512, context=32, layer_scale=0.1),
+    levels=8,
+    dimension=48,
+)
+TINY = Config(
+    SEANet(filters=4, dimension=32), TransformerShape(32, layers=1, heads=2, feedforward=64, context=16), levels=4, size=64, dimension=8
+)
+
+
+class Mimi(nn.Module):
+    """The codec. `forward` is for training; `encode`, `decode` and the streams are for use."""
+
+    def __init__(self, config: Config, spec: Spec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        width, stride = config.waveform.dimension, config.stride
+        self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
+        self.encoder_transformer, self.decoder_transformer = Transformer(config.transformer), Transformer(config.transformer)
+        self.downsample = CausalConv1d(width, width, 2 * stride, stride, bias=False, pad="replicate")
+        groups = width if config.channel_wise_upsample else 1
+        self.upsample = CausalConvTranspose1d(width, width, 2 * stride, stride, groups=groups, bias=False)
+        self.quantizer = SplitQuantizer(config.levels, config.size, config.dimension, width)
+
+    def latents(self, wav: Tensor, memory: Memory | None = None) -> Tensor:
+        """wav [B, 1, n * hop] -> [B, D, n] before quantization."""
+        x = in_pieces(self.encoder, wav, PIECE * self.config.hop, memory)
+        return self.downsample(self.encoder_transformer(x, memory), memory)
+
+    def synthesis(self, latents: Tensor, memory: Memory | None = None) -> Tensor:
+        """Quantized latents [B, D, n] -> wav [B, 1, n * hop]."""
+        x = self.decoder_transformer(self.upsample(latents, memory), memory)
+        return in_pieces(self.decoder, x, PIECE * self.config.stride, memory)
+
+    def forward(self, wav: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None) -> tuple[Tensor, Quantized]:
+        """wav [B, 1, n * hop] -> its reconstruction, and the quantizer's side of it; `dropout` as in SplitQuantizer."""
+        quantized = self.quantizer(self.latents(wav), dropout, generator)
+        return self.synthesis(quantized.x), quantized
+
+    @torch.inference_mode()
+    def encode(self, wav: Tensor) -> Tensor:
+        """wav [B, 1, T] -> codes [B, K, ceil(T / hop)]."""
+        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
+            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        return self._encode(F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, K, n] -> wav [B, 1, n * hop]."""
+        levels = len(self.spec.codebooks)
+        if codes.ndim != 3 or codes.shape[1] != levels or codes.dtype != torch.int64:
+            raise ValueError(f"codes must be [B, {levels}, F] int64, got {tuple(codes.shape)} {codes.dtype}")
+        return self._decode(codes)
+
+    def stream_encoder(self) -> FrameStream:
+        """wav pieces [B, 1, n] -> codes [B, K, m]."""
+        device = self.downsample.weight.device
+        empty = torch.zeros(1, len(self.spec.codebooks), 0, dtype=torch.int64, device=device)
+        return FrameStream(self._encode, self.config.hop, empty)
+
+    def stream_decoder(self) -> FrameStream:
+        """codes [B, K, m] -> wav pieces [B, 1, m * hop]."""
+        return FrameStream(self._decode, 1, torch.zeros(1, 1, 0, device=self.downsample.weight.device))
+
+    def _encode(self, wav: Tensor, memory: Memory | None = None) -> Tensor:
+        return self.quantizer.encode(self.latents(wav, memory), len(self.spec.codebooks))
+
+    def _decode(self, codes: Tensor, memory: Memory | None = None) -> Tensor:
+        return self.synthesis(self.quantizer.decode(codes), memory)
+
+
+NAMES = (  # pattern in a checkpoint of the authors' code or of transformers' port -> here
+    (r"^(?:en|de)coder\.(encoder_transformer|decoder_transformer|downsample|upsample)\.", r"\1."),
+    (r"^(encoder|decoder)\.(?:model|encoder_seanet|decoder_seanet)\.", r"\1.layers."),
+    (r"^((?:en|de)coder\.layers)\.layers\.", r"\1."),
+    (r"\.block\.", ".layers."),
+    (r"(?:\.conv|\.convtr)+\.(weight|bias)$", r".\1"),
+    (r"_transformer\.transformer\.", "_transformer."),
+    (r"\.self_attn\.in_proj(?:s\.0\.|_|\.)weight$", ".attention.in_proj.weight"),
+    (r"\.self_attn\.(?:out_projs\.0|out_proj|o_proj)\.weight$", ".attention.out_proj.weight"),
+    (r"\.(?:layer_scale_1|self_attn_layer_scale)\.scale$", ".scale1"),
+    (r"\.(?:layer_scale_2|mlp_layer_scale)\.scale$", ".scale2"),
+    (r"\.input_layernorm\.", ".norm1."),
+    (r"\.post_attention_layernorm\.", ".norm2."),
+    (r"\.mlp\.fc(\d)\.", r".linear\1."),
+    (r"\.semantic_residual_vector_quantizer\.", ".rvq_first."),
+    (r"\.acoustic_residual_vector_quantizer\.", ".rvq_rest."),
+    (r"(?:\.vq)?\.layers\.(\d+)\.(?:_codebook|codebook)\.", r".layers.\1."),
+    (r"\._initialized$", ".initialized"),
+    (r"\.embed_sum$", ".embedding_sum"),
+)
+
+
+def renamed(state: dict[str, Tensor], heads: int) -> dict[str, Tensor]:
+    """A state dict of the authors' or of transformers' class under our names; a name of ours stays."""
+    result = {}
+    for name, value in state.items():
+        for pattern, ours in NAMES:
+            name = re.sub(pattern, ours, name)
+        result[name] = value
+    for name in [name for name in result if name.endswith(".self_attn.q_proj.weight")]:
+        stem = name.removesuffix("self_attn.q_proj.weight")
+        q, k, v = (result.pop(f"{stem}self_attn.{part}_proj.weight") for part in "qkv")
+        result[f"{stem}attention.in_proj.weight"] = torch.cat([interleaved(q, heads), interleaved(k, heads), v])
+    return result
+
+
+def interleaved(weight: Tensor, heads: int) -> Tensor:
+    """Rows of a query or key projection: transformers turns the two halves of a head against each other, we turn neighbours."""
+    return weight.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2)
+
+
+def load(spec: Spec, path: Path | None = None) -> Mimi:
+    """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
+    model = Mimi(CONFIGS[spec.variant.split("-")[0]], spec)
+    if path is None:
+        draw(model, int(spec.weights.removeprefix("seed:")))
+    else:
+        fill(model, renamed(load_state(path), model.config.transformer.heads), path)
+    return model.eval()
+
+
+@torch.no_grad()
+def draw(model: Mimi, seed: int) -> None:
+    """Random weights, with codebooks around the latents of noise: otherwise everything would get the same few codes."""
+    generator = torch.Generator().manual_seed(seed)
+    seeded(model, generator)
+    loudness = torch.rand(1, 1, 200, generator=generator).repeat_interleave(model.config.hop // 2, dim=-1)
+    latents = model.latents(0.5 * loudness * torch.randn(loudness.shape, generator=generator))
+    for part in (model.quantizer.rvq_first, model.quantizer.rvq_rest):
+        part.scatter(latents, generator)
+
+
+CONFIGS = {"mini": MINI, "24khz": OFFICIAL, "tiny": TINY}
+MINI_WEIGHTS = Checkpoint(
+    "mimi_mini.safetensors",
+    sha256="867b2c6369e850c87fdb48c13efd4c8526e791531859a5a03dd75e0a4daf653a",
+)
+RELEASED = Checkpoint(
+    "mimi-e351c8d8.safetensors",
+    sha256="09b782f0629851a271227fb9d36db65c041790365f11bbe5d3d59369cf863f50",
+    url="https://huggingface.co/kyutai/moshika-pytorch-bf16/resolve/a49141e28b3d9c947cf9aa5314431e1b11cbd2f5/tokenizer-e351c8d8-checkpoint125.safetensors",
+)
+
+
+def variant(name: str, levels: int, checkpoint: Checkpoint | None = None, licence: str = "") -> Variant:
+    """A line of VARIANTS: a configuration with the first `levels` of its codebooks."""
+    config = CONFIGS[name.split("-")[0]]
+    spec = Spec(
+        name="mimi",
+        variant=name,
+        sample_rate=config.sample_rate,
+        codebooks=(Codebook(config.size, config.sample_rate / config.hop),) * levels,
+        weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
+        causal=True,
+        source="https://arxiv.org/abs/2410.00037, https://github.com/kyutai-labs/moshi",
+        licence=licence,
+    )
+    return Variant(spec, load, checkpoint)
+
+
+VARIANTS: dict[str, Variant] = {
+    "mini": variant("mini", 8, MINI_WEIGHTS, "MIT"),
+    **{f"mini-{n}cb": variant(f"mini-{n}cb", n, MINI_WEIGHTS, "MIT") for n in (1, 2, 4)},
+    "24khz": variant("24khz", 8, RELEASED, "CC-BY-4.0"),
+    **{f"24khz-{n}cb": variant(f"24khz-{n}cb", n, RELEASED, "CC-BY-4.0") for n in (1, 2, 4, 16, 32)},
+    "tiny": variant("tiny", 4),
+}
