@@ -45,11 +45,15 @@ Grid = tuple[str, list[str], list[list[str]]]
 """A caption, the header cells and the lines of one table."""
 
 
-def grids(runs: Sequence[Run], width: int) -> list[Grid]:
-    """One tokenizer: a line a metric, a column a domain. Several: a line a tokenizer, a table a domain and as many metrics as fit."""
+def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
+    """One tokenizer: a line a metric, a column a domain. Several: a line a tokenizer, a table a domain and as many metrics as fit.
+
+    `columns`: the metrics to show, in their order; none named: all.
+    """
     found = [{(s.domain, s.metric): s for s in summaries(run)} for run in runs]
     domains = [d for d in DOMAINS if any(key[0] == d for table in found for key in table)]
-    metrics = [m for m in runs[0].suite.metrics if any(key[1] == m.name for table in found for key in table)]
+    known = {m.name: m for m in runs[0].suite.metrics}
+    metrics = [known[name] for name in columns or known if any(key[1] == name for table in found for key in table)]
     captions = {d: f"{d} (n = {sum(clip.domain == d for clip in runs[0].data.clips)})" for d in domains}
     if len(runs) == 1:
         lines = [[title(m, m.unit), *(cell(found[0].get((d, m.name)), m) for d in domains)] for m in metrics]
@@ -57,8 +61,8 @@ def grids(runs: Sequence[Run], width: int) -> list[Grid]:
     names = ["tokenizer", *map(label, runs)]
     out = []
     for d in domains:
-        columns = [[title(m), *(cell(table.get((d, m.name)), m) for table in found)] for m in metrics if d in m.rates]
-        for block in _blocks(names, columns, width):
+        cells = [[title(m), *(cell(table.get((d, m.name)), m) for table in found)] for m in metrics if d in m.rates]
+        for block in _blocks(names, cells, width):
             header, *lines = map(list, zip(names, *block, strict=True))
             out.append((captions[d], header, lines))
     return out
@@ -99,9 +103,9 @@ def notes(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-def to_terminal(runs: Sequence[Run], console: Console) -> None:
+def to_terminal(runs: Sequence[Run], console: Console, columns: Sequence[str] = ()) -> None:
     """Prints the tables and their notes."""
-    for caption, header, lines in grids(runs, console.width):
+    for caption, header, lines in grids(runs, console.width, columns):
         table = Table(title=caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
         for i, name in enumerate(header):
             table.add_column(Text(name), justify="left" if i == 0 else "right", no_wrap=True)
@@ -112,9 +116,9 @@ def to_terminal(runs: Sequence[Run], console: Console) -> None:
         console.print(Text(line))
 
 
-def to_markdown(runs: Sequence[Run], out: TextIO) -> None:
+def to_markdown(runs: Sequence[Run], out: TextIO, columns: Sequence[str] = ()) -> None:
     """The same tables for a README or a pull request."""
-    for caption, header, lines in grids(runs, 140):
+    for caption, header, lines in grids(runs, 160, columns):
         rule = ["---"] + ["---:"] * (len(header) - 1)
         body = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in (header, rule, *lines)]
         out.write(f"**{caption}**\n\n" + "\n".join(body) + "\n\n")

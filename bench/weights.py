@@ -146,7 +146,8 @@ def load_centroids(path: Path, size: int, dimension: int) -> Tensor:
         cure = "`bench kmeans` writes one as .safetensors; .npy and scikit-learn's .bin are read, too"
         raise UserError(f"{path} cannot be read as a codebook ({why}): {cure}") from error
     if found.shape != (size, dimension):
-        raise UserError(f"{path} is {list(found.shape)}, this variant's codebook is [{size}, {dimension}]: choose the variant that it is for")
+        needed = f"this variant's codebook is [{size}, {dimension}]"
+        raise UserError(f"{path} is {list(found.shape)}, {needed}: choose the variant that it is for")
     return found.float()
 
 

@@ -1,0 +1,117 @@
+"""What there is, as tables of text: the answers of `bench list` and `bench show`."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from bench import data, registry, weights
+from bench.api import DOMAINS, Checkpoint, Variant
+
+Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
+CONTEXT = 4096  # tokens: the context that `bench show` measures in seconds
+
+
+def tokenizers() -> Listing:
+    """Every tokenizer with what it costs."""
+    lines = []
+    for variants in registry.families().values():
+        for variant in variants.values():
+            spec = variant.spec
+            lines.append(
+                (
+                    spec.label,
+                    _hz(spec.sample_rate),
+                    _codebooks(variant),
+                    _number(spec.bitrate / 1000),
+                    _number(spec.tokens_per_s),
+                    _place(variant),
+                )
+            )
+    return ("tokenizer", "sample rate", "codebooks", "kbps", "tokens/s", "weights"), lines
+
+
+def suites() -> Listing:
+    """Every suite with what it asks."""
+    found = map(registry.load_suite, registry.suites())
+    return ("suite", "version", "data", "about"), [(s.name, str(s.version), s.data, s.about) for s in found]
+
+
+def metrics() -> Listing:
+    """Every column of every suite with its unit, good direction and the rate that it is evaluated at."""
+    lines = []
+    for suite in map(registry.load_suite, registry.suites()):
+        for m in suite.metrics:
+            rates = ", ".join(f"{domain} {_hz(m.rates[domain])}" if m.score else domain for domain in DOMAINS if domain in m.rates)
+            lines.append((m.name, suite.name, m.unit, m.better, rates, m.about))
+    return ("metric", "suite", "unit", "better", "where", "about"), lines
+
+
+def data_sets() -> Listing:
+    """The embedded data sets; any manifest or folder is one, too."""
+    lines = []
+    for name in data.names():
+        clips = data.open_data(name).clips
+        domains = Counter(clip.domain for clip in clips)
+        voices = len({clip.speaker for clip in clips if clip.speaker})
+        lines.append((name, ", ".join(f"{domains[d]} {d}" for d in DOMAINS), str(voices), data.fingerprint(list(clips))[:8]))
+    return ("data", "clips", "speakers", "sha256"), lines
+
+
+TABLES: dict[str, Callable[[], Listing]] = {"tokenizers": tokenizers, "suites": suites, "metrics": metrics, "data": data_sets}
+
+
+def facts(variant: Variant) -> dict[str, str]:
+    """One tokenizer, as it stands in its spec; every rate is computed from the codebooks."""
+    spec = variant.spec
+    return {
+        "tokenizer": spec.label,
+        "sample rate": _hz(spec.sample_rate) + (f", {spec.channels} channels" if spec.channels > 1 else ""),
+        "codebooks": _codebooks(variant),
+        "frame rate": _number(spec.frame_rate) + " Hz",
+        "tokens/s": _number(spec.tokens_per_s),
+        "bitrate": _number(spec.bitrate / 1000) + " kbps",
+        "tokens in 30 s": _number(30 * spec.tokens_per_s),
+        f"seconds in {CONTEXT:,} tokens": _number(CONTEXT / spec.tokens_per_s),
+        "causal": "yes" if spec.causal else "no",
+        "decodes": "yes" if spec.decodes else "no, tokens only",
+        "weights": _weights(variant),
+        "licence": spec.licence or "none stated",
+        "source": spec.source or "none stated",
+    }
+
+
+def _weights(variant: Variant) -> str:
+    if not variant.spec.trained:
+        return f"untrained, {variant.spec.weights}"
+    if not variant.files:
+        return variant.spec.weights
+    return f"{' and '.join(file.file for file in variant.files)} ({_place(variant)}), {variant.spec.weights}"
+
+
+def _place(variant: Variant) -> str:
+    if not variant.spec.trained:
+        return "untrained"
+    if not variant.files:
+        return "none needed"
+    places = {_place_of(file) for file in variant.files}
+    return next(place for place in ("missing", "to be fetched", "here") if place in places)
+
+
+def _place_of(file: Checkpoint) -> str:
+    path = weights.cache_folder() / file.file if file.url else weights.shipped(file.file)
+    return "here" if path.is_file() else "to be fetched" if file.url else "missing"
+
+
+def _codebooks(variant: Variant) -> str:
+    sizes: Iterable[tuple[int, int]] = Counter(c.size for c in variant.spec.codebooks).items()
+    return " + ".join(f"{count} x {size}" for size, count in sizes)
+
+
+def _hz(rate: int | None) -> str:
+    return f"{rate / 1000:g} kHz" if rate else "the clip's own"
+
+
+def _number(value: float) -> str:
+    return "varies" if math.isnan(value) else f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"

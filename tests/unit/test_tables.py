@@ -1,0 +1,81 @@
+"""Tables: what is missing is shown, what is untrained is called so, a name is never markup."""
+
+import csv
+import io
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import registry
+from bench.api import Clip, Data, Row
+from bench.run import Run
+from bench.stats import Summary
+from bench.tables import cell, grids, notes, to_csv, to_markdown, to_terminal
+
+SUITE = registry.load_suite("reconstruction")
+CLIPS = tuple(Clip(f"c{i}", Path("x"), "", "speech", f"s{i}") for i in range(3))
+
+
+def run(name: str = "mulaw", **spec: object) -> Run:
+    variant = registry.variant(name)
+    rows = [Row(f"c{i}", "speech", f"s{i}", "stoi", value) for i, value in enumerate((0.5, 0.6))]
+    rows += [Row("c2", "speech", "s2", "stoi", math.nan, note="silent reference"), Row("*", "speech", "", "kbps_nominal", 128.0)]
+    return Run(replace(variant, spec=replace(variant.spec, **spec)), SUITE, Data("d", CLIPS, "0" * 64), rows, Path("."), 3)
+
+
+def terminal(runs: list[Run], width: int = 140) -> str:
+    out = io.StringIO()
+    to_terminal(runs, Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_a_missing_score_is_counted_in_its_cell_and_its_reason_stands_below() -> None:
+    text = terminal([run()])
+    assert "0.550 [0.500, 0.600] -1" in text
+    assert "mulaw@8bit: 1 clip without stoi: silent reference" in text
+
+
+def test_the_csv_has_counts_and_all_digits() -> None:
+    out = io.StringIO()
+    to_csv([run()], out)
+    line = next(line for line in csv.DictReader(io.StringIO(out.getvalue())) if line["metric"] == "stoi")
+    assert (line["n"], line["n_missing"], float(line["mean"])) == ("2", "1", (0.5 + 0.6) / 2)
+
+
+def test_untrained_weights_are_called_untrained() -> None:
+    assert "mulaw@8bit (untrained)" in terminal([run(weights="seed:0"), run()])
+
+
+def test_a_name_is_never_markup() -> None:
+    assert "[red]<script>@8bit" in terminal([_named("[red]<script>")])
+
+
+def _named(name: str) -> Run:
+    one = run()
+    return replace(one, variant=replace(one.variant, spec=replace(one.variant.spec, name=name)))
+
+
+def test_a_bar_in_a_name_does_not_break_markdown() -> None:
+    out = io.StringIO()
+    to_markdown([_named("a|b"), run()], out)
+    assert "a\\|b@8bit" in out.getvalue()
+
+
+def test_several_tokenizers_stand_below_each_other_in_tables_that_fit() -> None:
+    for width in (60, 100, 200):
+        assert max(len(line.rstrip()) for line in terminal([run(), run("opus")], width).splitlines() if "stoi" in line or "0.550" in line) <= width
+    (grid,) = grids([run(), run("opus")], 200, ["stoi"])
+    assert grid[1] == ["tokenizer", "stoi ↑"] and [line[0] for line in grid[2]] == ["mulaw@8bit", "opus@6kbps"]
+
+
+def test_an_interval_that_rounds_to_nothing_is_left_out() -> None:
+    stoi = next(m for m in SUITE.metrics if m.name == "stoi")
+    assert cell(Summary("speech", "stoi", 1.0, 0.99999, 1.0, 3, 0), stoi) == "1.000"
+    assert cell(Summary("speech", "stoi", math.nan, math.nan, math.nan, 0, 3), stoi) == "–"
+    assert cell(None, stoi) == ""
+
+
+def test_notes_say_what_was_run() -> None:
+    assert notes([run()])[0].startswith("reconstruction v1 on d (3 clips, sha256 00000000)")
