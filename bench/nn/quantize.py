@@ -126,14 +126,14 @@ class Codebook(nn.Module):
 class ResidualQuantizer(nn.Module):
     """Each level quantizes what the levels before left over (Zeghidour et al. 2021, arxiv.org/abs/2107.03312, algorithm 1).
 
-    Works in `dimension`, between 1x1 projections from and to `width`.
+    Works in `dimension`, between 1x1 projections from and to `width`; where `width` is 0 there are none.
     """
 
     def __init__(self, levels: int, size: int, dimension: int, width: int):
         super().__init__()
         self.layers = nn.ModuleList(Codebook(size, dimension) for _ in range(levels))
-        self.input_proj = nn.Conv1d(width, dimension, 1, bias=False)
-        self.output_proj = nn.Conv1d(dimension, width, 1, bias=False)
+        self.input_proj = nn.Conv1d(width, dimension, 1, bias=False) if width else nn.Identity()
+        self.output_proj = nn.Conv1d(dimension, width, 1, bias=False) if width else nn.Identity()
 
     def codebooks(self) -> list[Codebook]:
         return [layer for layer in self.layers if isinstance(layer, Codebook)]

@@ -1,0 +1,120 @@
+"""Convolutions padded by reflection, as EnCodec's, and what goes with them: an LSTM beside a skip, a stream that waits for the reflection.
+
+Signals are [B, C, T]. A layer pads its end so that every sample is in a window: T need not be a multiple of its stride. The causal ones
+take a `Memory` as those of bench.nn.conv do. Their left padding mirrors the START of the signal: the first outputs hear up to `past`
+later samples, so the first piece of a stream must be longer than that. Only its last piece may break a stride.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.nn.conv import CausalConv1d, Memory
+
+
+def reflected(x: Tensor, left: int, right: int) -> Tensor:
+    """x [B, C, T] with its mirror image on both sides; zeros stand for what a shorter signal lacks."""
+    if left == right == 0:
+        return x
+    lacking = max(left, right) + 1 - x.shape[-1]
+    if lacking <= 0:
+        return F.pad(x, (left, right), mode="reflect")
+    # the mirror image of the zeros appended stays on the left, the zeros themselves are cut off on the right
+    return F.pad(F.pad(x, (0, lacking)), (left, right), mode="reflect")[..., : left + x.shape[-1] + right]
+
+
+class ReflectConv1d(CausalConv1d):
+    """[B, in, T] -> [B, out, ceil(T / stride)]: no output hears later samples, but for the mirror image at the start."""
+
+    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
+        if self.past == 0 and self.stride[0] == 1:
+            return self.valid(input)
+        kept = memory.get(self) if memory is not None else None
+        x = reflected(input, self.past, 0) if kept is None else torch.cat([kept[0], input], dim=-1)
+        if memory is not None:
+            memory[self] = (x[..., x.shape[-1] - self.past :].clone(),)  # a view would keep the whole piece alive
+        extra = -input.shape[-1] % self.stride[0]
+        if not extra:
+            return self.valid(x)
+        if kept is None:  # of one signal both ends are mirrored at once: where it is short the zeros count for both
+            return self.valid(reflected(input, self.past, extra))
+        return self.valid(reflected(x, 0, extra))
+
+
+class CentredConv1d(nn.Conv1d):
+    """Padding on both sides, then a norm over all channels and samples: [B, in, T] -> [B, out, ceil(T / stride)]."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1):
+        super().__init__(inputs, outputs, kernel, stride, dilation=dilation)
+        self.norm = nn.GroupNorm(1, outputs)
+        self.padded = (kernel - 1) * dilation + 1 - stride
+
+    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
+        right = self.padded // 2  # the odd sample goes to the left
+        extra = -input.shape[-1] % self.stride[0]
+        return self.norm(super().forward(reflected(input, self.padded - right, right + extra)))
+
+
+class CentredConvTranspose1d(nn.ConvTranspose1d):
+    """Transposed convolution, a norm over all that it gives, and then both ends trimmed: [B, in, T] -> [B, out, T * stride]."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int):
+        super().__init__(inputs, outputs, kernel, stride)
+        self.norm = nn.GroupNorm(1, outputs)
+
+    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        surplus, stride = self.kernel_size[0] - self.stride[0], self.stride[0]
+        y = self.norm(super().forward(input))  # the released weights' norm counts the samples trimmed afterwards, too
+        left = surplus - surplus // 2
+        return y[..., left : left + input.shape[-1] * stride]
+
+
+class SkipLSTM(nn.LSTM):
+    """x + LSTM(x) along time: [B, C, T] -> the same."""
+
+    def __init__(self, width: int, layers: int):
+        super().__init__(width, width, layers)
+
+    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x = input.permute(2, 0, 1)
+        kept = memory.get(self) if memory is not None else None
+        y, (hidden, cell) = super().forward(x, None if kept is None else (kept[0], kept[1]))
+        if memory is not None:
+            memory[self] = (hidden, cell)
+        return (y + x).permute(1, 2, 0)
+
+
+class PatientStream:
+    """Feeds `step(piece, memory)` with whole frames [B, C, n * hop], the first time with at least `first` of them (a Stream of bench.api).
+
+    At the end it gives what is left, however little: a step pads a broken frame, or a short signal, as it does offline.
+    """
+
+    def __init__(self, step: Callable[[Tensor, Memory], Tensor], hop: int, first: int, empty: Tensor):
+        self.step, self.hop, self.first = step, hop, first
+        self.empty = empty  # [1, C', 0]: what comes out while nothing is complete
+        self.memory: Memory = {}
+        self.held: Tensor | None = None
+
+    @torch.inference_mode()
+    def feed(self, chunk: Tensor) -> Tensor:
+        """The next samples [B, C, n], n >= 0 -> the output of all frames they complete."""
+        if chunk.ndim != 3:
+            raise ValueError(f"a stream takes [B, C, n], got {tuple(chunk.shape)}")
+        held = chunk if self.held is None else torch.cat([self.held, chunk], dim=-1)
+        frames = held.shape[-1] // self.hop
+        ready = frames if self.memory or frames >= self.first else 0
+        self.held = held[..., ready * self.hop :].clone()
+        return self.step(held[..., : ready * self.hop], self.memory) if ready else self.empty.expand(len(chunk), -1, -1)
+
+    @torch.inference_mode()
+    def flush(self) -> Tensor:
+        """The frames still held, the last one perhaps broken."""
+        if self.held is None or self.held.shape[-1] == 0:
+            return self.empty if self.held is None else self.empty.expand(len(self.held), -1, -1)
+        rest, self.held = self.held, self.held[..., :0]
+        return self.step(rest, self.memory)

@@ -1,0 +1,244 @@
+"""EnCodec (Défossez et al. 2022, arxiv.org/abs/2210.13438): a convolutional codec with an LSTM and a residual quantizer of up to 32 levels.
+
+24 kHz: wav [B, 1, T] -> codes [B, K, ceil(T / 320)], 75 frames a second. Its layers are causal, but their left padding mirrors the
+start of the clip: the first frame hears seven frames, a stream begins to speak after them and then lags by nothing. A broken last frame is
+mirrored, too, not filled up with zeros, so a right-padded clip ends in another frame: the spec does not call it causal.
+48 kHz: wav [B, 2, T] in chunks of 1 s that overlap by 1 %, each divided by its loudness, which travels among the codes (bench.nn.chunks).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bench.api import Checkpoint, Codebook, Spec, Variant
+from bench.nn.chunks import Chunks
+from bench.nn.conv import Memory
+from bench.nn.quantize import ResidualQuantizer
+from bench.nn.reflect import PatientStream
+from bench.nn.seanet_lstm import SEANetLSTM
+from bench.nn.stream import in_pieces
+from bench.weights import fill, fold_weight_norm, load_state, seeded
+
+PIECE = 375  # frames of causal layers at a time on a CPU, so that memory is bounded; shorter ones cost the LSTM more than the cache saves
+EPSILON = 1e-8  # added to a chunk's loudness
+
+
+@dataclass(frozen=True)
+class Config:
+    """All numbers of an EnCodec."""
+
+    waveform: SEANetLSTM
+    sample_rate: int
+    levels: int
+    size: int = 1024
+    chunk: int = 0  # samples coded at a time, each by its own loudness; 0: the whole clip as it is
+    stride: int = 0  # samples from one chunk to the next
+
+    def chunks(self, levels: int) -> Chunks:
+        """The layout of chunked codes with that many codebooks."""
+        return Chunks(self.chunk, self.stride, self.waveform.hop, levels, self.size)
+
+
+STEREO = {"sample_rate": 48_000, "chunk": 48_000, "stride": 47_520}
+CONFIGS = {
+    "24khz": Config(SEANetLSTM(), 24_000, levels=32),
+    "48khz": Config(SEANetLSTM(channels=2, causal=False), levels=16, **STEREO),
+    "tiny_stereo": Config(SEANetLSTM(filters=4, dimension=8, channels=2, causal=False), levels=4, size=64, **STEREO),
+    "tiny": Config(SEANetLSTM(filters=4, dimension=16), 24_000, levels=4, size=64),
+}
+
+
+class Networks(nn.Module):
+    """The layers that both forms have, and their public doors."""
+
+    def __init__(self, config: Config, spec: Spec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
+        self.quantizer = ResidualQuantizer(config.levels, config.size, config.waveform.dimension, width=0)
+
+    @torch.inference_mode()
+    def encode(self, wav: Tensor) -> Tensor:
+        """wav [B, C, T] -> codes [B, K, F]."""
+        channels = self.config.waveform.channels
+        if wav.ndim != 3 or wav.shape[1] != channels or wav.shape[2] == 0:
+            raise ValueError(f"wav must be [B, {channels}, T] with T >= 1, got {tuple(wav.shape)}")
+        return self._encode(wav)
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, K, F] -> wav [B, C, T']."""
+        levels = len(self.spec.codebooks)
+        if codes.ndim != 3 or codes.shape[1] != levels or codes.shape[2] == 0 or codes.dtype != torch.int64:
+            raise ValueError(f"codes must be [B, {levels}, F] int64 with F >= 1, got {tuple(codes.shape)} {codes.dtype}")
+        return self._decode(codes)
+
+    def _encode(self, wav: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class EnCodec(Networks):
+    """The codec of whole clips and of streams."""
+
+    def stream_encoder(self) -> PatientStream:
+        """wav pieces [B, 1, n] -> codes [B, K, m]."""
+        empty = torch.zeros(1, len(self.spec.codebooks), 0, dtype=torch.int64, device=self._device)
+        return PatientStream(self._encode, self.config.waveform.hop, self.config.waveform.mirrored, empty)
+
+    def stream_decoder(self) -> PatientStream:
+        """codes [B, K, m] -> wav pieces [B, 1, m * hop]."""
+        return PatientStream(self._decode, 1, self.config.waveform.mirrored, torch.zeros(1, 1, 0, device=self._device))
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def _encode(self, wav: Tensor, memory: Memory | None = None) -> Tensor:
+        latents = in_pieces(self.encoder, wav, PIECE * self.config.waveform.hop, memory)
+        return self.quantizer.encode(latents, len(self.spec.codebooks))
+
+    def _decode(self, codes: Tensor, memory: Memory | None = None) -> Tensor:
+        return in_pieces(self.decoder, self.quantizer.decode(codes), PIECE, memory)
+
+
+class ChunkedEnCodec(Networks):
+    """The codec of chunks, each normalised."""
+
+    @property
+    def chunks(self) -> Chunks:
+        """The layout of the codes."""
+        return self.config.chunks(len(self.spec.codebooks))
+
+    def _encode(self, wav: Tensor) -> Tensor:
+        lengths = self.chunks.samples(wav.shape[-1])
+        parts = [wav[..., i * self.chunks.stride :][..., :length] for i, length in enumerate(lengths)]
+        return torch.cat(self._together(self._encode_chunk, parts), dim=-1)
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        parts = list(codes.split(self.chunks.split(codes.shape[-1]), dim=-1))
+        return self.chunks.overlap_add(self._together(self._decode_chunk, parts))
+
+    @staticmethod
+    def _together(step, parts: list[Tensor]) -> list[Tensor]:
+        """step of every part [B, C, n]: on a GPU those of equal length at once, on a CPU item by item, which stay in the cache."""
+        if parts[0].device.type == "cpu":
+            return [torch.cat([step(item) for item in part.split(1)]) for part in parts]
+        alike = sum(part.shape[-1] == parts[0].shape[-1] for part in parts)
+        return [*step(torch.cat(parts[:alike])).chunk(alike), *map(step, parts[alike:])]
+
+    def _encode_chunk(self, wav: Tensor) -> Tensor:
+        """wav [B, C, n], n <= 1 s -> codes [B, K, header + frames]."""
+        scale = EPSILON + wav.mean(1).square().mean(-1).sqrt()  # of the channels' mean
+        codes = self.quantizer.encode(self.encoder(wav / scale[:, None, None]), self.chunks.levels)
+        return torch.cat([self.chunks.write_scale(scale), codes], dim=-1)
+
+    def _decode_chunk(self, codes: Tensor) -> Tensor:
+        """The inverse of _encode_chunk: codes -> wav [B, C, frames * hop]."""
+        header = self.chunks.header
+        return self.decoder(self.quantizer.decode(codes[..., header:])) * self.chunks.read_scale(codes[..., :header])[:, None, None]
+
+
+NAMES = (  # pattern in a checkpoint of the authors' code or of transformers' port -> here
+    (r"^((?:en|de)coder)\.model\.", r"\1.layers."),
+    (r"\.block\.", ".layers."),
+    (r"\.lstm\.", "."),
+    (r"\.(?:conv|convtr)\.norm\.", ".norm."),
+    (r"(?:\.conv|\.convtr)+\.(weight|bias)$", r".\1"),
+    (r"^quantizer\.(?:vq\.)?layers\.(\d+)\.(?:_codebook|codebook)\.", r"quantizer.layers.\1."),
+    (r"\.inited$", ".initialized"),
+    (r"\.cluster_size$", ".cluster_usage"),
+)
+
+
+def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of the authors' or of transformers' class under our names, weight norm folded; a name of ours stays."""
+    result = {}
+    for name, value in fold_weight_norm(state).items():
+        for pattern, ours in NAMES:
+            name = re.sub(pattern, ours, name)
+        result[name] = value
+    for name in [name for name in result if name.endswith(".embed")]:
+        stem = name.removesuffix("embed")
+        result.pop(f"{stem}embed_avg", None)  # their codebook is `embed` itself; its running sums have been smoothed and do not give it
+        result[f"{stem}embedding_sum"] = result.pop(name)
+        result[f"{stem}cluster_usage"] = torch.ones_like(result[f"{stem}cluster_usage"])
+    return result
+
+
+def load(spec: Spec, path: Path | None = None) -> Networks:
+    """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
+    config = CONFIGS[configuration(spec.variant)]
+    model = (ChunkedEnCodec if config.chunk else EnCodec)(config, spec)
+    if path is None:
+        draw(model, int(spec.weights.removeprefix("seed:")))
+    else:
+        fill(model, renamed(load_state(path)), path)
+    return model.eval()
+
+
+@torch.no_grad()
+def draw(model: Networks, seed: int) -> None:
+    """Random weights, with codebooks around the latents of noise: otherwise everything would get the same few codes."""
+    generator, shape = torch.Generator().manual_seed(seed), model.config.waveform
+    seeded(model, generator)
+    for name, value in model.named_parameters():
+        if ".bias_" in name:  # of an LSTM
+            value.copy_(torch.randn(value.shape, generator=generator) / 10)
+    loudness = torch.rand(1, 1, 200, generator=generator).repeat_interleave(shape.hop // 2, dim=-1)
+    noise = torch.randn(1, shape.channels, 100 * shape.hop, generator=generator)
+    model.quantizer.scatter(model.encoder(loudness * noise), generator)
+
+
+def configuration(variant: str) -> str:
+    """The configuration that a variant's name names: `24khz-6kbps` is `24khz`."""
+    return variant.split("-")[0]
+
+
+CHECKPOINTS = {
+    "24khz": Checkpoint(
+        "encodec_24khz-d7cc33bc.th",  # its name holds its digest: it cannot change at its place
+        sha256="d7cc33bcf1aad7f2dad9836f36431530744abeace3ca033005e3290ed4fa47bf",
+        url="https://dl.fbaipublicfiles.com/encodec/v0/encodec_24khz-d7cc33bc.th",
+    ),
+    "48khz": Checkpoint(
+        "encodec_48khz.safetensors",
+        sha256="47a15ffbaf7bb76176d0833e10590de0a8988a7848748608cefc36a1c88adfdc",
+        url="https://huggingface.co/facebook/encodec_48khz/resolve/c3def8e7185ac8c8efdce6eb8c4a651e487a503e/model.safetensors",
+    ),
+}
+
+
+def variant(name: str, levels: int) -> Variant:
+    """A line of VARIANTS: a configuration with the first `levels` of its codebooks."""
+    config, checkpoint = CONFIGS[configuration(name)], CHECKPOINTS.get(configuration(name))
+    rate = config.chunks(levels).rate if config.chunk else 1 / config.waveform.hop
+    spec = Spec(
+        name="encodec",
+        variant=name,
+        sample_rate=config.sample_rate,
+        codebooks=(Codebook(config.size, config.sample_rate * rate),) * levels,
+        weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
+        channels=config.waveform.channels,
+        source="https://arxiv.org/abs/2210.13438, https://github.com/facebookresearch/encodec",
+        licence="MIT" if checkpoint else "",
+    )
+    return Variant(spec, load, checkpoint)
+
+
+LEVELS = {
+    "24khz": {"6kbps": 8, "1.5kbps": 2, "3kbps": 4, "12kbps": 16, "24kbps": 32},
+    "48khz": {"3kbps": 2, "6kbps": 4, "12kbps": 8, "24kbps": 16},
+}
+VARIANTS: dict[str, Variant] = {
+    **{f"{name}-{rate}": variant(f"{name}-{rate}", levels) for name, rates in LEVELS.items() for rate, levels in rates.items()},
+    "tiny_stereo": variant("tiny_stereo", 4),
+    "tiny": variant("tiny", 4),
+}
