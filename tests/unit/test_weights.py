@@ -1,5 +1,6 @@
 """Weights: only proven files are read, nothing in them is run, and every failure is one line that says how to mend it."""
 
+import copy
 import functools
 import http.server
 import pickle
@@ -208,3 +209,25 @@ def test_seeded_weights_depend_on_the_seed_alone() -> None:
 def test_released_weights_are_pinned() -> None:
     assert len(RELEASED.sha256) == 64 and "/resolve/main/" not in RELEASED.url
     assert all(variant.spec.weights == f"sha256:{RELEASED.sha256}" for name, variant in VARIANTS.items() if name.startswith("24khz"))
+
+
+@pytest.mark.parametrize("names", ["old", "parametrized"])
+@pytest.mark.parametrize(("layer", "dim"), [(nn.Conv1d(3, 5, 4), 0), (nn.ConvTranspose1d(6, 1, 3), 0), (nn.Conv1d(4, 8, 16, groups=2), 2)])
+def test_folded_weight_norm_is_the_weight_that_torch_computes(layer: nn.Module, dim: int, names: str) -> None:
+    convolution = nn.utils.parametrizations.weight_norm(copy.deepcopy(layer), dim=dim)
+    state = nn.Sequential(convolution).state_dict()
+    state["0.parametrizations.weight.original0"] *= 1.7  # otherwise it would be the length that it already has
+    if names == "old":
+        state["0.weight_g"] = state.pop("0.parametrizations.weight.original0")
+        state["0.weight_v"] = state.pop("0.parametrizations.weight.original1")
+    before = dict(state)
+    folded = weights.fold_weight_norm(state)
+    assert folded.keys() == {"0.weight", "0.bias"} and state.keys() == before.keys()
+    torch.testing.assert_close(folded["0.weight"], convolution.get_submodule("parametrizations.weight")().detach(), rtol=1e-6, atol=0)
+
+
+def test_a_file_of_unknown_sha256_is_never_fetched(served: Checkpoint, cache: Path) -> None:
+    with pytest.raises(UserError, match="not known here: get http.* and give it with --weights PATH") as error:
+        weights.locate(replace(served, sha256=""))
+    one_line(error)
+    assert not cache.exists()

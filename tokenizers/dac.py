@@ -1,0 +1,214 @@
+"""DAC, the Descript Audio Codec (Kumar et al. 2023, arxiv.org/abs/2306.06546): convolutions with Snake and a factorised residual quantizer.
+
+wav [B, 1, T] -> convolutional encoder -> K codebooks of 10 bits, each looked up in 8 dimensions, and the mirror of it back. T is filled up
+with zeros to whole frames. The 16 and 24 kHz models have an odd stride, whose transposed convolution drops a sample: decode gives 8
+samples fewer than whole frames. Nothing is normalised to a loudness: that belongs to the authors' command line, not to the codec.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.api import Checkpoint, Codebook, Spec, Variant
+from bench.nn.factorised import FactorisedQuantizer
+from bench.nn.quantize import Quantized
+from bench.nn.snake import DILATIONS, SnakeNet
+from bench.weights import fill, fold_weight_norm, load_state, seeded
+
+
+@dataclass(frozen=True)
+class Config:
+    """All numbers of a DAC."""
+
+    sample_rate: int
+    levels: int
+    waveform: SnakeNet
+    size: int = 1024
+    dimension: int = 8  # of the codebooks' vectors
+
+    @property
+    def hop(self) -> int:
+        """Samples a frame."""
+        return self.waveform.hop
+
+
+CONFIGS = {
+    "16khz": Config(16_000, 12, SnakeNet((2, 4, 5, 8))),
+    "24khz": Config(24_000, 32, SnakeNet((2, 4, 5, 8))),
+    "44khz": Config(44_100, 9, SnakeNet((2, 4, 8, 8))),
+    "44khz-16kbps": Config(44_100, 18, SnakeNet((2, 4, 8, 8), dimension=128)),
+    "tiny": Config(16_000, 4, SnakeNet((2, 4, 5, 8), filters=2, dimension=32, decoder_filters=64), size=64, dimension=4),
+}
+
+
+class DAC(nn.Module):
+    """The codec. `forward` is for training; `encode` and `decode` are for use."""
+
+    def __init__(self, config: Config, spec: Spec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
+        self.quantizer = FactorisedQuantizer(config.levels, config.size, config.dimension, config.waveform.dimension)
+
+    def latents(self, wav: Tensor) -> Tensor:
+        """wav [B, 1, n * hop] -> [B, D, n] before quantization."""
+        return self.encoder(wav)
+
+    def synthesis(self, latents: Tensor) -> Tensor:
+        """Quantized latents [B, D, n] -> wav [B, 1, n * hop], less the tail that odd strides cost."""
+        return self.decoder(latents)
+
+    def forward(self, wav: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None) -> tuple[Tensor, Quantized]:
+        """wav [B, 1, n * hop] -> its reconstruction, and the quantizer's side of it.
+
+        With probability `dropout` an item is rebuilt from a random number of its first codebooks.
+        """
+        device = generator.device if generator is not None else wav.device
+        depth = torch.randint(1, self.config.levels + 1, (len(wav),), generator=generator, device=device)
+        kept = torch.rand(len(wav), generator=generator, device=device) >= dropout
+        quantized = self.quantizer(self.latents(wav), depth.masked_fill(kept, self.config.levels).to(wav.device))
+        return self.synthesis(quantized.x), quantized
+
+    @torch.inference_mode()
+    def encode(self, wav: Tensor) -> Tensor:
+        """wav [B, 1, T] -> codes [B, K, ceil(T / hop)]."""
+        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
+            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        return one_by_one(self._encode, F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, K, n] -> wav [B, 1, n * hop], less the tail that odd strides cost."""
+        levels = len(self.spec.codebooks)
+        if codes.ndim != 3 or codes.shape[1] != levels or codes.dtype != torch.int64:
+            raise ValueError(f"codes must be [B, {levels}, F] int64, got {tuple(codes.shape)} {codes.dtype}")
+        return one_by_one(self._decode, codes)
+
+    def _encode(self, wav: Tensor) -> Tensor:
+        return self.quantizer.encode(self.latents(wav), len(self.spec.codebooks))
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        return self.synthesis(self.quantizer.decode(codes))
+
+
+def one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """function(batch), on a CPU item by item: there a batch is no faster, and eight clips at once fall out of every cache."""
+    if len(batch) == 1 or batch.device.type != "cpu":
+        return function(batch)
+    return torch.cat([function(item[None]) for item in batch])
+
+
+NAMES = (  # pattern in a checkpoint of the authors' code -> here
+    (r"^(encoder|decoder)\.(?:block|model)\.", r"\1."),
+    (r"\.block\.", "."),
+    (r"^quantizer\.quantizers\.", "quantizer.layers."),
+)
+UNIT = ("snake1", "conv1", "snake2", "conv2")  # the parts of a residual unit in transformers' port
+
+
+def port_names(stages: int) -> dict[str, str]:
+    """Module of transformers' port -> ours; its quantizer is named as the authors'."""
+    names = {f"{side}.{part}": f"{side}.{at}" for side in ("encoder", "decoder") for part, at in _ends(stages).items()}
+    for i in range(stages):
+        for side, parts, first in (("encoder", {"snake1": 3, "conv1": 4}, 0), ("decoder", {"snake1": 0, "conv_t1": 1}, 2)):
+            theirs, ours = f"{side}.block.{i}", f"{side}.{i + 1}"
+            names |= {f"{theirs}.{part}": f"{ours}.{at}" for part, at in parts.items()}
+            for unit in range(len(DILATIONS)):
+                names |= {f"{theirs}.res_unit{unit + 1}.{part}": f"{ours}.{first + unit}.{at}" for at, part in enumerate(UNIT)}
+    return names
+
+
+def _ends(stages: int) -> dict[str, int]:
+    return {"conv1": 0, "snake1": stages + 1, "conv2": stages + 2}
+
+
+def renamed(state: dict[str, Tensor], stages: int) -> dict[str, Tensor]:
+    """A state dict of the authors' or of transformers' class under our names, weight norm folded; a name of ours stays."""
+    port, result = port_names(stages), {}
+    for name, value in fold_weight_norm(state).items():
+        module, _, leaf = name.rpartition(".")
+        name = f"{port.get(module, module)}.{leaf}"
+        for pattern, ours in NAMES:
+            name = re.sub(pattern, ours, name)
+        result[name] = value.flatten() if leaf == "alpha" else value
+    return result
+
+
+def load(spec: Spec, path: Path | None = None) -> DAC:
+    """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
+    model = DAC(CONFIGS[configuration(spec.variant)], spec)
+    if path is None:
+        draw(model, int(spec.weights.removeprefix("seed:")))
+    else:
+        fill(model, renamed(load_state(path), len(model.config.waveform.rates)), path)
+    return model.eval()
+
+
+@torch.no_grad()
+def draw(model: DAC, seed: int) -> None:
+    """Random weights, centred on what they make of noise and with codebooks around its latents: or all would get the same few codes."""
+    generator = torch.Generator().manual_seed(seed)
+    seeded(model, generator)
+    for name, value in model.named_parameters():
+        if name.endswith("3.weight") or "out_proj" in name:  # what residual units add, and what a level takes away, is a part
+            value.mul_(0.3)
+    loudness = torch.rand(1, 1, 200, generator=generator).repeat_interleave(model.config.hop // 2, dim=-1)
+    latents = model.latents(0.5 * loudness * torch.randn(loudness.shape, generator=generator))
+    ends = model.encoder[-1], model.decoder[-2]
+    assert isinstance(ends[0], nn.Conv1d) and isinstance(ends[1], nn.Conv1d) and ends[0].bias is not None and ends[1].bias is not None
+    middle = latents.mean((0, 2))  # Snake is never far below zero: its mean is most of what it gives
+    ends[0].bias.sub_(middle)
+    model.quantizer.scatter(latents - middle[:, None], generator)
+    wav = model.decoder[:-1](latents - middle[:, None])
+    ends[1].weight.mul_(0.2 / wav.std())
+    ends[1].bias.sub_(0.2 / wav.std() * wav.mean())
+
+
+def configuration(variant: str) -> str:
+    """The configuration that a variant's name names: `44khz-4cb` is `44khz`."""
+    return re.sub(r"-\d+cb$", "", variant)
+
+
+RELEASES = "https://github.com/descriptinc/descript-audio-codec/releases/download"  # a release's files do not change under its tag
+CHECKPOINTS = {
+    "16khz": Checkpoint(
+        "dac-16khz.pth", "95ab7176b67137d4d4c6c54b8d6ef3cea797faec228cb03ad084badcad570b4d", f"{RELEASES}/0.0.5/weights_16khz.pth"
+    ),
+    "24khz": Checkpoint(
+        "dac-24khz.pth", "44bad592fc393e03eb0be7a5120b7d487fe9612fa41269dc03fca3d4b87e20ad", f"{RELEASES}/0.0.4/weights_24khz.pth"
+    ),
+    "44khz": Checkpoint(
+        "dac-44khz.pth", "a88eed82a7024ccc1facdb1e605c4c2f99281c8118c22c9895ffa846d8fb61aa", f"{RELEASES}/0.0.1/weights.pth"
+    ),
+    # its digest is published nowhere that could be found: it is read from --weights PATH only
+    "44khz-16kbps": Checkpoint("dac-44khz-16kbps.pth", "", f"{RELEASES}/1.0.0/weights_44khz_16kbps.pth"),
+}
+
+
+def variant(name: str, levels: int | None = None) -> Variant:
+    """A line of VARIANTS: a configuration with the first `levels` of its codebooks (None: with all)."""
+    config, checkpoint = CONFIGS[name], CHECKPOINTS.get(name)
+    spec = Spec(
+        name="dac",
+        variant=name if levels is None else f"{name}-{levels}cb",
+        sample_rate=config.sample_rate,
+        codebooks=(Codebook(config.size, config.sample_rate / config.hop),) * (levels or config.levels),
+        weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
+        source="https://arxiv.org/abs/2306.06546, https://github.com/descriptinc/descript-audio-codec",
+        licence="MIT" if checkpoint else "",
+    )
+    return Variant(spec, load, checkpoint)
+
+
+FEWER = {"44khz": (1, 2, 3, 4, 6), "24khz": (1, 2, 4, 8, 16), "16khz": (1, 2, 4, 8), "44khz-16kbps": (9,)}
+OFFICIAL = {
+    line.spec.variant: line for name, levels in FEWER.items() for line in (variant(name), *(variant(name, count) for count in levels))
+}
+VARIANTS: dict[str, Variant] = {**OFFICIAL, "tiny": variant("tiny")}
