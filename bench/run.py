@@ -23,7 +23,7 @@ from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, UserError, 
 from bench.codec import Reconstruction, cores, reconstructions
 from bench.data import partners
 from bench.pool import Job, Task, WorkerPool
-from bench.store import LAST, Store
+from bench.store import LAST, Store, folder_of
 
 Progress = Callable[[str, int, int], None]
 """Called with (label, clips done, clips in all) as a run goes on."""
@@ -102,6 +102,9 @@ class Session:
 def run(variants: list[Variant], suite: Suite, data: Data, options: Options, progress: Progress | None = None) -> Iterator[Run]:
     """Each tokenizer through the suite, one after the other; refuses what cannot work before anything starts."""
     refuse(variants, suite, options)
+    for variant in variants:
+        if not folder_of(options.results, suite.name, _label(variant), identity(variant, suite, data, options.seed)).exists():
+            prepare(variant)  # first of all: a run that cannot start leaves no trace
     stores = [_open(variant, suite, data, options) for variant in variants]
     for variant, store in zip(variants, stores, strict=True):
         if len(store.done()) < len(data.clips):
@@ -180,9 +183,12 @@ def _version(package: str) -> str:
 
 
 def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
-    label = re.sub(r"[^\w.@-]+", "_", variant.spec.label)
     facts = identity(variant, suite, data, options.seed)
-    return Store(options.results, suite.name, label, facts, record(data, options), options.fresh)
+    return Store(options.results, suite.name, _label(variant), facts, record(data, options), options.fresh)
+
+
+def _label(variant: Variant) -> str:
+    return re.sub(r"[^\w.@-]+", "_", variant.spec.label)
 
 
 def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:

@@ -53,16 +53,20 @@ def read_rows(path: Path) -> list[Row]:
     return list(rows.values())
 
 
+def folder_of(root: Path, suite: str, label: str, identity: object) -> Path:
+    """Where the rows of a run lie, whether or not there are any yet."""
+    return root / suite / f"{label}-{key_of(identity)[:8]}"
+
+
 class Store:
     """One run's folder, open for appending. Any number of processes may have it open at once."""
 
     def __init__(self, root: Path, suite: str, label: str, identity: dict[str, object], record: dict[str, object], fresh: bool = False):
         self.key = key_of(identity)
-        self.folder = root / suite / f"{label}-{self.key[:8]}"
+        self.folder = folder_of(root, suite, label, identity)
         self.path = self.folder / "rows.csv"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # inside a temporary name's reach of nobody: the lock lies in the folder it guards
             self._lock = FileLock(self.folder / ".lock")
             with self._lock:
                 self._open(identity, record, fresh)

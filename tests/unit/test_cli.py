@@ -258,6 +258,16 @@ def test_audio_is_saved_where_asked_also_from_finished_runs(tmp_path: Path, make
     assert rate == 16_000 and (original == saved).all() and abs(saved).max() > 0.01
 
 
+def test_a_run_that_cannot_start_leaves_no_trace(tmp_path: Path, make_data: Callable[..., Path]) -> None:
+    (tmp_path / "gone.py").write_text(
+        "from bench.api import *\ndef load(spec): raise UserError('gone needs a package')\n"
+        "VARIANTS = {'v': Variant(Spec('gone', 'v', 16_000, (Codebook(2, 50.0),)), load)}\n"
+    )
+    done = bench("run", "--tokenizer", tmp_path / "gone.py", "--data", make_data(2), "--results", tmp_path / "r")
+    assert done.returncode == 2 and done.stderr == "error: gone needs a package\n"
+    assert not (tmp_path / "r").exists()
+
+
 def test_weights_of_ones_own_give_rows_of_their_own(tmp_path: Path, make_data: Callable[..., Path]) -> None:
     done = bench("run", "--tokenizer", "mimi", "--weights", tmp_path / "none.safetensors", "--data", make_data(2))
     assert done.returncode == 2 and "none.safetensors" in done.stderr and done.stderr.count("\n") == 1
