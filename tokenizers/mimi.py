@@ -195,7 +195,7 @@ def draw(model: Mimi, seed: int) -> None:
 CONFIGS = {"mini": MINI, "24khz": OFFICIAL, "tiny": TINY}
 MINI_WEIGHTS = Checkpoint(
     "mimi_mini.safetensors",
-    sha256="867b2c6369e850c87fdb48c13efd4c8526e791531859a5a03dd75e0a4daf653a",
+    sha256="2b02c28df38576a232e778a5a30c30a7a9f501a36e94b8542e3108dfd85d2c93",
 )
 RELEASED = Checkpoint(
     "mimi-e351c8d8.safetensors",

@@ -1,0 +1,182 @@
+"""bench train on synthetic voices with mimi@tiny: it learns, it resumes, it survives a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bench.api import UserError
+from bench.data import open_data
+from bench.nn.quantize import Codebook
+from bench.tokenizers.mimi import VARIANTS, Mimi
+from bench.train import codebooks
+from bench.train.data import Augment, crops, mono, pack
+from bench.train.loop import train
+from bench.train.losses import LossConfig, Magnitude, SpectralLoss, mel_filters
+from bench.train.recipes import RECIPES
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = replace(
+    RECIPES["mimi"],
+    seconds=0.4,
+    batch=2,
+    rate=3e-3,
+    rise=3,
+    plain=4,
+    start=12,
+    refit=12,
+    bypass=0.2,
+    heldout=1,
+    ema=0.8,
+    report_every=2,
+    check_every=100,
+    augment=Augment(speeds=(1.0,)),
+)
+CHILD = f"""
+import runpy, sys
+from pathlib import Path
+from bench.train.loop import train
+recipe = runpy.run_path({__file__!r})["QUICK"]
+train("mimi", sys.argv[1], Path(sys.argv[2]), 16, save_every=3, resume=True, variant="tiny", recipe=recipe)
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads change the order of sums, and barriers cost more than they give at this size."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def log(folder: Path, key: str) -> list[float]:
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [facts[key] for facts in map(json.loads, lines) if key in facts]
+
+
+def tiny() -> Mimi:
+    spec = VARIANTS["tiny"].spec
+    model = VARIANTS["tiny"].load(spec)
+    assert isinstance(model, Mimi)
+    return model
+
+
+def test_the_loss_falls_and_the_weights_load_strictly(make_data: Callable[..., Path], tmp_path: Path):
+    data = make_data(4, seconds=1.0, rate=24_000)
+    weights = train("mimi", str(data), tmp_path / "run", 30, recipe=replace(QUICK, rate=1e-3), save_every=30)
+    mel = log(tmp_path / "run", "mel")  # each the mean of two steps
+    assert sum(mel[-4:-1]) < 0.7 * sum(mel[:3]), mel
+    line = VARIANTS["mini"]
+    model = line.load(line.spec, weights)
+    wav = torch.randn(1, 1, 5000) * 0.1
+    assert model.decode(model.encode(wav)).shape == (1, 1, 5760)
+
+
+def test_a_killed_run_goes_on_to_the_very_same_weights(make_data: Callable[..., Path], tmp_path: Path):
+    data = make_data(4, seconds=1.0, rate=24_000)
+    whole = load_file(train("mimi", str(data), tmp_path / "whole", 16, variant="tiny", recipe=QUICK))
+    folder = tmp_path / "killed"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(data), str(folder)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (folder / "checkpoint.pt").exists() and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL, "it had ended before it could be killed"
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True)["step"]
+    assert 3 <= saved < 16 and saved % 3 == 0
+    resumed = load_file(train("mimi", str(data), folder, 16, variant="tiny", recipe=QUICK, resume=True))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    steps = log(folder, "step")
+    assert len(steps) == len(set(zip(steps, map(str, steps), strict=True))) + 1  # only the last step has two lines: losses and scores
+
+
+def test_a_folder_with_a_run_is_not_overwritten(make_data: Callable[..., Path], tmp_path: Path):
+    data = make_data(4, seconds=1.0, rate=24_000)
+    train("mimi", str(data), tmp_path / "run", 2, variant="tiny", recipe=QUICK)
+    with pytest.raises(UserError, match="--resume"):
+        train("mimi", str(data), tmp_path / "run", 2, variant="tiny", recipe=QUICK)
+    with pytest.raises(UserError, match="seed 0, not 1"):
+        train("mimi", str(data), tmp_path / "run", 2, seed=1, variant="tiny", recipe=QUICK, resume=True)
+    with pytest.raises(UserError, match="no recipe for 'flac'"):
+        train("flac", str(data), tmp_path / "other", 2)
+    with pytest.raises(UserError, match="no device 'gpu'"):
+        train("mimi", str(data), tmp_path / "other", 2, device="gpu")
+
+
+def test_no_crop_comes_from_a_held_out_speaker(make_data: Callable[..., Path]):
+    clips = open_data(str(make_data(4, seconds=1.0, rate=24_000))).clips
+    corpus = pack(clips, 24_000, 9_600, Augment(speeds=(1.0,)), heldout=1, seed=0)
+    speakers = {clip.speaker for clip in clips if clip.domain == "speech"}
+    assert len(speakers) >= 2
+    assert len(corpus.lengths) + len(corpus.heldout) == len(clips)
+
+
+def test_crops_depend_on_seed_and_step_alone(make_data: Callable[..., Path]):
+    clips = open_data(str(make_data(4, seconds=1.0, rate=24_000))).clips
+    corpus = pack(clips, 24_000, 9_600, Augment(), heldout=1, seed=0)
+    one = crops(corpus, 3, 9_600, Augment(), 0, 7)
+    torch.manual_seed(5)
+    assert torch.equal(one, crops(corpus, 3, 9_600, Augment(), 0, 7))
+    assert not torch.equal(one, crops(corpus, 3, 9_600, Augment(), 0, 8))
+    assert one.abs().max() < 1 and one.shape == (3, 1, 9_600)
+
+
+def test_the_image_of_a_16_khz_recording_lies_above_8_khz(make_data: Callable[..., Path]):
+    clip = open_data(str(make_data(2, seconds=1.0, rate=16_000))).clips[0]
+    plain, image = (torch.fft.rfft(wav).abs().square() for wav in mono(clip, 24_000))
+    edge = len(plain) * 8 // 12
+    assert plain[edge + 200 :].sum() < 1e-4 * plain.sum()
+    assert image[: edge - 200].sum() < 1e-3 * image.sum()
+
+
+def test_magnitude_has_the_right_gradient():
+    frames = torch.randn(3, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    assert torch.autograd.gradcheck(Magnitude.apply, (frames,))
+
+
+def test_mel_filters_are_whole_and_in_order():
+    filters = mel_filters(80, 513, 24_000)
+    assert torch.allclose(filters.sum(0), torch.ones(80))
+    centres = (filters * torch.arange(513)[:, None]).sum(0)
+    assert bool((centres.diff() > 0).all())
+
+
+def test_the_loss_is_zero_for_the_same_sound_and_grows_with_noise():
+    wav = torch.randn(2, 12_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    loss = SpectralLoss(LossConfig(), 24_000)
+    noise = torch.randn(wav.shape, generator=torch.Generator().manual_seed(1)) * 0.1
+    values = [float(loss(wav, wav + level * noise)[0]) for level in (0.0, 0.1, 1.0)]
+    assert values[0] == 0 and values[0] < values[1] < values[2]
+
+
+def test_fitting_again_brings_codebooks_nearer_to_the_latents():
+    model = tiny()
+    latents = torch.randn(40, 32, 10, generator=torch.Generator().manual_seed(0))
+    codebooks.start(model, latents[:10], torch.Generator().manual_seed(0))
+
+    @torch.no_grad()
+    def error() -> float:
+        part = codebooks.residuals(model)[1]
+        points = codebooks.projected(part, latents)
+        for codebook in part.codebooks():
+            points = points - codebook.decode(codebook.encode(points))
+        return float(points.square().mean())
+
+    before = error()
+    codebooks.refit(model, latents)
+    assert error() < 0.9 * before
+    assert all(bool(part.initialized) for part in model.modules() if isinstance(part, Codebook))
