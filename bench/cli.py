@@ -63,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where rows are kept (default: results)")
     verb.add_argument("--fresh", action="store_true", help="forget the rows of earlier runs of the same thing")
     verb.add_argument("--format", choices=("table", "markdown", "csv"), default="table", help="of what is printed (default: table)")
-    verb.add_argument("--columns", default="", metavar="A,B,...", help="metrics to print in a table or markdown, all are kept (default: all)")
+    verb.add_argument(
+        "--columns", default="", metavar="A,B,...", help="metrics to print in a table or markdown, all are kept (default: all)"
+    )
 
     verb = verbs.add_parser("list", help="what there is: tokenizers, suites, metrics or data")
     verb.set_defaults(verb=list_)
@@ -85,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("family", help="mimi, ...")
     verb.add_argument("--data", required=True, metavar="DATA", help="a manifest.jsonl or a folder of recordings to learn from")
     verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="for checkpoint.pt, log.jsonl and weights.safetensors")
-    verb.add_argument("--steps", type=_positive, default=20_000, metavar="N", help="in all, those before a --resume included (default: 20000)")
+    verb.add_argument(
+        "--steps", type=_positive, default=20_000, metavar="N", help="in all, those before a --resume included (default: 20000)"
+    )
     verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     verb.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     verb.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
@@ -128,6 +132,9 @@ def _device(name: str) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """bench run"""
+    from bench.pool import start_server
+
+    start_server("bench.metrics", f"bench.tasks.{options.suite}")
     from rich.console import Console
 
     from bench import registry

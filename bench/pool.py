@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
@@ -38,18 +39,23 @@ class Closed(Exception):
     """The pool was closed while a thread waited."""
 
 
+# fork would copy the codec's threads and their locks; a fork server has none, and starts a process in milliseconds
+FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def start_server(*modules: str) -> None:
+    """Begins to import what workers need, in a process of its own: worth doing while this one still imports its own part."""
+    if FORKSERVER:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+        forkserver.ensure_running()
+
+
 class WorkerPool:
     """`workers` processes; a step that takes longer than `step_seconds` is killed. Use as a context manager."""
 
-    def __init__(self, workers: int, step_seconds: float = 120.0, preload: Sequence[str] = ("bench.metrics",)):
+    def __init__(self, workers: int, step_seconds: float = 120.0):
         self.workers, self.step_seconds = workers, step_seconds
-        methods = multiprocessing.get_all_start_methods()
-        # fork would copy the codec's threads and their locks; a fork server has none, and starts a process in milliseconds
-        if "forkserver" in methods:
-            self._context = multiprocessing.get_context("forkserver")
-            self._context.set_forkserver_preload(list(preload))
-        else:
-            self._context = multiprocessing.get_context("spawn")
+        self._context = multiprocessing.get_context("forkserver" if FORKSERVER else "spawn")
         self._stop = threading.Event()
         self._idle: list[tuple[BaseProcess, Connection]] = []
         self._lock = threading.Lock()

@@ -11,7 +11,7 @@ import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, UserError, 
 from bench.codec import Reconstruction, cores, reconstructions
 from bench.data import partners
 from bench.pool import Job, Task, WorkerPool
+from bench.stats import Summary, summarise
 from bench.store import LAST, Store, folder_of
 
 Progress = Callable[[str, int, int], None]
@@ -52,6 +53,11 @@ class Run:
     rows: list[Row]
     folder: Path
     fresh_clips: int  # scored now, rather than found in the results folder
+
+    @cached_property
+    def summaries(self) -> list[Summary]:
+        """Means with intervals, by domain and metric."""
+        return summarise(self.rows, self.suite.metrics)
 
 
 class Session:
@@ -109,7 +115,7 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
     for variant, store in zip(variants, stores, strict=True):
         if len(store.done()) < len(data.clips):
             prepare(variant)
-    with WorkerPool(options.workers or cores(), options.metric_seconds, ("bench.metrics", f"bench.tasks.{suite.name}")) as pool:
+    with WorkerPool(options.workers or cores(), options.metric_seconds) as pool:
         if any(len(store.done()) < len(data.clips) for store in stores):
             pool.warm()
         for variant, store in zip(variants, stores, strict=True):

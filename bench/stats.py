@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -54,9 +55,15 @@ def bootstrap(values: np.ndarray, weights: np.ndarray, clusters: Sequence[str], 
         return math.nan, math.nan
     totals = np.bincount(index, values * weights)
     sizes = np.bincount(index, weights)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
+    drawn = _drawn(count, seed, draws)
     low, high = np.percentile(drawn @ totals / (drawn @ sizes), (2.5, 97.5))
     return float(low), float(high)
+
+
+@lru_cache(maxsize=8)  # the metrics of a domain mostly have the same clips
+def _drawn(count: int, seed: int, draws: int) -> np.ndarray:
+    """How often each of `count` clusters comes in each draw [draws, count]."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
 
 
 def reasons(rows: Iterable[Row]) -> list[tuple[str, str, int]]:

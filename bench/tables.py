@@ -14,14 +14,9 @@ from rich.text import Text
 
 from bench.api import DOMAINS, Metric
 from bench.run import Run
-from bench.stats import Summary, reasons, summarise
+from bench.stats import Summary, reasons
 
 ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "": ""}
-
-
-def summaries(run: Run) -> list[Summary]:
-    """The means of a run."""
-    return summarise(run.rows, run.suite.metrics)
 
 
 def label(run: Run) -> str:
@@ -50,7 +45,7 @@ def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[
 
     `columns`: the metrics to show, in their order; none named: all.
     """
-    found = [{(s.domain, s.metric): s for s in summaries(run)} for run in runs]
+    found = [{(s.domain, s.metric): s for s in run.summaries} for run in runs]
     domains = [d for d in DOMAINS if any(key[0] == d for table in found for key in table)]
     known = {m.name: m for m in runs[0].suite.metrics}
     metrics = [known[name] for name in columns or known if any(key[1] == name for table in found for key in table)]
@@ -140,7 +135,7 @@ def to_csv(runs: Sequence[Run], out: TextIO) -> None:
             run.suite.version,
             f"{run.data.name}:{run.data.sha256[:8]}",
         )
-        for s in summaries(run):
+        for s in run.summaries:
             m = facts[s.metric]
             writer.writerow((*head, s.domain, s.metric, m.unit, m.better, s.mean, s.low, s.high, s.n, s.n_missing))
 

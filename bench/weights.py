@@ -91,8 +91,7 @@ def _fetch(checkpoint: Checkpoint, path: Path) -> None:
         reason = getattr(error, "reason", error)
         hint = f"; {checkpoint.cure}" if checkpoint.cure else " or give it with --weights PATH; the @mini variants need no download"
         raise UserError(
-            f"{checkpoint.file} is not here and cannot be fetched from {checkpoint.url} ({reason}): "
-            f"put it at {path}{hint}"
+            f"{checkpoint.file} is not here and cannot be fetched from {checkpoint.url} ({reason}): put it at {path}{hint}"
         ) from error
     finally:
         part.unlink(missing_ok=True)

@@ -1,9 +1,7 @@
-"""The shipped mimi@mini: its size, its speed, and that it is a codec and not noise."""
+"""The shipped mimi@mini: its size, and that it is a codec and not noise."""
 
 from __future__ import annotations
 
-import math
-import time
 from pathlib import Path
 
 import pytest
@@ -43,16 +41,6 @@ def test_a_stream_gives_the_codes_and_the_audio_of_the_whole_clip(mini: Mimi):
     assert torch.equal(codes, whole)
     sound = torch.cat([*(decoder.feed(piece) for piece in codes.split(3, dim=-1)), decoder.flush()], dim=-1)
     assert torch.allclose(sound, mini.decode(whole), atol=1e-5)
-
-
-def test_ten_seconds_take_less_than_one_second_of_two_cores(mini: Mimi):
-    wav = torch.randn(1, 1, 240_000, generator=torch.Generator().manual_seed(0)) * 0.1
-    best = math.inf
-    for _ in range(3):  # the least of three: a busy machine makes any single one slow
-        start = time.process_time()
-        mini.decode(mini.encode(wav))
-        best = min(best, time.process_time() - start)
-    assert best < 2.0  # seconds of two cores
 
 
 def test_speech_stays_intelligible_and_codebooks_pay(mini: Mimi, real_data: Path):

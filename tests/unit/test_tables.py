@@ -65,7 +65,10 @@ def test_a_bar_in_a_name_does_not_break_markdown() -> None:
 
 def test_several_tokenizers_stand_below_each_other_in_tables_that_fit() -> None:
     for width in (60, 100, 200):
-        assert max(len(line.rstrip()) for line in terminal([run(), run("opus")], width).splitlines() if "stoi" in line or "0.550" in line) <= width
+        assert (
+            max(len(line.rstrip()) for line in terminal([run(), run("opus")], width).splitlines() if "stoi" in line or "0.550" in line)
+            <= width
+        )
     (grid,) = grids([run(), run("opus")], 200, ["stoi"])
     assert grid[1] == ["tokenizer", "stoi ↑"] and [line[0] for line in grid[2]] == ["mulaw@8bit", "opus@6kbps"]
 
