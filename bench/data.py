@@ -87,8 +87,14 @@ def _from_folder(folder: Path) -> Iterator[Clip]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
             relative = path.relative_to(folder)
-            domain: Domain = next((d for d in DOMAINS if d in relative.parts[:-1]), DOMAINS[0])
-            yield Clip(_clean_id(relative.as_posix(), str(folder)), path, _sha256(path), domain)
+            yield Clip(_clean_id(relative.as_posix(), str(folder)), path, _sha256(path), _domain_of(relative))
+
+
+def _domain_of(path: Path) -> Domain:
+    for domain in DOMAINS:
+        if domain in path.parts[:-1]:
+            return domain
+    return "speech"
 
 
 def _from_manifest(manifest: Path) -> Iterator[Clip]:

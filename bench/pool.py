@@ -55,7 +55,7 @@ class WorkerPool:
 
     def __init__(self, workers: int, step_seconds: float = 120.0):
         self.workers, self.step_seconds = workers, step_seconds
-        self._context = multiprocessing.get_context("forkserver" if FORKSERVER else "spawn")
+        self._context = multiprocessing.get_context("forkserver") if FORKSERVER else multiprocessing.get_context("spawn")
         self._stop = threading.Event()
         self._idle: list[tuple[BaseProcess, Connection]] = []
         self._lock = threading.Lock()
