@@ -4,27 +4,16 @@ wav [B, 1, T] at 16 kHz -> features of one transformer layer -> the nearest k-me
 which --weights replaces (`bench kmeans` fits one). Where the authors published a codebook, it is fetched and read without running it.
 """
 
-from __future__ import annotations
+from bench.api import Checkpoint
+from bench.nn.hubert import HubertShape
+from bench.units import BESIDE, Family, Place
 
-from pathlib import Path
-
-import torch
-from torch import nn
-
-from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
-from bench.nn.hubert import HOP, Hubert, HubertShape
-from bench.nn.hubert_names import renamed
-from bench.nn.kmeans import Units
-from bench.weights import fill, fold_weight_norm, load_centroids, load_state, seeded
-
-RATE = 16_000
 SHAPES = {
     "base": HubertShape(),
     "large": HubertShape(1024, heads=16, feedforward=4096, conv_norm="layer", conv_bias=True, pre_norm=True, normalized=True),
     "tiny": HubertShape(32, heads=2, feedforward=64, channels=32, position_kernel=16, position_groups=4),
 }
 HUB = "https://huggingface.co/facebook"
-BESIDE = "it is the encoder, --weights names the codebook"
 ENCODERS = {
     "base": Checkpoint(
         "hubert-base-ls960.bin",
@@ -40,78 +29,34 @@ ENCODERS = {
     ),
 }
 AUTHORS = "https://dl.fbaipublicfiles.com"
-PUBLISHED = {  # variant -> sha256 and place of the authors' codebook, as their textless library states them
-    "base-l6-km50": ("d01a7d5bc2c54b7b5f25f321ba525b4d230b06e3927f90bad0394198bc89f494", f"{AUTHORS}/textless_nlp/gslm/hubert/km50/km.bin"),
-    "base-l6-km100": (
+CODEBOOKS = {  # as the authors' textless library states them
+    "base-l6-km50": Place(
+        "d01a7d5bc2c54b7b5f25f321ba525b4d230b06e3927f90bad0394198bc89f494", f"{AUTHORS}/textless_nlp/gslm/hubert/km50/km.bin"
+    ),
+    "base-l6-km100": Place(
         "f14a3104615485381fc489701d6761c9abbdbb0d43607cf55518a1e2891023fe",
         f"{AUTHORS}/textless_nlp/gslm/hubert/km100/km.bin",
     ),
-    "base-l6-km200": (
+    "base-l6-km200": Place(
         "b3c46c9cdd1707ad852dd53c359aa73942e79d53c432a9a8a419ed046408024b",
         f"{AUTHORS}/textless_nlp/gslm/hubert/km200/km.bin",
     ),
-    "base-l9-km500": (
+    "base-l9-km500": Place(
         "4450dcbc90aa7d0553306a4b0fafef35c9b3c840468f02969273dfbb9db89a23",
         f"{AUTHORS}/hubert/hubert_base_ls960_L9_km500.bin",
     ),
-    "base-l9-km2000": (  # fitted to Expresso, expressive read speech
+    "base-l9-km2000": Place(  # fitted to Expresso, expressive read speech
         "ae73e3cc7ea0426faf43c8bb67fc3846a0f8708232526d045a101836e8c7929f",
         f"{AUTHORS}/textless_nlp/expresso/checkpoints/hubert_base_ls960_L9_km2000_expresso.bin",
     ),
 }
-
-
-def parts(name: str) -> tuple[str, int, int]:
-    """`base-l9-km500` -> its shape's name, layer and clusters."""
-    if name == "tiny":
-        return "tiny", 1, 100
-    shape, layer, clusters = name.split("-")
-    return shape, int(layer.removeprefix("l")), int(clusters.removeprefix("km"))
-
-
-def features(spec: Spec, encoder: Path | None = None) -> nn.Module:
-    """The encoder up to the variant's layer, with the weights of a file, or drawn from the seed that the spec names."""
-    name, layer, _ = parts(spec.variant)
-    model = Hubert(SHAPES[name], layer)
-    if encoder is None:
-        seeded(model, torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:"))))
-    else:
-        fill(model, renamed(fold_weight_norm(load_state(encoder)), layer, SHAPES[name].pre_norm), encoder)
-    return model.eval()
-
-
-def load(spec: Spec, codebook: Path | None = None, encoder: Path | None = None) -> Units:
-    """The tokenizer of a variant; without files, all of it is drawn from the seed."""
-    units = Units(spec, features(spec, encoder), SHAPES[parts(spec.variant)[0]].dimension)
-    if codebook is None:
-        units.sow(int(spec.weights.removeprefix("seed:")), RATE)
-    else:
-        units.set_centroids(load_centroids(codebook, *units.centroids.shape))
-    return units.eval()
-
-
-def variant(name: str) -> Variant:
-    """A line of VARIANTS."""
-    shape, _, clusters = parts(name)
-    codebook, encoder = Checkpoint(f"hubert_kmeans-{name}.bin", *PUBLISHED.get(name, ("", ""))), ENCODERS.get(shape)
-    if name not in PUBLISHED:
-        codebook = Checkpoint(f"hubert_kmeans-{name}.safetensors", "", cure=CURE.format(name=name))
-    spec = Spec(
-        name="hubert_kmeans",
-        variant=name,
-        sample_rate=RATE,
-        codebooks=(Codebook(clusters, RATE / HOP),),
-        weights=sha256_of_all(codebook, encoder) if encoder else "seed:0",
-        decodes=False,
-        source="https://arxiv.org/abs/2106.07447, https://github.com/facebookresearch/fairseq/tree/main/examples/hubert",
-        licence="Apache-2.0 (encoder), MIT (codebook)" if encoder else "",
-    )
-    return Variant(spec, load, codebook, beside=(encoder,), features=features) if encoder else Variant(spec, load, features=features)
-
-
-CURE = (
-    "hubert_kmeans@{name} has no published codebook: fit one with `bench kmeans hubert_kmeans@{name} --data DATA --out FILE`, "
-    "then give it with --weights FILE"
+FAMILY = Family(
+    name="hubert_kmeans",
+    source="https://arxiv.org/abs/2106.07447, https://github.com/facebookresearch/fairseq/tree/main/examples/hubert",
+    licence="Apache-2.0 (encoder), MIT (codebook)",
+    shapes=SHAPES,
+    encoders=ENCODERS,
+    codebooks=CODEBOOKS,
 )
-NAMES = ("base-l9-km500", "base-l9-km100", "base-l9-km200", "base-l9-km2000", "base-l6-km50", "base-l6-km100", "base-l6-km200")
-VARIANTS: dict[str, Variant] = {name: variant(name) for name in (*NAMES, "large-l18-km500", "large-l18-km1000", "large-l18-km2000", "tiny")}
+BASE = ("base-l9-km500", "base-l9-km100", "base-l9-km200", "base-l9-km2000", "base-l6-km50", "base-l6-km100", "base-l6-km200")
+VARIANTS = FAMILY.variants((*BASE, "large-l18-km500", "large-l18-km1000", "large-l18-km2000", "tiny"))

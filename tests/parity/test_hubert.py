@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from bench.api import Checkpoint, UserError, Variant
 from bench.nn.hubert import Hubert
+from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
 from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
 from bench.weights import fold_weight_norm
@@ -116,9 +117,9 @@ def oracle(case: Case, seed: int, layers: int) -> nn.Module:
 
 def ours(case: Case, official: nn.Module, seed: int) -> Units:
     """The tokenizer of the variant with the oracle's weights, its centroids near features that occur."""
-    spec, shape = case.room.VARIANTS[case.variant].spec, case.room.SHAPES[case.room.parts(case.variant)[0]]
-    model = case.room.Hubert(shape, case.room.parts(case.variant)[1])
-    state = case.room.renamed(fold_weight_norm(official.state_dict()), len(model.layers), shape.pre_norm)
+    spec, shape = case.room.VARIANTS[case.variant].spec, case.room.FAMILY.shapes[case.room.FAMILY.parts(case.variant)[0]]
+    model = Hubert(shape, case.room.FAMILY.parts(case.variant)[1])
+    state = renamed(fold_weight_norm(official.state_dict()), len(model.layers), shape.pre_norm)
     model.load_state_dict(state, strict=True)
     units = Units(spec, model, shape.dimension).eval()
     with torch.inference_mode():
@@ -132,9 +133,9 @@ def ours(case: Case, official: nn.Module, seed: int) -> Units:
 @pytest.fixture(scope="module", params=EVERY)
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     case, seed = request.param
-    name, layer, _ = case.room.parts(case.variant)
+    name, layer, _ = case.room.FAMILY.parts(case.variant)
     official = oracle(case, seed, layer + 1)
-    yield Pair(official, ours(case, official, seed), layer, case.room.SHAPES[name].normalized)
+    yield Pair(official, ours(case, official, seed), layer, case.room.FAMILY.shapes[name].normalized)
 
 
 def test_features_and_units_equal_transformers(pair: Pair) -> None:
@@ -227,7 +228,7 @@ def authors(state: dict[str, Tensor]) -> dict[str, Tensor]:
 )
 def test_loads_a_checkpoint_with_published_names(tmp_path, pair: Pair, names) -> None:
     room = {"hubert": hubert_kmeans, "wavlm": wavlm_kmeans, "wav2vec2": wav2vec2_kmeans}[pair.mine.spec.name.removesuffix("_kmeans")]
-    loaded = room.load(pair.mine.spec, *files(pair, tmp_path, names(pair.official.state_dict())))
+    loaded = room.FAMILY.load(pair.mine.spec, *files(pair, tmp_path, names(pair.official.state_dict())))
     for key, value in pair.mine.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[key], value, rtol=0, atol=1e-6, msg=key)
     wav = noise(1, 8_000, 9)
@@ -239,9 +240,9 @@ def test_loads_a_checkpoint_with_published_names(tmp_path, pair: Pair, names) ->
 def test_a_missing_or_an_unknown_tensor_is_refused(tmp_path, pair: Pair, broken: str) -> None:
     state = pair.official.state_dict()
     with pytest.raises(UserError, match="does not fit"):
-        hubert_kmeans.load(pair.mine.spec, *files(pair, tmp_path, {key: value for key, value in state.items() if key != broken}))
+        hubert_kmeans.FAMILY.load(pair.mine.spec, *files(pair, tmp_path, {key: value for key, value in state.items() if key != broken}))
     with pytest.raises(UserError, match="a_new_idea"):
-        hubert_kmeans.load(pair.mine.spec, *files(pair, tmp_path, state | {"encoder.a_new_idea": torch.zeros(1)}))
+        hubert_kmeans.FAMILY.load(pair.mine.spec, *files(pair, tmp_path, state | {"encoder.a_new_idea": torch.zeros(1)}))
 
 
 @pytest.mark.parametrize("pair", [HUBERT], indirect=True)

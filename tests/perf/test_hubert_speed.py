@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn.hubert import Hubert
+from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
 from bench.nn.quantize import nearest
 from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
@@ -71,12 +73,12 @@ def product_rate() -> float:
 @torch.inference_mode()
 def test_speed(case, batch: int) -> None:
     room, name, kind, differs, gmacs = case
-    shape_name, layers, size = room.parts(name)
-    shape = room.SHAPES[shape_name]
+    shape_name, layers, size = room.FAMILY.parts(name)
+    shape = room.FAMILY.shapes[shape_name]
     torch.manual_seed(0)
     whole = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**differs)).eval()
-    features = room.Hubert(shape, layers).eval()
-    features.load_state_dict(room.renamed(fold_weight_norm(whole.state_dict()), layers, shape.pre_norm))
+    features = Hubert(shape, layers).eval()
+    features.load_state_dict(renamed(fold_weight_norm(whole.state_dict()), layers, shape.pre_norm))
     units = Units(room.VARIANTS[name].spec, features, shape.dimension)
     wav = torch.randn(batch, 1, 16_000 * SECONDS) * torch.linspace(0.01, 0.3, 16_000 * SECONDS)
     x = F.layer_norm(wav[:, 0], wav.shape[-1:]) if shape.normalized else wav[:, 0]

@@ -19,14 +19,14 @@ FLOORS = (  # a module imports from lower floors and from its own package; modul
     {"cli"},
     {"tables", "listing", "check", "train", "fit"},
     {"run"},
-    {"registry", "codec", "subject"},
+    {"registry", "codec", "subject", "units"},
     {"store", "data", "audio", "stats", "weights", "metrics", "pool", "signals"},
     {"nn", "inert"},
     {"api"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 OPEN_TO = {  # what a room's files and the blocks may see of bench
-    "tokenizers": {"api", "nn", "weights", "audio"},
+    "tokenizers": {"api", "nn", "weights", "audio", "units"},
     "tasks": {"api", "metrics", "data", "audio", "pool"},
     "nn": {"api", "nn"},
 }

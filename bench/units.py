@@ -1,0 +1,97 @@
+"""What HuBERT, WavLM and wav2vec 2.0 units share: one layer of a speech encoder, and a k-means codebook of its features.
+
+wav [B, 1, T] at 16 kHz -> features [B, F, D], 50 a second -> codes [B, 1, F]. Two files: the encoder, and the codebook, which --weights
+replaces. A family is data; its variants are named shape-layer-clusters, as `base-l9-km500`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
+from bench.nn.hubert import HOP, Hubert, HubertShape
+from bench.nn.hubert_names import renamed
+from bench.nn.kmeans import Units
+from bench.weights import fill, fold_weight_norm, load_centroids, load_state, seeded
+
+RATE = 16_000
+BESIDE = "it is the encoder, --weights names the codebook"
+CURE = "{label} has no published codebook: fit one with `bench kmeans {label} --data DATA --out FILE`, then give it with --weights FILE"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a published file lies, and its sha256."""
+
+    sha256: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of encoder in its sizes, "tiny" (seeded, with 100 clusters) among them."""
+
+    name: str
+    source: str
+    licence: str
+    shapes: Mapping[str, HubertShape]
+    encoders: Mapping[str, Checkpoint]  # by the shape's name
+    tiny_layer: int = 1
+    codebooks: Mapping[str, Place] = field(default_factory=dict)  # by variant; where its authors published none, `bench kmeans` fits one
+
+    def parts(self, variant: str) -> tuple[str, int, int]:
+        """`base-l9-km500` -> its shape's name, layer and clusters."""
+        if variant == "tiny":
+            return "tiny", self.tiny_layer, 100
+        shape, layer, clusters = variant.rsplit("-", 2)
+        return shape, int(layer.removeprefix("l")), int(clusters.removeprefix("km"))
+
+    def features(self, spec: Spec, encoder: Path | None = None) -> nn.Module:
+        """The encoder up to the variant's layer, with the weights of a file, or drawn from the seed that the spec names."""
+        shape, layer, _ = self.parts(spec.variant)
+        model = Hubert(self.shapes[shape], layer)
+        if encoder is None:
+            seeded(model, torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:"))))
+        else:
+            fill(model, renamed(fold_weight_norm(load_state(encoder)), layer, self.shapes[shape].pre_norm), encoder)
+        return model.eval()
+
+    def load(self, spec: Spec, codebook: Path | None = None, encoder: Path | None = None) -> Units:
+        """The tokenizer of a variant; without files, all of it is drawn from the seed."""
+        units = Units(spec, self.features(spec, encoder), self.shapes[self.parts(spec.variant)[0]].dimension)
+        if codebook is None:
+            units.sow(int(spec.weights.removeprefix("seed:")), RATE)
+        else:
+            units.set_centroids(load_centroids(codebook, *units.centroids.shape))
+        return units.eval()
+
+    def variants(self, names: Iterable[str]) -> dict[str, Variant]:
+        """VARIANTS of the family's room file."""
+        return {name: self._variant(name) for name in names}
+
+    def _variant(self, name: str) -> Variant:
+        shape, _, clusters = self.parts(name)
+        encoder, place = self.encoders.get(shape), self.codebooks.get(name)
+        stem = f"{self.name}-{name}"
+        if place:
+            codebook = Checkpoint(f"{stem}.bin", place.sha256, place.url)
+        else:
+            codebook = Checkpoint(f"{stem}.safetensors", "", cure=CURE.format(label=f"{self.name}@{name}"))
+        spec = Spec(
+            name=self.name,
+            variant=name,
+            sample_rate=RATE,
+            codebooks=(Codebook(clusters, RATE / HOP),),
+            weights=sha256_of_all(codebook, encoder) if encoder else "seed:0",
+            decodes=False,
+            source=self.source,
+            licence=self.licence if encoder else "",
+        )
+        if encoder is None:
+            return Variant(spec, self.load, features=self.features)
+        return Variant(spec, self.load, codebook, beside=(encoder,), features=self.features)
