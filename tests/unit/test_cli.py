@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,8 @@ def wait_for_clips(results: Path, count: int, process: subprocess.Popen) -> None
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, make_data: Callable[..., Path], slow: Path, how: signal.Signals) -> None:
     results, data = tmp_path / "r", make_data(10, seconds=0.6)
     words = command("run", "--tokenizer", slow, "--data", data, "--results", results, "--format", "csv")
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background of a shell inherits deafness to it
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     wait_for_clips(results, 3, process)
     process.send_signal(how)
     _, errors = process.communicate(timeout=30)

@@ -26,7 +26,8 @@ print(json.dumps(places | {"clips": len(open_data("mini").clips), "names": names
 
 def quiet(*command: str | Path, cwd: Path) -> str:
     """The output of a command, run without the paths that this test run was given."""
-    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    given = ("PYTHONPATH", "VIRTUAL_ENV", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
+    clean = {key: value for key, value in os.environ.items() if key not in given}
     done = subprocess.run([str(part) for part in command], cwd=cwd, env=clean, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{command[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
     return done.stdout
