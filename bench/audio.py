@@ -90,5 +90,8 @@ def to_channels(wav: Tensor, channels: int) -> Tensor:
 
 def write(path: Path, wav: Tensor, sample_rate: int) -> None:
     """wav [C, T] -> a 32-bit float WAV file, so that nothing is clipped or rounded."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, wav.T.numpy(), sample_rate, subtype="FLOAT")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, wav.T.numpy(), sample_rate, subtype="FLOAT")
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise UserError(f"{path}: audio cannot be written ({error}): give another folder") from error

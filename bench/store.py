@@ -91,13 +91,14 @@ class Store:
         """Keeps the rows of one clip, all or none."""
         data = format_rows(rows).encode()
         try:
-            with self._lock, self.path.open("ab") as file:
-                start = file.tell()
+            with self._lock, self.path.open("ab", buffering=0) as file:  # a buffer would write its rest again when it is closed
+                start = file.seek(0, os.SEEK_END)
                 try:
-                    file.write(data)
-                    file.flush()
+                    rest = memoryview(data)
+                    while rest:
+                        rest = rest[file.write(rest) :]
                 except OSError:
-                    os.truncate(self.path, start)  # a full disk took half of it
+                    file.truncate(start)  # a full disk took half of it
                     raise
         except OSError as error:
             raise self._failed(error) from error
@@ -117,11 +118,8 @@ class Store:
         return rows
 
     def _failed(self, error: OSError) -> UserError:
-        kept = len(self.done()) if hasattr(self, "rows") else 0
-        return UserError(
-            f"{self.folder}: {error.strerror or error}: nothing lost, {kept} finished clips are kept; "
-            "mend it (or use --results DIR) and give the same command again"
-        )
+        kept = f"nothing lost, {len(self.done())} finished clips are kept; " if hasattr(self, "rows") else ""
+        return UserError(f"{self.folder}: {error.strerror or error}: {kept}mend it (or use --results DIR) and give the same command again")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.api import DOMAINS, Metric
+from bench.api import DOMAINS, Metric, UserError
 from bench.run import Run
 from bench.stats import Summary, reasons
 
@@ -142,5 +142,9 @@ def to_csv(runs: Sequence[Run], out: TextIO) -> None:
 
 def save(run: Run) -> None:
     """summary.csv beside the rows that it sums up."""
-    with (run.folder / "summary.csv").open("w", encoding="utf-8", newline="") as file:
-        to_csv([run], file)
+    path = run.folder / "summary.csv"
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            to_csv([run], file)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: the rows are kept, mend it and give the same command again") from error

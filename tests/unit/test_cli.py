@@ -81,6 +81,10 @@ def test_help_waits_for_no_heavy_import() -> None:
         (("run", "--tokenizer", "identity", "--device", "cuda:77"), "device 'cuda:77' cannot be used"),
         (("run", "--tokenizer", "identity", "--device", "toaster"), "device 'toaster' cannot be used"),
         (("run", "--tokenizer", "identity", "--weights", "x.safetensors"), "takes no weights"),
+        (
+            ("run", "--tokenizer", "identity", "--limit", "1", "--results", "R", "--save-audio", "/dev/null/x"),
+            "/dev/null/x/identity@float32/",
+        ),
         (("run", "--tokenizer", "identity", "--results", "/dev/null/x"), "/dev/null/x/reconstruction/"),
         (("run",), "--tokenizer"),
         (("rnu",), "invalid choice: 'rnu'"),
@@ -88,8 +92,8 @@ def test_help_waits_for_no_heavy_import() -> None:
         (("list", "codecs"), "invalid choice: 'codecs'"),
     ],
 )
-def test_a_wrong_word_is_one_line_and_exit_code_2(words: tuple[str, ...], message: str) -> None:
-    done = bench(*words)
+def test_a_wrong_word_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    done = bench(*(word if word != "R" else tmp_path for word in words))
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and message in done.stderr
 

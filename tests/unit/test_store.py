@@ -1,10 +1,10 @@
 """results/: rows survive a kill, a second writer and a torn line; what cannot be written is said in one line."""
 
-import errno
 import json
 import math
 import multiprocessing
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -110,37 +110,21 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
-def test_a_full_disk_is_one_line_and_keeps_the_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("room", [0, 1, 50, 100])
+def test_a_disk_that_is_full_is_one_line_and_keeps_the_file_whole(tmp_path: Path, room: int) -> None:
     store = open_store(tmp_path)
     store.append(rows("a"))
     before = store.path.read_bytes()
-    real = Path.open
-
-    def full(self: Path, *args: str, **kwargs: str):  # half of the data, then ENOSPC
-        file = real(self, *args, **kwargs)
-        if self != store.path or args[:1] != ("ab",):
-            return file
-
-        class Full:
-            def __enter__(self) -> "Full":
-                return self
-
-            def __exit__(self, *_: object) -> None:
-                file.close()
-
-            tell = file.tell
-
-            def write(self, data: bytes) -> None:
-                file.write(data[: len(data) // 2])
-                file.flush()
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        return Full()
-
-    monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(UserError, match="No space left on device.*1 finished clips are kept"):
-        store.append(rows("b"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, hard))  # writes fail beyond it, after a part of them has gone through
+    try:
+        with pytest.raises(UserError, match="File too large: nothing lost, 1 finished clips are kept"):
+            store.append(rows("b"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert store.path.read_bytes() == before
+    store.append(rows("b"))
+    assert open_store(tmp_path).done() == {"a", "b"}
 
 
 def test_a_results_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
