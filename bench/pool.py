@@ -59,13 +59,14 @@ class WorkerPool:
         self._stop = threading.Event()
         self._idle: list[tuple[BaseProcess, Connection]] = []
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
 
     def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        with self._lock:
+        with self._starting, self._lock:  # a server that is left in the middle of a start would complain on the terminal
             for process, pipe in self._idle:
                 pipe.close()
                 process.kill()
@@ -73,7 +74,15 @@ class WorkerPool:
 
     def warm(self) -> None:
         """Starts the processes in the background, while the codec loads."""
-        threading.Thread(target=lambda: [self._put_back(self._start()) for _ in range(self.workers)], daemon=True).start()
+
+        def start_all() -> None:
+            try:
+                for _ in range(self.workers):
+                    self._put_back(self._start())
+            except Closed:
+                return
+
+        threading.Thread(target=start_all, daemon=True).start()
 
     def map(self, task: Task[Payload], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Score]]]:
         """Scores of every job as they are done, in any order. Pulls jobs only as fast as processes take them."""
@@ -127,6 +136,8 @@ class WorkerPool:
                 worker, scores = self._score(task, job, worker or self._take())
                 done.put((job.key, scores))
             done.put(None)
+        except Closed:
+            return
         except BaseException as error:  # as above
             done.put(error)
         finally:
@@ -162,11 +173,14 @@ class WorkerPool:
         return ""
 
     def _start(self) -> tuple[BaseProcess, Connection]:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
-        process.start()
-        theirs.close()
-        return process, ours
+        with self._starting:
+            if self._stop.is_set():
+                raise Closed
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()
+            return process, ours
 
     def _take(self) -> tuple[BaseProcess, Connection]:
         with self._lock:

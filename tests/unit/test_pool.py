@@ -92,6 +92,14 @@ def test_an_error_of_the_jobs_reaches_the_caller(pool: WorkerPool) -> None:
         list(pool.map(act, jobs()))
 
 
+def test_a_pool_closed_while_it_starts_leaves_no_word_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    for _ in range(5):
+        with WorkerPool(2) as pool:
+            pool.warm()
+    time.sleep(0.5)
+    assert capfd.readouterr().err == ""
+
+
 def test_processes_end_with_the_pool() -> None:
     with WorkerPool(1) as pool:
         assert len(scores(pool, "fine")) == 1
