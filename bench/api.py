@@ -229,3 +229,6 @@ class Suite:
     data: str  # the data set it runs on unless told otherwise
     run: Callable[[Session], Iterator[Sequence[Row]]]
     needs_decode: bool = True
+    judge: str = ""  # the model that its columns ask, with its weights' sha256: part of what a run is
+    with_judge: Callable[[str], Suite] | None = None  # the same suite with another judge, by name or path; None: it asks nobody
+    prepare: Callable[[], None] | None = None  # UserError before anything starts, where the judge's package or weights are missing

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from bench.api import UserError, Variant
+from bench.api import Suite, UserError, Variant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--workers", type=_positive, metavar="N", help="processes that score (default: one a core)")
     verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     verb.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint of your own for the one tokenizer named")
+    verb.add_argument("--asr-model", metavar="NAME", help="of --suite asr: the recognizer, a name or a file (default: its own)")
+    verb.add_argument("--speaker-model", metavar="NAME", help="of --suite speaker: the encoder, a name or a path (default: its own)")
     verb.add_argument("--save-audio", type=Path, metavar="DIR", help="keep originals and reconstructions as WAV files")
     verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where rows are kept (default: results)")
     verb.add_argument("--fresh", action="store_true", help="forget the rows of earlier runs of the same thing")
@@ -142,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
     from bench.run import Options
     from bench.run import run as engine
 
-    suite = registry.load_suite(options.suite)
+    suite = _suite(options)
     columns = [name.strip() for name in options.columns.split(",") if name.strip()]
     for name in columns:
         if name not in (known := [metric.name for metric in suite.metrics]):
@@ -154,6 +156,18 @@ def run(options: argparse.Namespace) -> int:
         runs = list(engine(variants, suite, data, how, progress))
     _print_runs(runs, options.format, columns)
     return 0
+
+
+def _suite(options: argparse.Namespace) -> Suite:
+    from bench import registry
+
+    suite = registry.load_suite(options.suite)
+    for name in ("asr", "speaker"):
+        if judge := getattr(options, f"{name}_model"):
+            if suite.name != name or suite.with_judge is None:
+                raise UserError(f"--{name}-model belongs to --suite {name}, not to {suite.name}: leave it out, or name that suite")
+            suite = suite.with_judge(judge)
+    return suite
 
 
 def _print_runs(runs: list[Run], style: str, columns: list[str]) -> None:

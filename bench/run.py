@@ -108,6 +108,8 @@ class Session:
 def run(variants: list[Variant], suite: Suite, data: Data, options: Options, progress: Progress | None = None) -> Iterator[Run]:
     """Each tokenizer through the suite, one after the other; refuses what cannot work before anything starts."""
     refuse(variants, suite, options)
+    if suite.prepare:
+        suite.prepare()
     for variant in variants:
         if not folder_of(options.results, suite.name, _label(variant), identity(variant, suite, data, options.seed)).exists():
             prepare(variant)  # first of all: a run that cannot start leaves no trace
@@ -150,6 +152,7 @@ def identity(variant: Variant, suite: Suite, data: Data, seed: int) -> dict[str,
     for prose in ("source", "licence"):  # about the tokenizer; no score can depend on them
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
+    judge = {"judge": suite.judge} if suite.judge else {}
     return {
         "tokenizer": facts,
         "code": variant.code,
@@ -158,6 +161,7 @@ def identity(variant: Variant, suite: Suite, data: Data, seed: int) -> dict[str,
         "data": data.sha256,
         "seed": seed,
         "resampler": audio.RESAMPLER,
+        **judge,
     }
 
 
