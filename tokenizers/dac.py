@@ -8,7 +8,6 @@ samples fewer than whole frames. Nothing is normalised to a loudness: that belon
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, Variant
 from bench.nn.factorised import FactorisedQuantizer
-from bench.nn.quantize import Quantized
+from bench.nn.lapped import Lapped, straighten
 from bench.nn.snake import DILATIONS, SnakeNet
+from bench.nn.stream import one_by_one
 from bench.weights import fill, fold_weight_norm, load_state, seeded
 
 
@@ -29,7 +29,7 @@ class Config:
 
     sample_rate: int
     levels: int
-    waveform: SnakeNet
+    waveform: SnakeNet | Lapped
     size: int = 1024
     dimension: int = 8  # of the codebooks' vectors
 
@@ -40,6 +40,7 @@ class Config:
 
 
 CONFIGS = {
+    "mini": Config(16_000, 12, Lapped(decoder_layers=7)),
     "16khz": Config(16_000, 12, SnakeNet((2, 4, 5, 8))),
     "24khz": Config(24_000, 32, SnakeNet((2, 4, 5, 8))),
     "44khz": Config(44_100, 9, SnakeNet((2, 4, 8, 8))),
@@ -49,7 +50,7 @@ CONFIGS = {
 
 
 class DAC(nn.Module):
-    """The codec. `forward` is for training; `encode` and `decode` are for use."""
+    """The codec."""
 
     def __init__(self, config: Config, spec: Spec):
         super().__init__()
@@ -64,17 +65,6 @@ class DAC(nn.Module):
     def synthesis(self, latents: Tensor) -> Tensor:
         """Quantized latents [B, D, n] -> wav [B, 1, n * hop], less the tail that odd strides cost."""
         return self.decoder(latents)
-
-    def forward(self, wav: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None) -> tuple[Tensor, Quantized]:
-        """wav [B, 1, n * hop] -> its reconstruction, and the quantizer's side of it.
-
-        With probability `dropout` an item is rebuilt from a random number of its first codebooks.
-        """
-        device = generator.device if generator is not None else wav.device
-        depth = torch.randint(1, self.config.levels + 1, (len(wav),), generator=generator, device=device)
-        kept = torch.rand(len(wav), generator=generator, device=device) >= dropout
-        quantized = self.quantizer(self.latents(wav), depth.masked_fill(kept, self.config.levels).to(wav.device))
-        return self.synthesis(quantized.x), quantized
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Tensor:
@@ -96,13 +86,6 @@ class DAC(nn.Module):
 
     def _decode(self, codes: Tensor) -> Tensor:
         return self.synthesis(self.quantizer.decode(codes))
-
-
-def one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """function(batch), on a CPU item by item: there a batch is no faster, and eight clips at once fall out of every cache."""
-    if len(batch) == 1 or batch.device.type != "cpu":
-        return function(batch)
-    return torch.cat([function(item[None]) for item in batch])
 
 
 NAMES = (  # pattern in a checkpoint of the authors' code -> here
@@ -143,24 +126,29 @@ def renamed(state: dict[str, Tensor], stages: int) -> dict[str, Tensor]:
 
 def load(spec: Spec, path: Path | None = None) -> DAC:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
-    model = DAC(CONFIGS[configuration(spec.variant)], spec)
+    config = CONFIGS[configuration(spec.variant)]
+    model = DAC(config, spec)
     if path is None:
         draw(model, int(spec.weights.removeprefix("seed:")))
     else:
-        fill(model, renamed(load_state(path), len(model.config.waveform.rates)), path)
+        fill(model, renamed(load_state(path), len(config.waveform.rates) if isinstance(config.waveform, SnakeNet) else 0), path)
     return model.eval()
 
 
 @torch.no_grad()
 def draw(model: DAC, seed: int) -> None:
-    """Random weights, centred on what they make of noise and with codebooks around its latents: or all would get the same few codes."""
+    """Random weights with codebooks around the latents of noise, to whose mean they are centred: or all would get the same few codes."""
     generator = torch.Generator().manual_seed(seed)
     seeded(model, generator)
+    if isinstance(model.config.waveform, Lapped):
+        straighten(model.encoder, model.decoder)
     for name, value in model.named_parameters():
         if name.endswith("3.weight") or "out_proj" in name:  # what residual units add, and what a level takes away, is a part
             value.mul_(0.3)
     loudness = torch.rand(1, 1, 200, generator=generator).repeat_interleave(model.config.hop // 2, dim=-1)
     latents = model.latents(0.5 * loudness * torch.randn(loudness.shape, generator=generator))
+    if not (isinstance(model.encoder, nn.Sequential) and isinstance(model.decoder, nn.Sequential)):
+        return model.quantizer.scatter(latents, generator)
     ends = model.encoder[-1], model.decoder[-2]
     assert isinstance(ends[0], nn.Conv1d) and isinstance(ends[1], nn.Conv1d) and ends[0].bias is not None and ends[1].bias is not None
     middle = latents.mean((0, 2))  # Snake is never far below zero: its mean is most of what it gives
@@ -211,4 +199,4 @@ FEWER = {"44khz": (1, 2, 3, 4, 6), "24khz": (1, 2, 4, 8, 16), "16khz": (1, 2, 4,
 OFFICIAL = {
     line.spec.variant: line for name, levels in FEWER.items() for line in (variant(name), *(variant(name, count) for count in levels))
 }
-VARIANTS: dict[str, Variant] = {**OFFICIAL, "tiny": variant("tiny")}
+VARIANTS: dict[str, Variant] = {**OFFICIAL, "mini": variant("mini"), "tiny": variant("tiny")}

@@ -3,12 +3,12 @@
 24 kHz: wav [B, 1, T] -> codes [B, K, ceil(T / 320)], 75 frames a second. Its layers are causal, but their left padding mirrors the
 start of the clip: the first frame hears seven frames, a stream begins to speak after them and then lags by nothing. A broken last frame is
 mirrored, too, not filled up with zeros, so a right-padded clip ends in another frame: the spec does not call it causal.
+mini: the same frames and codebooks around a lapped transform (bench.nn.lapped), not causal, trained by this project.
 48 kHz: wav [B, 2, T] in chunks of 1 s that overlap by 1 %, each divided by its loudness, which travels among the codes (bench.nn.chunks).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.api import Checkpoint, Codebook, Spec, Variant
+from bench.nn import encodec_names
 from bench.nn.chunks import Chunks
 from bench.nn.conv import Memory
+from bench.nn.lapped import Lapped, straighten
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.reflect import PatientStream
 from bench.nn.seanet_lstm import SEANetLSTM
@@ -32,7 +34,7 @@ EPSILON = 1e-8  # added to a chunk's loudness
 class Config:
     """All numbers of an EnCodec."""
 
-    waveform: SEANetLSTM
+    waveform: SEANetLSTM | Lapped
     sample_rate: int
     levels: int
     size: int = 1024
@@ -46,6 +48,7 @@ class Config:
 
 STEREO = {"sample_rate": 48_000, "chunk": 48_000, "stride": 47_520}
 CONFIGS = {
+    "mini": Config(Lapped(), 24_000, levels=8),
     "24khz": Config(SEANetLSTM(), 24_000, levels=32),
     "48khz": Config(SEANetLSTM(channels=2, causal=False), levels=16, **STEREO),
     "tiny_stereo": Config(SEANetLSTM(filters=4, dimension=8, channels=2, causal=False), levels=4, size=64, **STEREO),
@@ -85,8 +88,26 @@ class Networks(nn.Module):
         raise NotImplementedError
 
 
+class WholeEnCodec(Networks):
+    """The codec of whole clips, what training works on."""
+
+    def latents(self, wav: Tensor) -> Tensor:
+        """wav [B, 1, T] -> [B, D, ceil(T / hop)] before quantization."""
+        return self.encoder(wav)
+
+    def synthesis(self, latents: Tensor) -> Tensor:
+        """Quantized latents [B, D, n] -> wav [B, 1, n * hop]."""
+        return self.decoder(latents)
+
+    def _encode(self, wav: Tensor) -> Tensor:
+        return self.quantizer.encode(self.latents(wav), len(self.spec.codebooks))
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        return self.synthesis(self.quantizer.decode(codes))
+
+
 class EnCodec(Networks):
-    """The codec of whole clips and of streams."""
+    """The causal codec, of clips and of streams."""
 
     def stream_encoder(self) -> PatientStream:
         """wav pieces [B, 1, n] -> codes [B, K, m]."""
@@ -146,37 +167,15 @@ class ChunkedEnCodec(Networks):
         return self.decoder(self.quantizer.decode(codes[..., header:])) * self.chunks.read_scale(codes[..., :header])[:, None, None]
 
 
-NAMES = (  # pattern in a checkpoint of the authors' code or of transformers' port -> here
-    (r"^((?:en|de)coder)\.model\.", r"\1.layers."),
-    (r"\.block\.", ".layers."),
-    (r"\.lstm\.", "."),
-    (r"\.(?:conv|convtr)\.norm\.", ".norm."),
-    (r"(?:\.conv|\.convtr)+\.(weight|bias)$", r".\1"),
-    (r"^quantizer\.(?:vq\.)?layers\.(\d+)\.(?:_codebook|codebook)\.", r"quantizer.layers.\1."),
-    (r"\.inited$", ".initialized"),
-    (r"\.cluster_size$", ".cluster_usage"),
-)
-
-
 def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dict of the authors' or of transformers' class under our names, weight norm folded; a name of ours stays."""
-    result = {}
-    for name, value in fold_weight_norm(state).items():
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
-        result[name] = value
-    for name in [name for name in result if name.endswith(".embed")]:
-        stem = name.removesuffix("embed")
-        result.pop(f"{stem}embed_avg", None)  # their codebook is `embed` itself; its running sums have been smoothed and do not give it
-        result[f"{stem}embedding_sum"] = result.pop(name)
-        result[f"{stem}cluster_usage"] = torch.ones_like(result[f"{stem}cluster_usage"])
-    return result
+    return encodec_names.renamed(fold_weight_norm(state))
 
 
 def load(spec: Spec, path: Path | None = None) -> Networks:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     config = CONFIGS[configuration(spec.variant)]
-    model = (ChunkedEnCodec if config.chunk else EnCodec)(config, spec)
+    model = (ChunkedEnCodec if config.chunk else EnCodec if config.waveform.causal else WholeEnCodec)(config, spec)
     if path is None:
         draw(model, int(spec.weights.removeprefix("seed:")))
     else:
@@ -189,6 +188,8 @@ def draw(model: Networks, seed: int) -> None:
     """Random weights, with codebooks around the latents of noise: otherwise everything would get the same few codes."""
     generator, shape = torch.Generator().manual_seed(seed), model.config.waveform
     seeded(model, generator)
+    if isinstance(model.config.waveform, Lapped):
+        straighten(model.encoder, model.decoder)
     for name, value in model.named_parameters():
         if ".bias_" in name:  # of an LSTM
             value.copy_(torch.randn(value.shape, generator=generator) / 10)
@@ -203,6 +204,7 @@ def configuration(variant: str) -> str:
 
 
 CHECKPOINTS = {
+    "mini": Checkpoint("encodec_mini.safetensors", sha256="38b4e9da0149188bfe6c21558b69d01ffd19f1890094b09fd47b85c510abeaee"),
     "24khz": Checkpoint(
         "encodec_24khz-d7cc33bc.th",  # its name holds its digest: it cannot change at its place
         sha256="d7cc33bcf1aad7f2dad9836f36431530744abeace3ca033005e3290ed4fa47bf",
@@ -234,10 +236,12 @@ def variant(name: str, levels: int) -> Variant:
 
 
 LEVELS = {
+    "mini": {"3kbps": 4, "1.5kbps": 2, "0.75kbps": 1},
     "24khz": {"6kbps": 8, "1.5kbps": 2, "3kbps": 4, "12kbps": 16, "24kbps": 32},
     "48khz": {"3kbps": 2, "6kbps": 4, "12kbps": 8, "24kbps": 16},
 }
 VARIANTS: dict[str, Variant] = {
+    "mini": variant("mini", 8),
     **{f"{name}-{rate}": variant(f"{name}-{rate}", levels) for name, rates in LEVELS.items() for rate, levels in rates.items()},
     "tiny_stereo": variant("tiny_stereo", 4),
     "tiny": variant("tiny", 4),

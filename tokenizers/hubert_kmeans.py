@@ -11,6 +11,7 @@ from bench.units import BESIDE, Family, Place
 SHAPES = {
     "base": HubertShape(),
     "large": HubertShape(1024, heads=16, feedforward=4096, conv_norm="layer", conv_bias=True, pre_norm=True, normalized=True),
+    "mini": HubertShape(256, heads=4, feedforward=1024, channels=128, pre_norm=True, position_kernel=32),
     "tiny": HubertShape(32, heads=2, feedforward=64, channels=32, position_kernel=16, position_groups=4),
 }
 HUB = "https://huggingface.co/facebook"
@@ -50,6 +51,11 @@ CODEBOOKS = {  # as the authors' textless library states them
         f"{AUTHORS}/textless_nlp/expresso/checkpoints/hubert_base_ls960_L9_km2000_expresso.bin",
     ),
 }
+MINI = Checkpoint(
+    "hubert_kmeans_mini.safetensors",
+    sha256="",
+    cure="hubert_kmeans@mini is not trained yet: `bench train hubert_kmeans --data DATA --out DIR` makes what --weights takes",
+)
 FAMILY = Family(
     name="hubert_kmeans",
     source="https://arxiv.org/abs/2106.07447, https://github.com/facebookresearch/fairseq/tree/main/examples/hubert",
@@ -57,6 +63,7 @@ FAMILY = Family(
     shapes=SHAPES,
     encoders=ENCODERS,
     codebooks=CODEBOOKS,
+    mini=MINI,
 )
 BASE = ("base-l9-km500", "base-l9-km100", "base-l9-km200", "base-l9-km2000", "base-l6-km50", "base-l6-km100", "base-l6-km200")
-VARIANTS = FAMILY.variants((*BASE, "large-l18-km500", "large-l18-km1000", "large-l18-km2000", "tiny"))
+VARIANTS = FAMILY.variants((*BASE, "large-l18-km500", "large-l18-km1000", "large-l18-km2000", "mini", "tiny"))

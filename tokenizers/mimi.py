@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, Variant
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
-from bench.nn.quantize import Quantized, SplitQuantizer
+from bench.nn.quantize import SplitQuantizer
 from bench.nn.seanet import SEANet
 from bench.nn.stream import FrameStream, in_pieces
 from bench.nn.transformer import Transformer, TransformerShape
@@ -70,7 +70,7 @@ TINY = Config(
 
 
 class Mimi(nn.Module):
-    """The codec. `forward` is for training; `encode`, `decode` and the streams are for use."""
+    """The codec."""
 
     def __init__(self, config: Config, spec: Spec):
         super().__init__()
@@ -92,11 +92,6 @@ class Mimi(nn.Module):
         """Quantized latents [B, D, n] -> wav [B, 1, n * hop]."""
         x = self.decoder_transformer(self.upsample(latents, memory), memory)
         return in_pieces(self.decoder, x, PIECE * self.config.stride, memory)
-
-    def forward(self, wav: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None) -> tuple[Tensor, Quantized]:
-        """wav [B, 1, n * hop] -> its reconstruction, and the quantizer's side of it; `dropout` as in SplitQuantizer."""
-        quantized = self.quantizer(self.latents(wav), dropout, generator)
-        return self.synthesis(quantized.x), quantized
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Tensor:

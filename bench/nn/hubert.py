@@ -9,6 +9,7 @@ WavLM arxiv.org/abs/2110.13900.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -193,9 +194,19 @@ class Hubert(nn.Module):
 
     def clips(self, x: Tensor) -> Tensor:
         """wav [B, T], T >= 400 -> [B, F, D]."""
+        x = self.heard(x)
+        for state in self.states(x):
+            x = state
+        return x
+
+    def heard(self, x: Tensor) -> Tensor:
+        """wav [B, T], T >= 400 -> [B, F, D]: each frame by itself, before it knows of its neighbours."""
         if self.shape.normalized:
             x = F.layer_norm(x, x.shape[-1:])
-        x = linear(self.projection, self.projection_norm(self.convolutions(x)))
+        return linear(self.projection, self.projection_norm(self.convolutions(x)))
+
+    def states(self, x: Tensor) -> Iterator[Tensor]:
+        """Frames as `heard` gives them [B, F, D] -> what leaves each layer, the same shape."""
         frames = x.shape[1]
         x = x + gelu_(self.positions(x.transpose(1, 2))[..., :frames]).transpose(1, 2)  # an even kernel gives one frame too many
         if not self.shape.pre_norm:
@@ -203,7 +214,7 @@ class Hubert(nn.Module):
         bias = self.bias(frames) if self.shape.buckets else None
         for layer in self.layers:
             x = layer(x, bias)
-        return x
+            yield x
 
     def bias(self, frames: int) -> Tensor:
         """[heads, 2 F - 1]: how much a query is drawn to the frame at distance 1 - F .. F - 1 from it."""

@@ -28,6 +28,12 @@ class Quantized:
     loss: Tensor
 
 
+def depths(count: int, levels: int, dropout: float, generator: torch.Generator | None) -> Tensor:
+    """How many levels [count] each item is rebuilt from: a share `dropout` of them from 1 to all at random, the others from all."""
+    drawn = torch.randint(1, levels + 1, (count,), generator=generator)
+    return drawn.masked_fill(torch.rand(count, generator=generator) >= dropout, levels)
+
+
 def draw(points: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     """`count` of points [N, D] at random: different ones if there are enough."""
     device = generator.device if generator is not None else points.device
@@ -213,11 +219,9 @@ class SplitQuantizer(nn.Module):
         x = self.rvq_first.decode(codes[:, : self.first])
         return x if codes.shape[1] <= self.first else x + self.rvq_rest.decode(codes[:, self.first :])
 
-    def forward(self, x: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None) -> Quantized:
-        """Training pass over latents [B, width, F]: a share `dropout` of the items is rebuilt from 1 to all levels at random."""
-        depth = torch.randint(1, self.levels + 1, (len(x),), generator=generator)
-        keep = torch.rand(len(x), generator=generator) >= dropout
-        depth = depth.masked_fill(keep, self.levels).to(x.device)
+    def forward(self, x: Tensor, depth: Tensor | None = None, generator: torch.Generator | None = None) -> Quantized:
+        """Training pass over latents [B, width, F]: item b is rebuilt from its first depth[b] levels (None: from all)."""
+        depth = torch.full((len(x),), self.levels, device=x.device) if depth is None else depth
         one = self.rvq_first(x, None, generator)
         two = self.rvq_rest(x, depth - self.first, generator)
         some = (depth > self.first).to(x.dtype)[:, None, None]

@@ -46,11 +46,11 @@ class ReflectConv1d(CausalConv1d):
 
 
 class CentredConv1d(nn.Conv1d):
-    """Padding on both sides, then a norm over all channels and samples: [B, in, T] -> [B, out, ceil(T / stride)]."""
+    """Padding on both sides, then perhaps a norm over all channels and samples: [B, in, T] -> [B, out, ceil(T / stride)]."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1, normed: bool = True):
         super().__init__(inputs, outputs, kernel, stride, dilation=dilation)
-        self.norm = nn.GroupNorm(1, outputs)
+        self.norm = nn.GroupNorm(1, outputs) if normed else nn.Identity()
         self.padded = (kernel - 1) * dilation + 1 - stride
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
@@ -60,11 +60,11 @@ class CentredConv1d(nn.Conv1d):
 
 
 class CentredConvTranspose1d(nn.ConvTranspose1d):
-    """Transposed convolution, a norm over all that it gives, and then both ends trimmed: [B, in, T] -> [B, out, T * stride]."""
+    """Transposed convolution, perhaps a norm over all that it gives, and then both ends trimmed: [B, in, T] -> [B, out, T * stride]."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, normed: bool = True):
         super().__init__(inputs, outputs, kernel, stride)
-        self.norm = nn.GroupNorm(1, outputs)
+        self.norm = nn.GroupNorm(1, outputs) if normed else nn.Identity()
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         surplus, stride = self.kernel_size[0] - self.stride[0], self.stride[0]

@@ -1,7 +1,7 @@
 """SEANet with an LSTM between its convolutions and its latents, as EnCodec has it (Défossez et al. 2022, arxiv.org/abs/2210.13438).
 
 wav [B, C, T] -> latents [B, D, ceil(T / hop)] -> wav [B, C, frames * hop]. The causal form takes pieces of a stream; the other one is
-centred and normed over time, so it sees the whole of what it is given.
+centred, and perhaps normed over time: it sees the whole of what it is given.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class SEANetLSTM:
     dimension: int = 128
     ratios: tuple[int, ...] = (8, 5, 4, 2)
     channels: int = 1
-    causal: bool = True  # False: centred convolutions, each followed by a norm
+    causal: bool = True  # False: centred convolutions
+    normed: bool = True  # each centred convolution is followed by a norm
     kernel: int = 7
     residual_kernel: int = 3
     compress: int = 2
@@ -42,11 +43,15 @@ class SEANetLSTM:
 
     def conv(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
         """A convolution of this form."""
-        return (ReflectConv1d if self.causal else CentredConv1d)(inputs, outputs, kernel, stride)
+        if self.causal:
+            return ReflectConv1d(inputs, outputs, kernel, stride)
+        return CentredConv1d(inputs, outputs, kernel, stride, normed=self.normed)
 
     def transposed(self, inputs: int, outputs: int, stride: int) -> nn.Module:
         """A transposed convolution of this form."""
-        return (CausalConvTranspose1d if self.causal else CentredConvTranspose1d)(inputs, outputs, 2 * stride, stride)
+        if self.causal:
+            return CausalConvTranspose1d(inputs, outputs, 2 * stride, stride)
+        return CentredConvTranspose1d(inputs, outputs, 2 * stride, stride, normed=self.normed)
 
     def encoder(self) -> Chain:
         """A new encoder."""

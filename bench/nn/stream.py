@@ -1,4 +1,4 @@
-"""Causal modules fed piece by piece: a live input cut into whole frames, and a long one cut so that it stays in the cache."""
+"""Modules fed piece by piece: a live input cut into whole frames, a long one, or a batch, cut so that it stays in the cache."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def in_pieces(module: nn.Module, x: Tensor, size: int, memory: Memory | None) ->
         return module(x, memory)
     memory = {} if memory is None else memory
     return torch.cat([module(piece, memory) for piece in x.split(size, dim=-1)], dim=-1)
+
+
+def one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """function(batch), on a CPU item by item: there a batch is no faster, and eight clips at once fall out of every cache."""
+    if len(batch) == 1 or batch.device.type != "cpu":
+        return function(batch)
+    return torch.cat([function(item[None]) for item in batch])
 
 
 class FrameStream:

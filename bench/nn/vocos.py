@@ -1,7 +1,7 @@
 """Short-time spectra in, short-time spectra out: a causal encoder and decoder whose sample-rate work is one Fourier transform.
 
 After Vocos (Siuzdak 2023, arxiv.org/abs/2306.00814): ConvNeXt blocks at the rate of the spectra and an inverse transform as the last
-layer, here all causal. wav [B, 1, T] with T a multiple of the hop <-> latents [B, D, T / hop].
+layer, here all causal. wav [B, 1, T] with T a multiple of the hop <-> latents [B, D, T / hop]. The blocks have a centred form, too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
+from bench.nn.hubert import linear
 
 
 @dataclass(frozen=True)
@@ -46,41 +47,63 @@ class Vocos:
 
 
 class LogSpectrum(nn.Module):
-    """wav [B, 1, T] -> log magnitudes [B, window / 2 + 1, T / step] in about -1..1; frame f ends with sample (f + 1) * step."""
+    """wav [B, 1, T] -> log magnitudes [B, window / 2 + 1, T / step] in about -1..1.
+
+    The window of frame f ends with sample (f + 1) * step, or has that frame of `step` samples in its middle.
+    """
 
     FLOOR = 1e-2  # a full-scale sine reads window / 4: quieter than -88 dB is silence
 
     taper: Tensor
 
-    def __init__(self, window: int, step: int):
+    def __init__(self, window: int, step: int, causal: bool = True):
         super().__init__()
-        self.window, self.step = window, step
+        self.window, self.step, self.future = window, step, 0 if causal else (window - step) // 2
         self.register_buffer("taper", torch.hann_window(window), persistent=False)
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        past = self.window - self.step
+        past = self.window - self.step - self.future
         kept = memory.get(self) if memory is not None else None
-        x = torch.cat([kept[0], x], dim=-1) if kept is not None else F.pad(x, (past, 0))
+        x = torch.cat([kept[0], x], dim=-1) if kept is not None else F.pad(x, (past, self.future))
         if memory is not None:
             memory[self] = (x[..., -past:].clone(),)
         frames = x[:, 0].unfold(-1, self.window, self.step) * self.taper
         return torch.fft.rfft(frames).abs().add(self.FLOOR).log().mul(0.2).transpose(1, 2)
 
 
-class ConvNeXt(nn.Module):
-    """x + scale * MLP(norm(depth-wise causal convolution of x)): [B, C, F] -> [B, C, F] (Liu et al. 2022, arxiv.org/abs/2201.03545)."""
+class CentredConv1d(nn.Conv1d):
+    """Convolution of odd kernel with zeros on both sides: [B, C, F] -> [B, C, F]; it hears the future, so it takes no memory."""
 
-    def __init__(self, width: int, hidden: int, kernel: int, scale: float):
+    def __init__(self, inputs: int, outputs: int, kernel: int, groups: int):
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+
+    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
+        return super().forward(input)
+
+
+class ConvNeXt(nn.Module):
+    """x + scale * MLP(norm(depth-wise convolution of x)): [B, C, F] -> [B, C, F] (Liu et al. 2022, arxiv.org/abs/2201.03545)."""
+
+    def __init__(self, width: int, hidden: int, kernel: int, scale: float, causal: bool, epsilon: float):
         super().__init__()
-        self.depthwise = CausalConv1d(width, width, kernel, groups=width)
-        self.norm = nn.LayerNorm(width)
+        self.depthwise = (CausalConv1d if causal else CentredConv1d)(width, width, kernel, groups=width)
+        self.norm = nn.LayerNorm(width, epsilon)
         self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.scale = nn.Parameter(torch.full((width,), scale))
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
         y = self.norm(self.depthwise(x, memory).transpose(1, 2))
-        y = self.linear2(F.gelu(self.linear1(y))) * self.scale
+        y = linear(self.linear2, linear(self.linear1, y, "gelu")) * self.scale
         return x + y.transpose(1, 2)
+
+
+def overlap_add(windows: Tensor) -> Tensor:
+    """Windows in steps [B, F, overlap, step], each begun a step after the one before, added up: [B, F + overlap - 1, step]."""
+    tail = windows.shape[2] - 1
+    y = F.pad(windows[:, :, 0], (0, 0, 0, tail))
+    for late in range(1, tail + 1):
+        y = y + F.pad(windows[:, :, late], (0, 0, late, tail - late))
+    return y
 
 
 class InverseSpectrum(nn.Module):
@@ -103,10 +126,7 @@ class InverseSpectrum(nn.Module):
         magnitude, phase = self.linear(x.transpose(1, 2)).float().split(self.bins, dim=-1)
         spectrum = torch.polar(magnitude.clamp(max=self.LOUDEST).exp(), phase)
         pieces = (torch.fft.irfft(spectrum, n=self.step * self.overlap) * self.taper).unflatten(-1, (self.overlap, self.step))
-        tail = self.overlap - 1
-        y = F.pad(pieces[:, :, 0], (0, 0, 0, tail))
-        for late in range(1, self.overlap):
-            y = y + F.pad(pieces[:, :, late], (0, 0, late, tail - late))
+        y, tail = overlap_add(pieces), self.overlap - 1
         if memory is not None and self in memory:
             y[:, :tail] += memory[self][0]
         if memory is not None:
@@ -117,11 +137,11 @@ class InverseSpectrum(nn.Module):
 class Stack(nn.Module):
     """ConvNeXt blocks between two layer norms: [B, C, F] -> [B, C, F]."""
 
-    def __init__(self, shape: Vocos, layers: int):
+    def __init__(self, width: int, hidden: int, kernel: int, layers: int, causal: bool = True, epsilon: float = 1e-5):
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(shape.width), nn.LayerNorm(shape.width)
+        self.norm1, self.norm2 = nn.LayerNorm(width, epsilon), nn.LayerNorm(width, epsilon)
         scale = 1 / math.sqrt(max(1, layers))
-        self.layers = nn.ModuleList(ConvNeXt(shape.width, shape.hidden, shape.kernel, scale) for _ in range(layers))
+        self.layers = nn.ModuleList(ConvNeXt(width, hidden, kernel, scale, causal, epsilon) for _ in range(layers))
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
         x = self.norm1(x.transpose(1, 2)).transpose(1, 2)
@@ -131,16 +151,18 @@ class Stack(nn.Module):
 
 
 class VocosEncoder(nn.Module):
-    """wav [B, 1, T] -> latents [B, D, T / hop]."""
+    """wav [B, 1, T], filled up with zeros to whole frames -> latents [B, D, ceil(T / hop)]."""
 
     def __init__(self, shape: Vocos):
         super().__init__()
+        self.hop = shape.hop
         self.spectrum = LogSpectrum(shape.analysis, shape.step)
         self.embed = CausalConv1d(shape.analysis // 2 + 1, shape.width, 1)
-        self.stack = Stack(shape, shape.encoder_layers)
+        self.stack = Stack(shape.width, shape.hidden, shape.kernel, shape.encoder_layers)
         self.gather = CausalConv1d(shape.width, shape.dimension, shape.stride, shape.stride)
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        x = F.pad(x, (0, -x.shape[-1] % self.hop))
         return self.gather(self.stack(self.embed(self.spectrum(x, memory), memory), memory), memory)
 
 
@@ -150,7 +172,7 @@ class VocosDecoder(nn.Module):
     def __init__(self, shape: Vocos):
         super().__init__()
         self.spread = CausalConvTranspose1d(shape.dimension, shape.width, shape.stride, shape.stride)
-        self.stack = Stack(shape, shape.decoder_layers)
+        self.stack = Stack(shape.width, shape.hidden, shape.kernel, shape.decoder_layers)
         self.head = InverseSpectrum(shape.width, shape.step, shape.overlap)
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:

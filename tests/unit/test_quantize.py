@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.nn.quantize import CHECK_EVERY, Codebook, ResidualQuantizer, SplitQuantizer, kmeans, nearest
+from bench.nn.quantize import CHECK_EVERY, Codebook, ResidualQuantizer, SplitQuantizer, depths, kmeans, nearest
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -149,11 +149,11 @@ def test_loading_weights_replaces_derived_tables() -> None:
 def test_dropout_rebuilds_from_fewer_levels_and_keeps_the_first() -> None:
     quantizer = trained()
     x = latents(batch=64)
-    full = quantizer(x, dropout=0.0, generator=generator()).x
-    some = quantizer(x, dropout=1.0, generator=generator()).x
-    depths = [quantizer.decode(quantizer.encode(x, levels)) for levels in (1, 2, 3, 4)]
-    torch.testing.assert_close(full, depths[3], rtol=0, atol=1e-5)
-    closest = torch.stack([(some - depth).abs().amax((1, 2)) for depth in depths]).min(0)
+    full = quantizer(x, depths(64, 4, 0.0, generator())).x
+    some = quantizer(x, depths(64, 4, 1.0, generator())).x
+    wanted = [quantizer.decode(quantizer.encode(x, levels)) for levels in (1, 2, 3, 4)]
+    torch.testing.assert_close(full, wanted[3], rtol=0, atol=1e-5)
+    closest = torch.stack([(some - x).abs().amax((1, 2)) for x in wanted]).min(0)
     assert closest.values.max() < 1e-5
     assert set(closest.indices.tolist()) == {0, 1, 2, 3}
 

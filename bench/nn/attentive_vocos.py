@@ -1,0 +1,109 @@
+"""Vocos with a position net before its blocks, as WavTokenizer decodes (Ji et al. 2024, arxiv.org/abs/2408.16532): [B, D, F] -> wav.
+
+Latents -> embedding -> position net: residual convolutions around one attention over the whole clip -> ConvNeXt blocks -> spectra ->
+wav [B, 1, F * step]. All is centred, and group norms see the whole clip: no frame is decoded alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.nn.hubert import linear
+from bench.nn.vocos import CentredConv1d, Stack, overlap_add
+
+EPSILON = 1e-6  # of every norm
+
+
+@dataclass(frozen=True)
+class AttentiveVocos:
+    """The decoder as data."""
+
+    dimension: int = 512  # of the latents
+    step: int = 320  # samples a frame
+    overlap: int = 4  # steps that a window is long
+    width: int = 768
+    hidden: int = 2304
+    kernel: int = 7
+    layers: int = 12
+    groups: int = 32  # of the position net's norms
+
+    def decoder(self) -> AttentiveVocosDecoder:
+        """A new decoder."""
+        return AttentiveVocosDecoder(self)
+
+
+class ResNet(nn.Module):
+    """x + two convolutions, each of a normed and activated input: [B, C, F] -> [B, C, F]."""
+
+    def __init__(self, width: int, groups: int):
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(groups, width, EPSILON), nn.GroupNorm(groups, width, EPSILON)
+        self.conv1, self.conv2 = CentredConv1d(width, width, 3, groups=1), CentredConv1d(width, width, 3, groups=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(F.silu(self.norm1(x)))
+        return x + self.conv2(F.silu(self.norm2(y)))
+
+
+class Attention(nn.Module):
+    """x + attention of one head over all frames: [B, C, F] -> [B, C, F]."""
+
+    def __init__(self, width: int, groups: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, width, EPSILON)
+        self.in_proj, self.out_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = linear(self.in_proj, self.norm(x).transpose(1, 2))[:, None].chunk(3, dim=-1)
+        y = F.scaled_dot_product_attention(q, k, v)[:, 0]
+        return x + linear(self.out_proj, y).transpose(1, 2)
+
+
+class InverseSTFT(nn.Module):
+    """Features [B, C, F] -> wav [B, 1, F * step]: magnitudes and phases, transformed, windowed, added up, divided by the squared windows.
+
+    A window has its frame in its middle; what reaches past the ends is dropped ("same" padding).
+    """
+
+    LOUDEST = math.log(100)  # nepers: keeps the exponential, and its gradient, finite
+
+    taper: Tensor
+
+    def __init__(self, width: int, step: int, overlap: int):
+        super().__init__()
+        self.step, self.overlap, self.bins = step, overlap, step * overlap // 2 + 1
+        self.linear = nn.Linear(width, 2 * self.bins)
+        self.register_buffer("taper", torch.hann_window(step * overlap), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        magnitude, phase = linear(self.linear, x.transpose(1, 2)).float().split(self.bins, dim=-1)
+        spectrum = torch.polar(magnitude.clamp(max=self.LOUDEST).exp(), phase)
+        windows = torch.fft.irfft(spectrum, n=self.step * self.overlap) * self.taper
+        return (self.joined(windows) / self.joined(self.taper.square().expand(1, x.shape[-1], -1)))[:, None]
+
+    def joined(self, windows: Tensor) -> Tensor:
+        """Windows [B, F, overlap * step], each a step after the one before, added up: [B, F * step] without the ends."""
+        early = (self.overlap - 1) * self.step // 2
+        total = overlap_add(windows.unflatten(-1, (self.overlap, self.step))).flatten(1)
+        return total[:, early : early + windows.shape[1] * self.step]
+
+
+class AttentiveVocosDecoder(nn.Module):
+    """Latents [B, D, F] -> wav [B, 1, F * step]."""
+
+    def __init__(self, shape: AttentiveVocos):
+        super().__init__()
+        width, groups = shape.width, shape.groups
+        self.embed = CentredConv1d(shape.dimension, width, shape.kernel, groups=1)
+        around = [ResNet(width, groups) for _ in range(4)]
+        self.positions = nn.Sequential(*around[:2], Attention(width, groups), *around[2:], nn.GroupNorm(groups, width, EPSILON))
+        self.stack = Stack(width, shape.hidden, shape.kernel, shape.layers, causal=False, epsilon=EPSILON)
+        self.head = InverseSTFT(width, shape.step, shape.overlap)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.stack(self.positions(self.embed(x))))
