@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench import registry
 from bench.api import Data, UserError, Variant
 from bench.audio import BadAudio, read_clip, resample, to_channels
-from bench.weights import sha256_of
+from bench.weights import locate, sha256_of
 
 if TYPE_CHECKING:
     from sklearn.cluster import MiniBatchKMeans
@@ -82,7 +82,10 @@ def fit(
     share = torch.bincount(labels, minlength=clusters).double() / len(labels)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"centroids": centroids}, out, metadata={"tokenizer": variant.spec.label, "data_sha256": data.sha256, "seed": str(seed)})
+        whole = variant.checkpoint  # where the encoder lies in the codebook's file, it goes along
+        encoder = load_file(locate(whole)) if whole and whole in variant.beside else {}
+        facts = {"tokenizer": variant.spec.label, "data_sha256": data.sha256, "seed": str(seed)}
+        save_file(encoder | {"centroids": centroids}, out, metadata=facts)
     except OSError as error:
         raise UserError(f"cannot write {out} ({error.strerror or error}): name another place with --out") from error
     record = Record(

@@ -20,6 +20,7 @@ from bench.nn.kmeans import Units
 from bench.weights import fill, fold_weight_norm, load_centroids, load_state, seeded
 
 RATE = 16_000
+MINI_LAYERS = 5  # that are trained
 BESIDE = "it is the encoder, --weights names the codebook"
 CURE = "{label} has no published codebook: fit one with `bench kmeans {label} --data DATA --out FILE`, then give it with --weights FILE"
 
@@ -43,22 +44,31 @@ class Family:
     encoders: Mapping[str, Checkpoint]  # by the shape's name
     tiny_layer: int = 1
     codebooks: Mapping[str, Place] = field(default_factory=dict)  # by variant; where its authors published none, `bench kmeans` fits one
+    mini: Checkpoint | None = None  # what `bench train` made: a file of the codebook and the encoder up to the layer that it chose
 
     def parts(self, variant: str) -> tuple[str, int, int]:
         """`base-l9-km500` -> its shape's name, layer and clusters."""
         if variant == "tiny":
             return "tiny", self.tiny_layer, 100
+        if variant == "mini":
+            return "mini", MINI_LAYERS, 100
         shape, layer, clusters = variant.rsplit("-", 2)
         return shape, int(layer.removeprefix("l")), int(clusters.removeprefix("km"))
 
     def features(self, spec: Spec, encoder: Path | None = None) -> nn.Module:
         """The encoder up to the variant's layer, with the weights of a file, or drawn from the seed that the spec names."""
-        shape, layer, _ = self.parts(spec.variant)
-        model = Hubert(self.shapes[shape], layer)
+        name, layer, _ = self.parts(spec.variant)
+        shape = self.shapes[name]
         if encoder is None:
+            model = Hubert(shape, layer)
             seeded(model, torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:"))))
-        else:
-            fill(model, renamed(fold_weight_norm(load_state(encoder)), layer, self.shapes[shape].pre_norm), encoder)
+            return model.eval()
+        state = renamed(fold_weight_norm(load_state(encoder)), layer, shape.pre_norm)
+        if name == "mini":
+            state.pop("centroids", None)
+            layer = len({key.split(".")[1] for key in state if key.startswith("layers.")})
+        model = Hubert(shape, layer)
+        fill(model, state, encoder)
         return model.eval()
 
     def load(self, spec: Spec, codebook: Path | None = None, encoder: Path | None = None) -> Units:
@@ -78,7 +88,9 @@ class Family:
         shape, _, clusters = self.parts(name)
         encoder, place = self.encoders.get(shape), self.codebooks.get(name)
         stem = f"{self.name}-{name}"
-        if place:
+        if self.mini and name == "mini":
+            codebook = encoder = self.mini
+        elif place:
             codebook = Checkpoint(f"{stem}.bin", place.sha256, place.url)
         else:
             codebook = Checkpoint(f"{stem}.safetensors", "", cure=CURE.format(label=f"{self.name}@{name}"))
@@ -90,7 +102,7 @@ class Family:
             weights=sha256_of_all(codebook, encoder) if encoder else "seed:0",
             decodes=False,
             source=self.source,
-            licence=self.licence if encoder else "",
+            licence="MIT" if name == "mini" else self.licence if encoder else "",
         )
         if encoder is None:
             return Variant(spec, self.load, features=self.features)

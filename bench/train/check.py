@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bench.audio import resample
 from bench.metrics.stoi import stoi
 from bench.train import codebooks
-from bench.train.state import Run
+from bench.train.state import Run, at_average
 
 SECONDS = 6.0  # of each clip
 RATE = 16_000  # Hz that STOI is taken at
@@ -17,17 +17,12 @@ RATE = 16_000  # Hz that STOI is taken at
 @torch.no_grad()
 def heldout_scores(run: Run) -> dict[str, float]:
     """Mean STOI and mel loss with the averaged weights: at all codebooks and at one, or without codes while there are none yet."""
-    model = run.model
-    live = {name: value.detach().clone() for name, value in model.named_parameters()}
-    model.load_state_dict(run.average, strict=False)
-    model.eval()
     depths = {"_free": 0} if run.step < run.recipe.plain else {"": run.levels, "_1cb": 1}
     scores: dict[str, float] = {}
-    for label, levels in depths.items():
-        table = torch.tensor([one_clip(run, clip[: int(SECONDS * run.sample_rate)], levels) for clip in run.corpus.heldout])
-        scores |= {f"stoi{label}": float(table[:, 0].nanmean()), f"mel{label}": float(table[:, 1].mean())}
-    model.load_state_dict(live, strict=False)
-    model.train()
+    with at_average(run):
+        for label, levels in depths.items():
+            table = torch.tensor([one_clip(run, clip[: int(SECONDS * run.sample_rate)], levels) for clip in run.corpus.heldout])
+            scores |= {f"stoi{label}": float(table[:, 0].nanmean()), f"mel{label}": float(table[:, 1].mean())}
     return scores
 
 

@@ -22,6 +22,12 @@ class LossConfig:
     stft: float = 20.0
     wave: float = 0.1
     commit: float = 0.02  # more of it shrinks the latents to the few dimensions that the first codebooks see
+    adversarial: float = 1.0  # these two only where a recipe has a discriminator
+    features: float = 1.0
+    distill: float = 1.0  # only where it has a teacher
+    balance: float = (
+        0.0  # above 0: norm of a crop's gradient at the waveform, of which mel, stft, wave, adversarial and features are shares
+    )
     floor: float = 2e-4  # magnitudes below it are silence: a lower floor spends bits on the recording's own noise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bench.train.adversarial import AdversarialConfig
 from bench.train.data import Augment
 from bench.train.losses import LossConfig
 
@@ -28,10 +29,46 @@ class Recipe:
     ema: float = 0.999  # of the weights, a step
     bf16: bool = True
     loss: LossConfig = field(default_factory=LossConfig)
+    adversarial: AdversarialConfig | None = None
+    distill: str = ""  # tokenizer whose features the first codebook is drawn towards, as hubert_kmeans@mini
     augment: Augment = field(default_factory=Augment)
     heldout: int = 12  # speakers
     report_every: int = 50  # steps
     check_every: int = 500
 
 
-RECIPES: dict[str, Recipe] = {"mimi": Recipe()}
+RECIPES: dict[str, Recipe] = {
+    "mimi": Recipe(),
+    "encodec": Recipe(plain=300, start=200, refit=1200, bypass=0.3, loss=LossConfig(wave=1.0)),
+    "dac": Recipe(plain=300, start=300, refit=1200, bypass=0.3, loss=LossConfig(wave=1.0, commit=0.5)),
+    "wavtokenizer": Recipe(plain=1500, start=300, bypass=0.3),
+}
+
+
+@dataclass(frozen=True)
+class UnitRecipe:
+    """How an encoder of units is trained: masked prediction of k-means units, as HuBERT's first iteration (arXiv 2106.07447)."""
+
+    seconds: float = 4.0  # of a crop, rounded to whole frames
+    batch: int = 10
+    rate: float = 1e-3  # of AdamW, at its height: it rises for this share of the steps, then falls in a straight line to nothing
+    rise: float = 0.03
+    betas: tuple[float, float] = (0.9, 0.98)
+    decay: float = 0.01
+    clip: float = 1.0  # norm of the gradient
+    units: int = 100  # that are predicted: clusters of MFCC
+    label: int = 128  # numbers of a unit's embedding
+    start: float = 0.08  # share of the frames at which a masked span starts; spans may overlap
+    span: int = 10  # frames
+    temperature: float = 0.1  # that cosine similarities are divided by
+    visible: float = 0.5  # weight of the frames not hidden, falling to none at half the steps: little is learnt at first without them
+    ema: float = 0.999  # of the weights, a step
+    bf16: bool = True
+    augment: Augment = field(default_factory=lambda: Augment(image=0.0, mix=0.25, eq=0.5, reverb=0.25))
+    heldout: int = 12  # speakers
+    frames: int = 100_000  # that the codebook of each layer is fitted to
+    report_every: int = 50  # steps
+    check_every: int = 500
+
+
+UNIT_RECIPES: dict[str, UnitRecipe] = {"hubert_kmeans": UnitRecipe()}

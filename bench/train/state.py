@@ -8,16 +8,21 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from bench.api import UserError
-from bench.nn.quantize import Codebook, Quantized
+from bench.nn.quantize import Quantized
+from bench.train.adversarial import Adversary
+from bench.train.balance import Balancer
 from bench.train.data import Corpus
+from bench.train.distill import Teaching
 from bench.train.losses import SpectralLoss
 from bench.train.recipes import Recipe
 
@@ -25,8 +30,8 @@ from bench.train.recipes import Recipe
 class TrainableQuantizer(Protocol):
     """What a family's quantizer offers to training, beside being an nn.Module that holds ResidualQuantizers."""
 
-    def __call__(self, x: Tensor, dropout: float, generator: torch.Generator) -> Quantized:
-        """Latents [B, D, F], with a share `dropout` of the items rebuilt from fewer levels."""
+    def __call__(self, x: Tensor, depth: Tensor, generator: torch.Generator) -> Quantized:
+        """Latents [B, D, F], item b rebuilt from its first depth[b] levels."""
         ...
 
     def encode(self, x: Tensor, levels: int) -> Tensor:
@@ -35,10 +40,6 @@ class TrainableQuantizer(Protocol):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [B, k, F] -> latents [B, D, F]."""
-        ...
-
-    def eval(self) -> nn.Module:
-        """From now on codebooks do not learn."""
         ...
 
 
@@ -57,24 +58,42 @@ class Trainable(Protocol):
         ...
 
 
-@dataclass
-class Run:
-    """A run in progress."""
+class Stateful(Protocol):
+    """What a checkpoint can hold beside the model: a module, an optimizer, running sums."""
+
+    def state_dict(self) -> dict[str, Any]: ...  # each has its own form
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object: ...
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Any training in progress: what its checkpoint holds."""
 
     model: nn.Module
-    recipe: Recipe
-    corpus: Corpus
-    loss: SpectralLoss
     optimizer: torch.optim.Optimizer
     seed: int
     device: str
+    step: int = 0
+    settled: bool = False  # from here on only the decoder of a codec learns
+    average: dict[str, Tensor] = field(default_factory=dict)  # of the weights
+    beside: dict[str, Stateful] = field(default_factory=dict)  # what else learns and is not shipped: a discriminator, its optimizer, ...
+
+
+@dataclass(kw_only=True)
+class Run(Progress):
+    """The training of a codec in progress."""
+
+    recipe: Recipe
+    corpus: Corpus
+    loss: SpectralLoss
     hop: int  # samples a frame
     crop: int  # samples, whole frames
     sample_rate: int
     levels: int
-    step: int = 0
-    settled: bool = False
-    average: dict[str, Tensor] = field(default_factory=dict)  # of the weights
+    following: nn.ModuleList = field(default_factory=nn.ModuleList)  # running sums that factorised codes follow
+    balancer: Balancer | None = None
+    adversary: Adversary | None = None
+    teaching: Teaching | None = None
 
     @property
     def codec(self) -> Trainable:
@@ -82,10 +101,35 @@ class Run:
         return cast(Trainable, self.model)
 
 
-def save(run: Run, path: Path) -> None:
+def drawn(run: Progress, purpose: int) -> torch.Generator:
+    """A generator that depends on the seed, the step and the purpose alone."""
+    return torch.Generator().manual_seed((run.seed * 1_000_003 + run.step) * 10 + purpose)
+
+
+@torch.no_grad()
+def follow(run: Progress, names: Iterable[tuple[str, Tensor]], decay: float) -> None:
+    """One step of the mean of these weights."""
+    share = 1 - min(decay, (1 + run.step) / (10 + run.step))  # the mean is short at first: the first weights are worth nothing
+    for name, value in names:
+        run.average[name].lerp_(value.detach(), share)
+
+
+@contextmanager
+def at_average(run: Progress) -> Iterator[None]:
+    """The model with the mean of its weights, not learning; afterwards as it was."""
+    live = {name: value.detach().clone() for name, value in run.model.named_parameters()}
+    run.model.load_state_dict(run.average, strict=False)
+    run.model.eval()
+    yield
+    run.model.load_state_dict(live, strict=False)
+    run.model.train()
+
+
+def save(run: Progress, path: Path) -> None:
     """All that the next step needs, under its name only when it is whole."""
     state = {"step": run.step, "seed": run.seed, "settled": run.settled, "average": run.average}
     state |= {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}
+    state |= {"beside": {name: part.state_dict() for name, part in run.beside.items()}}
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         torch.save(state, file)
@@ -94,7 +138,7 @@ def save(run: Run, path: Path) -> None:
     part.replace(path)
 
 
-def load(run: Run, path: Path) -> None:
+def load(run: Progress, path: Path) -> None:
     """Put a saved state back. Raises UserError where it belongs to another run."""
     try:
         state = torch.load(path, map_location=run.device, weights_only=True)
@@ -105,13 +149,15 @@ def load(run: Run, path: Path) -> None:
     try:
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
+        beside = state.get("beside", {})
+        if beside.keys() != run.beside.keys():
+            raise ValueError(f"it holds {', '.join(beside) or 'nothing'} beside the model, not {', '.join(run.beside) or 'nothing'}")
+        for name, part in run.beside.items():
+            part.load_state_dict(beside[name])
     except (RuntimeError, ValueError) as error:
         why = str(error).splitlines()[0]
         raise UserError(f"{path} belongs to another configuration ({why}): give another folder with --out") from error
     run.step, run.settled, run.average = state["step"], state.get("settled", False), state["average"]
-    for part in run.model.modules():
-        if isinstance(part, Codebook):
-            part.steps = max(0, run.step - run.recipe.plain)  # so that rare codes are looked for at the same steps
 
 
 def report(path: Path, facts: dict[str, float]) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from bench.api import UserError
 from bench.data import open_data
-from bench.nn.quantize import Codebook
+from bench.nn.quantize import Codebook, ResidualQuantizer
 from bench.tokenizers.mimi import VARIANTS, Mimi
 from bench.train import codebooks
 from bench.train.data import Augment, crops, mono, pack
@@ -41,6 +41,8 @@ QUICK = replace(
     ema=0.8,
     report_every=2,
     check_every=100,
+    adversarial=None,
+    distill="",
     augment=Augment(speeds=(1.0,)),
 )
 CHILD = f"""
@@ -170,7 +172,8 @@ def test_fitting_again_brings_codebooks_nearer_to_the_latents():
 
     @torch.no_grad()
     def error() -> float:
-        part = codebooks.residuals(model)[1]
+        part = codebooks.quantizers(model)[1]
+        assert isinstance(part, ResidualQuantizer)
         points = codebooks.projected(part, latents)
         for codebook in part.codebooks():
             points = points - codebook.decode(codebook.encode(points))

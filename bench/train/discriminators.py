@@ -1,0 +1,102 @@
+"""Networks that tell recordings from reconstructions: on complex spectra at several scales, and on samples a period apart.
+
+wav [B, T] -> one Opinion a network. Scales as EnCodec has them (arxiv.org/abs/2210.13438, section 3.4 and figure 2), periods as HiFi-GAN
+(arxiv.org/abs/2010.05646, section 2.3). Widths are free: the papers' own (32 filters; 32, 128, 512, 1024 channels) are for GPUs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
+
+SLOPE_STFT, SLOPE_PERIOD = 0.2, 0.1  # of the leaky ReLUs
+DILATIONS = (1, 2, 4)  # over time, in the convolutions that halve the frequencies
+KERNEL, STRIDE = 5, 3  # of a period network
+
+
+@dataclass(frozen=True)
+class DiscriminatorShape:
+    """All discriminators as data; no windows, or no periods: none of that kind."""
+
+    windows: tuple[int, ...] = (2048, 1024, 512)  # samples; the hop is a quarter
+    filters: int = 16
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
+    channels: tuple[int, ...] = (8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one network says: logits [B, ...], high for a recording, and the feature maps [B, ...] of its layers."""
+
+    logits: Tensor
+    features: tuple[Tensor, ...]
+
+
+class ScaleDiscriminator(nn.Module):
+    """Convolutions over the complex spectrum of one window size: real and imaginary part are two channels of an image."""
+
+    window: Tensor
+
+    def __init__(self, size: int, filters: int):
+        super().__init__()
+        self.size = size
+        self.register_buffer("window", torch.hann_window(size) * (8 / 3 / size) ** 0.5, persistent=False)  # noise keeps its power
+        self.layers = nn.ModuleList([weight_norm(nn.Conv2d(2, filters, (3, 8), padding=(1, 3)))])
+        for dilation in DILATIONS:
+            conv = nn.Conv2d(filters, filters, (3, 8), (1, 2), (dilation, 3), (dilation, 1))
+            self.layers.append(weight_norm(conv))
+        self.layers.append(weight_norm(nn.Conv2d(filters, filters, 3, padding=1)))
+        self.last = weight_norm(nn.Conv2d(filters, 1, 3, padding=1))
+
+    def forward(self, wav: Tensor) -> Opinion:
+        with torch.autocast(wav.device.type, enabled=False):
+            spectrum = torch.stft(wav.float(), self.size, self.size // 4, window=self.window, pad_mode="constant", return_complex=True)
+            x = torch.view_as_real(spectrum).permute(0, 3, 2, 1)  # [B, 2, frames, bins]
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), SLOPE_STFT)
+            features.append(x)
+        return Opinion(self.last(x).float(), tuple(features))
+
+
+class PeriodDiscriminator(nn.Module):
+    """Convolutions over every `period`-th sample; each of the `period` phases is a signal by itself."""
+
+    def __init__(self, period: int, channels: tuple[int, ...]):
+        super().__init__()
+        self.period = period
+        inputs = (1, *channels[:-1])
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv1d(i, o, KERNEL, STRIDE, KERNEL // 2)) for i, o in zip(inputs, channels, strict=True)
+        )
+        self.layers.append(weight_norm(nn.Conv1d(channels[-1], channels[-1], KERNEL, padding=KERNEL // 2)))
+        self.last = weight_norm(nn.Conv1d(channels[-1], 1, 3, padding=1))
+
+    def forward(self, wav: Tensor) -> Opinion:
+        count = len(wav)
+        x = F.pad(wav, (0, -wav.shape[-1] % self.period))
+        x = x.view(count, -1, self.period).transpose(1, 2).flatten(0, 1)[:, None]  # [B * period, 1, T / period]
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), SLOPE_PERIOD)
+            features.append(x.unflatten(0, (count, self.period)))
+        return Opinion(self.last(x).float().unflatten(0, (count, self.period)), tuple(features))
+
+
+class Discriminators(nn.Module):
+    """All networks of a shape: wav [B, T] -> their opinions."""
+
+    def __init__(self, shape: DiscriminatorShape):
+        super().__init__()
+        if not shape.windows and not shape.periods:
+            raise ValueError("a discriminator needs windows or periods")
+        scales = [ScaleDiscriminator(size, shape.filters) for size in shape.windows]
+        periods = [PeriodDiscriminator(period, shape.channels) for period in shape.periods]
+        self.networks = nn.ModuleList([*scales, *periods])
+
+    def forward(self, wav: Tensor) -> list[Opinion]:
+        return [network(wav) for network in self.networks]

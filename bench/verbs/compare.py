@@ -1,0 +1,111 @@
+"""bench compare: runs beside each other, with intervals, p-values and BD-rates."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.api import UserError
+from bench.verbs.arguments import console
+
+if TYPE_CHECKING:
+    from bench.compare.ladders import Ladder, RateLine
+    from bench.compare.lines import Comparison
+    from bench.kept import Kept
+    from bench.verbs.arguments import Verbs
+
+
+def add(verbs: Verbs) -> None:
+    """Its words."""
+    verb = verbs.add_parser("compare", help="runs beside each other: paired differences with intervals and p-values, BD-rate")
+    verb.set_defaults(verb=compare)
+    verb.add_argument("run", nargs="+", help="a label as mimi@mini, a pattern as 'opus@*', a run folder or its rows.csv; two or more")
+    verb.add_argument("--suite", default="reconstruction", metavar="NAME", help="where labels are looked up (default: reconstruction)")
+    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept (default: results)")
+    verb.add_argument("--reference", metavar="RUN", help="what the others are compared with (default: the first)")
+    verb.add_argument(
+        "--columns", default="", metavar="A,B,...", help="only these metrics; fewer tests, a milder correction (default: all)"
+    )
+    verb.add_argument("--by", choices=("domain", "sample-rate"), default="domain", help="also apart by the clips' rate (default: domain)")
+    verb.add_argument("--data", metavar="DATA", help="for --by sample-rate: the data the runs were made with (default: by its name)")
+    verb.add_argument("--bd-rate", default="", metavar="A,B,...", help="metrics at which the bitrates of ladders of runs are compared")
+    verb.add_argument("--format", choices=("table", "markdown", "csv", "latex", "json"), default="table", help="(default: table)")
+
+
+def compare(options: argparse.Namespace) -> int:
+    """bench compare"""
+    from bench import kept
+    from bench.compare.ladders import ladders, rate_lines, usable
+    from bench.compare.lines import compare as lines
+
+    runs = kept.find(options.run, options.results, options.suite)
+    if len(runs) < 2:
+        raise UserError(f"only {runs[0].where} is named: name a second run to compare it with")
+    reference = 0
+    if options.reference:
+        (chosen,) = kept.find([options.reference], options.results, options.suite)[:1]
+        runs = runs if chosen.where in [run.where for run in runs] else [chosen, *runs]
+        reference = [run.where for run in runs].index(chosen.where)
+    kept.refuse_unlike(runs)
+    metrics = list(runs[0].metrics)
+    columns = _metrics(options.columns, metrics)
+    found = ladders(runs)
+    found.sort(key=lambda ladder: runs[reference] not in ladder.runs)  # the reference's ladder is the anchor
+    wanted = _metrics(options.bd_rate, usable(list(runs[0].metrics.values())))
+    if wanted and len(found) < 2:
+        raise UserError("--bd-rate needs two codecs at three bitrates or more each: name more runs, as 'encodec@*' 'opus@*'")
+    rates = rate_lines(found, [runs[0].metrics[name] for name in wanted])
+    comparison = lines(runs, reference, columns, _sample_rates(runs[0], options.data) if options.by == "sample-rate" else None)
+    _print(comparison, rates, found, options.format)
+    return 0
+
+
+def _metrics(words: str, known: Sequence[str]) -> list[str]:
+    names = [name.strip() for name in words.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else "."
+            raise UserError(f"these runs have no such metric {name!r}{hint} Known: {', '.join(known)}")
+    return names
+
+
+def _sample_rates(run: Kept, source: str | None) -> dict[str, int]:
+    """Clip -> Hz of its file, from the very data that the run was made with."""
+    import soundfile
+
+    from bench.data import open_data
+
+    name = source or run.record["data_name"]
+    try:
+        data = open_data(name, run.record["clips"])
+    except UserError as error:
+        raise UserError(f"rows hold no sample rates: name the data that the runs were made with as --data ({error})") from error
+    if data.sha256 != run.identity["data"]:
+        raise UserError(f"{name} is not the data of {run.where} (sha256 {data.sha256[:8]}, not {run.identity['data'][:8]}): give --data")
+    try:
+        return {clip.id: soundfile.info(clip.path).samplerate for clip in data.clips}
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{name}: a clip's sample rate cannot be read ({error}): leave --by sample-rate out") from error
+
+
+def _print(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Ladder], style: str) -> None:
+    from bench import formats
+    from bench.compare import writers
+
+    notes = writers.notes(comparison, rates, found)
+    if style == "csv":
+        writers.to_csv(comparison, rates, sys.stdout)
+    elif style == "json":
+        writers.to_json(comparison, rates, notes, sys.stdout)
+    elif style == "latex":
+        formats.to_latex(writers.grids(comparison, rates), notes, sys.stdout, writers.LEFT)
+    elif style == "markdown":
+        formats.to_markdown(writers.grids(comparison, rates), notes, sys.stdout, writers.LEFT)
+    else:
+        formats.to_terminal(writers.grids(comparison, rates), notes, console(), writers.LEFT)
+    sys.stdout.flush()

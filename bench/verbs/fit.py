@@ -1,0 +1,72 @@
+"""bench train and bench kmeans: weights and codebooks from audio."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.verbs.arguments import device_of, positive, progress_bar
+
+if TYPE_CHECKING:
+    from bench.verbs.arguments import Verbs
+
+
+def add(verbs: Verbs) -> None:
+    """Their words."""
+    verb = verbs.add_parser("train", help="the recipe behind the @mini weights: from recordings to a checkpoint, resumable at any step")
+    verb.set_defaults(verb=train)
+    verb.add_argument("family", help="mimi, hubert_kmeans, ...")
+    verb.add_argument("--data", required=True, metavar="DATA", help="a manifest.jsonl or a folder of recordings to learn from")
+    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="for checkpoint.pt, log.jsonl and weights.safetensors")
+    verb.add_argument(
+        "--steps", type=positive, default=20_000, metavar="N", help="in all, those before a --resume included (default: 20000)"
+    )
+    verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    verb.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
+    verb.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
+    verb.add_argument("--save-every", type=positive, default=200, metavar="N", help="a kill loses at most N steps (default: 200)")
+
+    verb = verbs.add_parser("kmeans", help="fit the codebook of a k-means tokenizer to any audio")
+    verb.set_defaults(verb=kmeans)
+    verb.add_argument("tokenizer", help="the variant to fit: it names features, layer and clusters, as mfcc_kmeans@km100 does")
+    verb.add_argument("--data", required=True, metavar="DATA", help="an embedded set, a manifest.jsonl or a folder of audio")
+    verb.add_argument("--out", required=True, type=Path, metavar="FILE", help="the codebook , .safetensors; a .json beside it describes it")
+    verb.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
+    verb.add_argument("--frames", type=positive, default=1_000_000, metavar="N", help="a sample where there are more (default: 1000000)")
+    verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    verb.add_argument("--device", default="auto", help="of the features: cpu, cuda, ... (default: auto)")
+
+
+def train(options: argparse.Namespace) -> int:
+    """bench train"""
+    from bench import registry
+    from bench.train.loop import train as recipe
+
+    o = options
+    path = recipe(o.family, o.data, o.out, o.steps, o.seed, device_of(o.device), o.resume, o.save_every)
+    name = f"{o.family}@mini"
+    use = f"run --tokenizer {name}" if registry.variant(name).spec.decodes else f"check {name}"  # units have no audio to score
+    print(f"weights: {path}; use them: bench {use} --weights {path}")
+    return 0
+
+
+def kmeans(options: argparse.Namespace) -> int:
+    """bench kmeans"""
+    from rich.console import Console
+
+    from bench import registry
+    from bench.data import open_data
+    from bench.fit import fit
+
+    o, variant = options, registry.variant(options.tokenizer)
+    with progress_bar(Console(stderr=True)) as progress:
+        r = fit(variant, open_data(o.data, o.limit), o.out, o.seed, device_of(o.device), o.frames, progress)
+    print(f"{r.clusters} clusters of {r.dimension} values, fitted to {r.frames} frames of {r.clips} clips, {r.seconds:.0f} s")
+    print(f"inertia {r.inertia:.4g} a frame, {100 * r.explained:.1f} % of the variance explained")
+    print(f"{r.used} of {r.clusters} in use, perplexity {r.perplexity:.1f}, {r.restarted} started again")
+    if r.failures:
+        print(f"{r.failures} clips could not be read", file=sys.stderr)
+    print(f"codebook: {o.out}" + (f"; use it: bench check {variant.spec.label} --weights {o.out}" if variant.checkpoint else ""))
+    return 0

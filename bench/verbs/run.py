@@ -1,0 +1,93 @@
+"""bench run: tokenizers through a suite, ending in a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.api import Suite, UserError
+from bench.verbs.arguments import console, device_of, positive, progress_bar, variants_of
+
+if TYPE_CHECKING:
+    from bench.run import Run
+    from bench.verbs.arguments import Verbs
+
+
+def add(verbs: Verbs) -> None:
+    """Its words."""
+    verb = verbs.add_parser("run", help="tokenizers through a suite, ending in a table; goes on where it was stopped")
+    verb.set_defaults(verb=run)
+    verb.add_argument(
+        "--tokenizer", action="append", required=True, metavar="NAME", help="family, family@variant or ./file.py; may be repeated"
+    )
+    verb.add_argument("--suite", default="reconstruction", metavar="NAME", help="what to measure (default: reconstruction)")
+    verb.add_argument("--data", metavar="DATA", help="an embedded set, a manifest.jsonl or a folder of audio (default: the suite's own)")
+    verb.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
+    verb.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: auto, cuda where there is one)")
+    verb.add_argument("--workers", type=positive, metavar="N", help="processes that score (default: one a core)")
+    verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    verb.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint of your own for the one tokenizer named")
+    verb.add_argument("--asr-model", metavar="NAME", help="of --suite asr: the recognizer, a name or a file (default: its own)")
+    verb.add_argument("--speaker-model", metavar="NAME", help="of --suite speaker: the encoder, a name or a path (default: its own)")
+    verb.add_argument("--save-audio", type=Path, metavar="DIR", help="keep originals and reconstructions as WAV files")
+    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where rows are kept (default: results)")
+    verb.add_argument("--fresh", action="store_true", help="forget the rows of earlier runs of the same thing")
+    verb.add_argument("--format", choices=("table", "markdown", "csv"), default="table", help="of what is printed (default: table)")
+    verb.add_argument(
+        "--columns", default="", metavar="A,B,...", help="metrics to print in a table or markdown, all are kept (default: all)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """bench run"""
+    from bench.pool import start_server
+
+    start_server("bench.metrics", f"bench.tasks.{options.suite}")
+    from rich.console import Console
+
+    from bench import registry
+    from bench.data import open_data
+    from bench.run import Options
+    from bench.run import run as engine
+
+    suite = _suite(options)
+    columns = [name.strip() for name in options.columns.split(",") if name.strip()]
+    for name in columns:
+        if name not in (known := [metric.name for metric in suite.metrics]):
+            raise registry.unknown("metric", name, known)
+    variants = variants_of(options.tokenizer, options.weights)
+    data = open_data(options.data or suite.data, options.limit)
+    how = Options(options.results, device_of(options.device), options.workers or 0, options.seed, options.save_audio, options.fresh)
+    with progress_bar(Console(stderr=True)) as progress:
+        runs = list(engine(variants, suite, data, how, progress))
+    _print_runs(runs, options.format, columns)
+    return 0
+
+
+def _suite(options: argparse.Namespace) -> Suite:
+    from bench import registry
+
+    suite = registry.load_suite(options.suite)
+    for name in ("asr", "speaker"):
+        if judge := getattr(options, f"{name}_model"):
+            if suite.name != name or suite.with_judge is None:
+                raise UserError(f"--{name}-model belongs to --suite {name}, not to {suite.name}: leave it out, or name that suite")
+            suite = suite.with_judge(judge)
+    return suite
+
+
+def _print_runs(runs: list[Run], style: str, columns: list[str]) -> None:
+    from bench import tables
+
+    for run in runs:
+        tables.save(run)
+    if style == "csv":
+        tables.to_csv(runs, sys.stdout)
+    elif style == "markdown":
+        tables.to_markdown(runs, sys.stdout, columns)
+    else:
+        tables.to_terminal(runs, console(), columns)
+        print(*(f"rows: {run.folder / 'rows.csv'}" for run in runs), sep="\n", file=sys.stderr)
+    sys.stdout.flush()
