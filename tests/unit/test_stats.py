@@ -1,4 +1,4 @@
-"""Means and intervals: weighted, clustered, honest about what is missing."""
+"""Means, intervals and p-values: weighted, clustered, honest about what is missing, and right as often as they say."""
 
 import math
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from bench import stats
 from bench.api import Metric, Row
-from bench.stats import bootstrap, reasons, summarise
+from bench.stats import Estimate, difference, holm, mean, reasons, summarise
 
 STOI = Metric("stoi", "", "higher", {"speech": 16_000}, 0.01, None)
 
@@ -17,6 +18,16 @@ def rows(values: list[float], weights: list[float] | None = None, speakers: list
         Row(f"c{i}", "speech", speakers[i] if speakers else "", "stoi", v, weights[i] if weights else 1.0, "" if v == v else "why")
         for i, v in enumerate(values)
     ]
+
+
+def each(count: int) -> list[str]:
+    """Every clip its own cluster."""
+    return [str(i) for i in range(count)]
+
+
+def paired(a: np.ndarray, b: np.ndarray, clusters: list[str] | None = None) -> Estimate:
+    ones = np.ones(len(a))
+    return difference(a, b, (ones, ones), clusters or each(len(a)))
 
 
 def test_a_mean_is_weighted_and_missing_scores_are_counted_not_imputed() -> None:
@@ -29,44 +40,201 @@ def test_nothing_but_missing_scores_has_no_mean() -> None:
     assert math.isnan(s.mean) and (s.n, s.n_missing) == (0, 2)
 
 
-def test_the_interval_agrees_with_scipy_where_every_clip_is_its_own_cluster() -> None:
-    values = np.random.default_rng(1).normal(3, 1, 60)
-    low, high = bootstrap(values, np.ones(60), [str(i) for i in range(60)], seed=0, draws=20_000)
-    theirs = scipy_stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20_000, rng=2).confidence_interval
-    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+def test_scores_without_weight_have_no_mean() -> None:
+    (s,) = summarise(rows([1.0, 2.0], [0.0, 0.0]), [STOI])
+    assert math.isnan(s.mean)
+
+
+def test_one_voice_has_no_interval_and_no_test() -> None:
+    (s,) = summarise(rows([1.0, 2.0], speakers=["anna", "anna"]), [STOI])
+    assert math.isnan(s.low) and math.isnan(s.high) and s.mean == 1.5
+    assert not paired(np.array([1.0, 2.0]), np.array([0.0, 0.0]), ["anna", "anna"]).tested
+
+
+def test_the_interval_is_that_of_scipys_bootstrap_of_students_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "DRAWS", 20_000)
+    x = np.random.default_rng(1).exponential(1, 25)
+
+    def ratio(sample: np.ndarray, axis: int) -> np.ndarray:
+        return (sample.mean(axis) - x.mean()) / (sample.std(axis, ddof=1) / math.sqrt(len(x)))
+
+    theirs = scipy_stats.bootstrap((x,), ratio, method="percentile", n_resamples=20_000, rng=2).confidence_interval
+    error = x.std(ddof=1) / math.sqrt(len(x))
+    found = mean(x, np.ones(25), each(25), seed=7)
+    assert (found.low, found.high) == pytest.approx((x.mean() - theirs.high * error, x.mean() - theirs.low * error), abs=0.02 * error * 4)
+
+
+def test_p_is_that_of_scipys_paired_permutation_test_and_t_test() -> None:
+    rng = np.random.default_rng(3)
+    for shift in (0.0, 0.1, 0.2, 0.3):
+        a = rng.normal(3, 1, 40)
+        b = a - shift + rng.normal(0, 0.5, 40)
+        ours = paired(a, b).p
+        permuted = scipy_stats.permutation_test(
+            (a, b), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples", n_resamples=5000, rng=4
+        ).pvalue
+        assert ours == pytest.approx(permuted, abs=0.05)
+        assert ours == pytest.approx(scipy_stats.ttest_rel(a, b)[1], abs=0.05)
+
+
+def test_far_out_p_goes_on_falling_with_students_tail() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, 12)
+    noise -= noise.mean()
+    found = [paired(noise + shift, np.zeros(12)).p for shift in (1.5, 3.0, 6.0, 12.0)]
+    exact = [2 * scipy_stats.t.sf(shift * math.sqrt(12) / noise.std(ddof=1), 11) for shift in (1.5, 3.0, 6.0, 12.0)]
+    assert all(0.2 < ours / theirs < 5 for ours, theirs in zip(found, exact, strict=True))
+
+
+@pytest.mark.parametrize("clusters", [3, 6, 12, 400])
+def test_p_is_below_5_percent_just_where_the_interval_leaves_zero_out(clusters: int) -> None:
+    rng = np.random.default_rng(clusters)
+    for _ in range(60):
+        x = rng.exponential(1, clusters) - rng.uniform(0.2, 1.8)
+        found = mean(x, np.ones(clusters), each(clusters))
+        clear = abs(found.p - 0.05) > 0.002  # a draw is 1/2001
+        assert not clear or (found.p < 0.05) == (not found.low <= 0 <= found.high)
+
+
+def test_a_difference_of_corpus_rates_is_exact_in_its_weights() -> None:
+    errors, words = np.array([1.0, 0.0, 3.0, 2.0, 1.0, 4.0]), np.array([10.0, 4.0, 12.0, 20.0, 7.0, 9.0])
+    better = np.array([0.0, 0.0, 2.0, 2.0, 1.0, 3.0])
+    found = difference(errors / words, better / words, (words, words), each(6))
+    assert found.value == pytest.approx(errors.sum() / words.sum() - better.sum() / words.sum())
+    other = words + 1.0
+    found = difference(errors / words, better / other, (words, other), each(6))
+    assert found.value == pytest.approx(errors.sum() / words.sum() - better.sum() / other.sum())
 
 
 def test_clips_of_one_speaker_do_not_count_as_many_voices() -> None:
     speakers = [str(i % 6) for i in range(60)]
     values = np.array([float(s) for s in speakers])
-    alone = bootstrap(values, np.ones(60), [str(i) for i in range(60)], seed=0)
-    clustered = bootstrap(values, np.ones(60), speakers, seed=0)
-    assert clustered[1] - clustered[0] > 2 * (alone[1] - alone[0])
+    alone, clustered = mean(values, np.ones(60), each(60)), mean(values, np.ones(60), speakers)
+    assert clustered.high - clustered.low > 2 * (alone.high - alone.low)
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(5)
-    hits = 0
-    for _ in range(300):
-        voices = rng.normal(0, 1, 30)
-        values = (voices[:, None] + rng.normal(0, 0.5, (30, 3))).ravel()
-        low, high = bootstrap(values, np.ones(90), [str(i // 3) for i in range(90)], seed=int(rng.integers(1 << 30)), draws=500)
-        hits += low <= 0 <= high
-    assert 0.90 <= hits / 300 <= 0.98
+def test_pairing_takes_out_how_hard_the_clips_are() -> None:
+    rng = np.random.default_rng(2)
+    hard = rng.normal(0, 1, 20)
+    a, b = hard + 0.1 + rng.normal(0, 0.02, 20), hard
+    assert paired(a, b).p < 1e-6
+    assert mean(a, np.ones(20), each(20)).low < b.mean()
 
 
-def test_one_voice_has_no_interval() -> None:
-    (s,) = summarise(rows([1.0, 2.0], speakers=["anna", "anna"]), [STOI])
-    assert math.isnan(s.low) and math.isnan(s.high) and s.mean == 1.5
+def test_what_differs_in_the_arithmetic_alone_does_not_differ() -> None:
+    a = np.array([0.1, 0.2, 0.3, 0.7, 0.9, 1.1])
+    assert paired(a, a).p == 1 and paired(a, a).value == 0
+    assert paired(a, a * (1 + 1e-15)).p > 0.05
+
+
+def test_what_differs_by_the_same_everywhere_differs() -> None:
+    a = np.array([0.1, 0.2, 0.3, 0.7, 0.9, 1.1])
+    found = paired(a + 0.5, a)
+    assert found.p < 1e-12 and (found.low, found.high) == pytest.approx((0.5, 0.5))
+
+
+def test_zeros_are_zero() -> None:
+    found = paired(np.zeros(8), np.zeros(8))
+    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_one_sided_p_is_small_only_on_its_side() -> None:
+    x = np.random.default_rng(0).normal(1, 1, 20)
+    up, down = paired(x, np.zeros(20)), paired(-x, np.zeros(20))
+    assert up.p_above() == pytest.approx(up.p / 2) and down.p_above() == pytest.approx(1 - down.p / 2)
 
 
 def test_intervals_depend_on_the_seed_alone() -> None:
-    values = np.arange(10.0)
-    clusters = [str(i) for i in range(10)]
-    assert bootstrap(values, np.ones(10), clusters, 3) == bootstrap(values, np.ones(10), clusters, 3)
+    values, clusters = np.arange(10.0), each(10)
+    assert mean(values, np.ones(10), clusters, 3) == mean(values, np.ones(10), clusters, 3) != mean(values, np.ones(10), clusters, 4)
+
+
+def test_many_clusters_and_student_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).exponential(1, 250)
+    drawn = mean(values, np.ones(250), each(250))
+    monkeypatch.setattr(stats, "MOST", 249)
+    exact = mean(values, np.ones(250), each(250))
+    assert (drawn.low, drawn.high) == pytest.approx((exact.low, exact.high), abs=0.2 * (exact.high - exact.value))
+
+
+def clustered(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Three clips a speaker, alike in their voice."""
+    values = rng.normal(0, 1, count)[:, None] + rng.normal(0, 0.5, (count, 3))
+    return values.ravel(), np.ones(3 * count), [str(i // 3) for i in range(3 * count)]
+
+
+def uneven(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """One to eight clips a speaker."""
+    sizes = rng.integers(1, 9, count)
+    clusters = np.repeat(np.arange(count), sizes)
+    values = rng.normal(0, 1, count)[clusters] + rng.normal(0, 0.5, len(clusters))
+    return values, np.ones(len(values)), [str(i) for i in clusters]
+
+
+def skewed(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """A long tail on one side."""
+    return rng.exponential(1, count) - 1, np.ones(count), each(count)
+
+
+def word_errors(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Rates of as many words as a clip happens to have; some speakers are harder."""
+    words = rng.integers(5, 30, (count, 3))
+    errors = rng.binomial(words, rng.beta(2, 12, count)[:, None])
+    return (errors / words).ravel() - 2 / 14, words.ravel().astype(float), [str(i // 3) for i in range(3 * count)]
+
+
+QUICK = [(clustered, 10), (uneven, 20), (skewed, 20), (word_errors, 30)]
+ALL = [(make, count) for make in (clustered, uneven, skewed, word_errors) for count in (10, 20, 30)]
+
+
+@pytest.mark.parametrize(("make", "count"), [pytest.param(*p, marks=() if p in QUICK else pytest.mark.slow) for p in ALL])
+def test_intervals_cover_the_truth_about_as_often_as_they_say(make, count: int) -> None:
+    rng = np.random.default_rng([count, len(make.__name__)])
+    found = [mean(*make(rng, count)) for _ in range(1000)]
+    covered = np.mean([e.low <= 0 <= e.high for e in found])
+    assert 0.93 <= covered <= 0.97, covered
+
+
+@pytest.mark.parametrize("count", [7, pytest.param(10, marks=pytest.mark.slow), pytest.param(30, marks=pytest.mark.slow)])
+def test_p_is_uniform_where_nothing_differs(count: int) -> None:
+    rng, ps = np.random.default_rng(count), []
+    for _ in range(1000):
+        values, weights, clusters = clustered(rng, count)
+        hard = rng.normal(0, 3, len(values))
+        ps.append(difference(hard + values, hard + clustered(rng, count)[0], (weights, weights), clusters).p)
+    assert scipy_stats.kstest(ps, "uniform").statistic < 0.05
+    assert 0.035 <= np.mean(np.array(ps) < 0.05) <= 0.065 and np.mean(np.array(ps) < 0.005) <= 0.01
+
+
+def naive_holm(ps: list[float]) -> list[float]:
+    """Holm's rule as it is taught: the k-th smallest times how many are left, never below an earlier one."""
+    order = np.argsort(ps)
+    scaled = np.array(ps)[order] * np.arange(len(ps), 0, -1)
+    out = np.empty(len(ps))
+    out[order] = np.minimum(1, np.maximum.accumulate(scaled))
+    return out.tolist()
+
+
+def test_holm_is_holm() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # by hand
+    ps = np.random.default_rng(0).uniform(0, 0.2, 30).tolist()
+    assert holm(ps) == pytest.approx(naive_holm(ps))
+
+
+def test_holm_does_not_count_what_was_not_tested() -> None:
+    assert holm([0.02, math.nan, 0.04])[::2] == pytest.approx([0.04, 0.04])
+    assert math.isnan(holm([0.02, math.nan, 0.04])[1]) and holm([]) == []
 
 
 def test_reasons_name_metrics_and_count_clips() -> None:
     found = [Row("a", "speech", "", m, math.nan, note="silent") for m in ("stoi", "estoi")]
     found += [Row("b", "speech", "", "stoi", math.nan, note="silent"), Row("b", "speech", "", "estoi", 1.0)]
     assert reasons(found) == [("estoi, stoi", "silent", 2)]
+
+
+@pytest.mark.parametrize("clusters", [3, 8])
+def test_the_interval_of_a_share_stays_within_0_and_1(clusters: int) -> None:
+    x = np.array([1.0] * (clusters - 1) + [0.2])
+    found = mean(x, np.ones(clusters), each(clusters))
+    assert 0 <= found.low < found.value < found.high == 1
+    gone = difference(x, 1 - x, (np.ones(clusters), np.ones(clusters)), each(clusters))
+    assert -1 <= gone.low < gone.high == 1

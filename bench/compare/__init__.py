@@ -1,0 +1,1 @@
+"""`bench compare`: runs of one suite beside each other, with what can be said of their differences."""

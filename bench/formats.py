@@ -1,0 +1,113 @@
+"""Numbers -> cells, tables of cells -> a terminal, Markdown or LaTeX. A name is never markup: every writer escapes what it is given."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.api import Metric
+from bench.stats import Estimate, Summary
+
+ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "": ""}
+
+Grid = tuple[str, list[str], list[list[str]]]
+"""A caption, the header cells and the lines of one table."""
+
+
+class Strong(str):
+    """A cell that is set in bold."""
+
+
+def cell(summary: Summary | None, metric: Metric) -> str:
+    """`mean [low, high]`, and `-k` where k clips have no score; an interval that rounds to nothing is left out."""
+    if summary is None:
+        return ""
+    if math.isnan(summary.mean):
+        return "–"
+    digits = digits_of(metric, summary.mean)
+    low, mean, high = (f"{round(value, digits) + 0:.{digits}f}" for value in (summary.low, summary.mean, summary.high))  # never -0.0
+    interval = "" if math.isnan(summary.low) or low == high else f" [{low}, {high}]"
+    return mean + interval + (f" -{summary.n_missing}" if summary.n_missing else "")
+
+
+def change(estimate: Estimate, metric: Metric) -> str:
+    """`+difference [low, high]`."""
+    if math.isnan(estimate.value):
+        return "–"
+    digits = digits_of(metric, estimate.value)
+    low, value, high = (f"{round(value, digits) + 0:+.{digits}f}" for value in (estimate.low, estimate.value, estimate.high))
+    return value + ("" if math.isnan(estimate.low) or low == high else f" [{low}, {high}]")
+
+
+def digits_of(metric: Metric, value: float) -> int:
+    """Decimals that a value of the metric is printed with: as many as its tolerance has."""
+    return min(3, max(0, math.ceil(-math.log10(metric.tolerance)))) if abs(value) < 1000 else 0
+
+
+def probability(p: float) -> str:
+    """A p-value; "–" where there is none."""
+    return "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def title(metric: Metric, unit: str = "") -> str:
+    """A metric's name with its good direction, and its unit where there is room for it."""
+    return " ".join(filter(None, (metric.name, f"({unit})" if unit else "", ARROWS[metric.better])))
+
+
+def to_terminal(grids: Sequence[Grid], notes: Sequence[str], console: Console, left: int = 1) -> None:
+    """Prints tables, the first `left` columns of each flush left, and what stands below them."""
+    for caption, header, lines in grids:
+        table = Table(title=caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+        for i, name in enumerate(header):
+            table.add_column(Text(name), justify="left" if i < left else "right", overflow="fold")
+        for line in lines:
+            table.add_row(*(Text(text, "bold" if isinstance(text, Strong) else "") for text in line))  # Text: a name is never markup
+        console.print(table)
+    for note in notes:
+        console.print(Text(note))
+
+
+def to_markdown(grids: Sequence[Grid], notes: Sequence[str], out: TextIO, left: int = 1) -> None:
+    """The same tables for a README or a pull request."""
+    for caption, header, lines in grids:
+        rule = ["---"] * left + ["---:"] * (len(header) - left)
+        body = [" | ".join(["", *map(_markdown, line), ""]).strip() for line in (header, *lines)]
+        body.insert(1, " | ".join(["", *rule, ""]).strip())
+        out.write(f"**{_markdown(caption)}**\n\n" + "\n".join(body) + "\n\n")
+    out.write("".join(f"- {_markdown(note)}\n" for note in notes))
+
+
+def _markdown(text: str) -> str:
+    escaped = re.sub(r"([\\`*|])", r"\\\1", html.escape(text, quote=False))
+    return f"**{escaped}**" if isinstance(text, Strong) and text else escaped
+
+
+def to_latex(grids: Sequence[Grid], notes: Sequence[str], out: TextIO, left: int = 1) -> None:
+    """The same tables for a paper, with the rules of booktabs."""
+    out.write("% needs \\usepackage{booktabs}\n")
+    for caption, header, lines in grids:
+        head, *body = (" & ".join(map(_latex, line)) + " \\\\" for line in (header, *lines))
+        out.write(f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(caption)}}}\n")
+        out.write(f"\\begin{{tabular}}{{{'l' * left + 'r' * (len(header) - left)}}}\n\\toprule\n")
+        out.write("\n".join([head, "\\midrule", *body, "\\bottomrule"]) + "\n\\end{tabular}\n\\end{table}\n")
+    out.write("".join(f"% {' '.join(note.split())}\n" for note in notes))
+
+
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}"},
+    **{"–": "--", "−": "$-$", "↑": "$\\uparrow$", "↓": "$\\downarrow$", "→": "$\\to$", "≈": "$\\approx$", "|": "\\textbar{}"},
+}
+
+
+def _latex(text: str) -> str:
+    escaped = "".join(_LATEX.get(sign, sign) for sign in text)
+    return f"\\textbf{{{escaped}}}" if isinstance(text, Strong) and text else escaped

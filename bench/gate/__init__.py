@@ -1,0 +1,1 @@
+"""`bench gate`: runs against a baseline, ending in an exit code."""

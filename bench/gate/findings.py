@@ -1,0 +1,124 @@
+"""What a run is found guilty of against the baseline: a mean that got worse, a score that is gone, more scores that are missing.
+
+Worse is: in the metric's bad direction by more than its tolerance, and significantly so on paired clips (one-sided, Holm over all tests of
+one gate, 5 %): among runs that are as good as their baseline, one gate in twenty at most raises an alarm. Where there is no test, as of a
+value of the whole corpus or where all clips are of one speaker, and with `strict` everywhere, the tolerance alone decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from bench.api import Metric, Row, UserError
+from bench.kept import Kept, unlike
+from bench.pairs import harm, paired
+from bench.stats import Estimate, Summary, holm, summary
+
+LEVEL = 0.05
+Verdict = Literal["same", "better", "worse", "missing", "gone"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One metric in one domain of one run. `change` is now - before, on the clips that both have a score for."""
+
+    suite: str
+    tokenizer: str
+    domain: str
+    metric: Metric
+    then: Sequence[Row]
+    rows: Sequence[Row]  # of now; none: the metric is gone
+    change: Estimate
+    p: float = math.nan  # one-sided, of its being no worse, corrected; NaN where there was no test
+    verdict: Verdict = "same"
+    why: str = ""
+
+    @cached_property
+    def before(self) -> Summary:
+        return summary(self.domain, self.metric.name, self.then)
+
+    @cached_property
+    def now(self) -> Summary | None:
+        return summary(self.domain, self.metric.name, self.rows) if self.rows else None
+
+    @property
+    def lost(self) -> int:
+        """How many scores fewer there are."""
+        return _scored(self.then) - _scored(self.rows)
+
+    @property
+    def failed(self) -> bool:
+        return self.verdict in ("worse", "missing", "gone")
+
+
+def judge(pairs: Sequence[tuple[Kept, Kept]], strict: bool = False) -> list[Finding]:
+    """Findings of (baseline, now), by run, domain and metric. UserError where the two cannot be compared."""
+    for before, now in pairs:
+        refuse(before, now)
+    findings = [finding for before, now in pairs for finding in _found(before, now)]
+    tests = [f.change if harm(f.metric) > 0 else _turned(f.change) for f in findings]
+    ps = holm([test.p_above() if harm(f.metric) else math.nan for f, test in zip(findings, tests, strict=True)])
+    return [_judged(replace(f, p=p), test.value if harm(f.metric) else 0.0, strict) for f, test, p in zip(findings, tests, ps, strict=True)]
+
+
+def _turned(change: Estimate) -> Estimate:
+    return Estimate(-change.value, -change.high, -change.low, change.p)
+
+
+def refuse(before: Kept, now: Kept) -> None:
+    """UserError where a run cannot be judged by that baseline."""
+    if different := unlike(before, now):
+        raise UserError(
+            f"{now.label}, {now.suite}: the baseline and {now.where} differ in {'; '.join(different)}: "
+            "run with what the baseline was made with, or accept the new terms with bench gate --update"
+        )
+    if now.unfinished:
+        raise UserError(f"{now.where}: {now.unfinished} of {now.record['clips']} clips have not run yet: the same bench run goes on")
+
+
+def _found(before: Kept, now: Kept) -> list[Finding]:
+    findings = []
+    for (domain, name), then in before.scores.items():
+        metric = now.metrics.get(name, before.metrics[name])
+        rows = now.scores.get((domain, name), {})
+        findings.append(
+            Finding(
+                now.suite,
+                now.label,
+                domain,
+                metric,
+                tuple(then.values()),
+                tuple(rows.values()),
+                paired(metric, rows, then).estimate,
+            )
+        )
+    return findings
+
+
+def _scored(rows: Sequence[Row]) -> int:
+    return sum(not math.isnan(row.value) for row in rows)
+
+
+def _reason(rows: Sequence[Row]) -> str:
+    """The note that most of the missing scores have."""
+    notes = Counter(row.note for row in rows if math.isnan(row.value) and row.note)
+    return notes.most_common(1)[0][0] if notes else ""
+
+
+def _judged(finding: Finding, harm_done: float, strict: bool) -> Finding:
+    """`harm_done`: the change, positive where it is for the worse."""
+    f, tolerance = finding, finding.metric.tolerance
+    if not f.rows:
+        return replace(f, verdict="gone", why="gone")
+    if f.lost > 0:
+        return replace(f, verdict="missing", why=f"{f.lost} of {_scored(f.then)} missing: {_reason(f.rows) or 'no reason noted'}")
+    untested = math.isnan(f.p)
+    if harm_done > tolerance and (strict or untested or f.p < LEVEL):
+        return replace(f, verdict="worse", why=f"worse by > {tolerance:g}" + (" (no test)" if untested and not strict else ""))
+    good = -harm_done > tolerance and not f.change.low <= 0 <= f.change.high
+    return replace(f, verdict="better" if good else "same")

@@ -1,0 +1,220 @@
+"""Runs as they lie in results/<suite>/<label>-<key8>/: found by name, folder or rows.csv, and read without the tokenizer that made them.
+
+A run's fingerprint is all of its identity but the tokenizer: suite, version, data, seed, resampler, judge. Scores are compared only
+where it is the same.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bench.api import DOMAINS, Metric, Row, UserError
+from bench.store import LAST, folder_name, key_of, read_rows
+
+_FOLDER = re.compile(r"(?P<label>.+)-[0-9a-f]{8}")
+CALLED = {"data": "data sha256", "version": "suite version"}  # what a line says for a key of the identity
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run that happened. `record` is its run.json: identity, facts of the metrics, where and when."""
+
+    where: Path  # its folder, or the baseline that holds it
+    record: Mapping
+    rows: Sequence[Row]
+
+    @property
+    def identity(self) -> Mapping:
+        return self.record["identity"]
+
+    @property
+    def suite(self) -> str:
+        return self.identity["suite"]
+
+    @property
+    def tokenizer(self) -> Mapping:
+        """The facts of its spec."""
+        return self.identity["tokenizer"]
+
+    @property
+    def label(self) -> str:
+        """`family@variant`."""
+        return f"{self.tokenizer['name']}@{self.tokenizer['variant']}"
+
+    @property
+    def key(self) -> str:
+        """The first eight digits of what tells it from every other run."""
+        return key_of(self.identity)[:8]
+
+    @property
+    def trained(self) -> bool:
+        """False for seeded random weights."""
+        return not self.tokenizer["weights"].startswith("seed:")
+
+    @property
+    def fingerprint(self) -> dict[str, object]:
+        """What must be the same in two runs for their scores to be compared."""
+        return {key: value for key, value in self.identity.items() if key not in ("tokenizer", "code")}
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """The columns of its suite, as they were then, in their order."""
+        facts = self.record["metrics"]
+        return {f["name"]: Metric(f["name"], f["unit"], f["better"], {}, f["tolerance"], None, per=f["per"]) for f in facts}
+
+    @cached_property
+    def scores(self) -> dict[tuple[str, str], dict[str, Row]]:
+        """(domain, metric) -> clip -> its row, of the suite's columns."""
+        found: dict[tuple[str, str], dict[str, Row]] = {(d, name): {} for d in DOMAINS for name in self.metrics}
+        for row in self.rows:
+            if (row.domain, row.metric) in found:
+                found[row.domain, row.metric][row.clip] = row
+        return {place: rows for place, rows in found.items() if rows}
+
+    @property
+    def unfinished(self) -> int:
+        """Clips that have no rows yet."""
+        return self.record["clips"] - len({row.clip for row in self.rows if row.metric == LAST})
+
+
+def read(folder: Path) -> Kept:
+    """The run in a folder; `folder` may be its rows.csv."""
+    folder = folder.parent if folder.name == "rows.csv" else folder
+    return Kept(folder, _record(folder), _rows(folder / "rows.csv"))
+
+
+def find(operands: Sequence[str], results: Path, suite: str) -> list[Kept]:
+    """The runs that words name: run folders, rows.csv files, labels, families that ran in one variant, patterns such as `opus@*`."""
+    found: dict[Path, None] = {}
+    for operand in operands:
+        if folder := named_folder(operand):
+            found[folder] = None
+            continue
+        runs = folders(results, [suite])
+        chosen = [folder for folder in runs if matches(operand, label_of(folder))]
+        labels = list(dict.fromkeys(map(label_of, chosen)))
+        if not chosen:
+            known = ", ".join(dict.fromkeys(map(label_of, runs)))
+            raise UserError(f"no run of {operand} in {results / suite}: make one with bench run, or name one of {known}")
+        if len(labels) > 1 and not _is_pattern(operand):
+            raise UserError(f"{operand} ran in several variants: name one of {', '.join(labels)}, or all of them as '{operand}@*'")
+        refuse_twins(chosen)
+        found |= dict.fromkeys(chosen)
+    return [read(folder) for folder in found]
+
+
+def folders(results: Path, suites: Sequence[str] = ()) -> list[Path]:
+    """Every run folder below results, of those suites if any are named; UserError where there is none."""
+    everywhere = sorted(path.parent for path in results.glob("*/*/run.json") if _FOLDER.fullmatch(path.parent.name))
+    chosen = [folder for folder in everywhere if not suites or folder.parent.name in suites]
+    if not chosen:
+        others = ", ".join(sorted({folder.parent.name for folder in everywhere}))
+        cure = f"there are runs of {others}: choose with --suite, or" if others else "make one with bench run, or"
+        wanted = f"of the suite {' or '.join(suites)} " if suites else ""
+        raise UserError(f"no run {wanted}in {results}: {cure} name another folder with --results")
+    return chosen
+
+
+def label_of(folder: Path) -> str:
+    """The tokenizer's label in the name of a run folder."""
+    return folder.name[: -len("-01234567")]
+
+
+def named_folder(operand: str) -> Path | None:
+    """The run folder that an operand is a path of; None: it is no path. UserError for a path of something else."""
+    path = Path(operand)
+    if path.name == "rows.csv":
+        return path.parent
+    if (path / "run.json").is_file():
+        return path
+    if path.exists() or path.suffix == ".py":
+        raise UserError(f"{operand} is no run: name a folder that holds run.json and rows.csv, or a tokenizer by the label in its table")
+    return None
+
+
+def matches(operand: str, label: str) -> bool:
+    """Whether a label, a family or a pattern names that label."""
+    if _is_pattern(operand):
+        return fnmatch.fnmatchcase(label, operand.replace("[", "[[]"))
+    return folder_name(operand) in (label, label.split("@")[0])
+
+
+def _is_pattern(operand: str) -> bool:
+    return "*" in operand or "?" in operand
+
+
+def refuse_twins(chosen: Sequence[Path]) -> None:
+    """UserError where one tokenizer has several runs in one suite: which of them is meant, only the user knows."""
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for folder in chosen:
+        groups.setdefault((folder.parent.name, label_of(folder)), []).append(folder)
+    for (suite, label), twins in groups.items():
+        if len(twins) > 1:
+            facts = [(folder, _record(folder)) for folder in twins]
+            listed = ", ".join(f"{folder} ({record['data_name']}, {record['clips']} clips)" for folder, record in facts)
+            raise UserError(f"{label} has {len(twins)} runs of the suite {suite}: name the folder of one: {listed}")
+
+
+def _record(folder: Path) -> Mapping:
+    path = folder / "run.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}): rows mean nothing without it, give the whole folder of a run") from error
+    check_record(record, str(path))
+    return record
+
+
+def check_record(record: object, where: str) -> None:
+    """UserError for what is no run.json, or one that was changed by hand."""
+    lacking = [key for key in ("key", "identity", "metrics", "data_name", "clips") if not isinstance(record, dict) or key not in record]
+    if lacking:
+        raise UserError(f"{where}: lacks {', '.join(lacking)}: it is of another version; make the run again with bench run --fresh")
+    assert isinstance(record, dict)
+    if key_of(record["identity"]) != record["key"]:
+        raise UserError(f"{where}: its key is not that of its identity: it was changed by hand; make the run again with bench run --fresh")
+
+
+def _rows(path: Path) -> list[Row]:
+    try:
+        return read_rows(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}): make the run again with bench run --fresh") from error
+
+
+def unlike(a: Kept, b: Kept) -> list[str]:
+    """How two fingerprints differ, a line of words each; empty: the scores may be compared."""
+    ours, theirs = a.fingerprint, b.fingerprint
+    return [
+        f"{CALLED.get(key, key)} ({_short(key, a)} and {_short(key, b)})"
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key)
+    ]
+
+
+def _short(key: str, run: Kept) -> str:
+    value = run.fingerprint.get(key, "none")
+    if key == "data":
+        return f"{str(value)[:8]}: {run.record['data_name']}, {run.record['clips']} clips"
+    return str(value)
+
+
+def refuse_unlike(runs: Iterable[Kept]) -> None:
+    """UserError where the scores of some runs cannot be compared with those of the first."""
+    first, *rest = runs
+    for other in rest:
+        if different := unlike(first, other):
+            raise UserError(f"{first.where} and {other.where} cannot be compared, they differ in {'; '.join(different)}: run both alike")
+
+
+def names(runs: Sequence[Kept]) -> list[str]:
+    """What each run is called in a table: its label, with its key where two share it; random weights are called what they are."""
+    labels = [run.label for run in runs]
+    called = [run.label if labels.count(run.label) == 1 else f"{run.label}-{run.key}" for run in runs]
+    return [name + ("" if run.trained else " (untrained)") for name, run in zip(called, runs, strict=True)]

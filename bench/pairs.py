@@ -1,0 +1,43 @@
+"""Two runs, clip by clip: how much one differs from the other on the clips that both have a score for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.api import Metric, Row
+from bench.stats import Estimate, columns, difference
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The difference of two means over `clips`. Of a metric that should be zero, the difference of the magnitudes."""
+
+    estimate: Estimate
+    clips: int
+
+
+def paired(metric: Metric, a: Mapping[str, Row], b: Mapping[str, Row], seed: int = 0) -> Paired:
+    """a - b, of rows by clip. Speakers are those of a's rows: the same, as the data is."""
+    common = sorted(clip for clip in a.keys() & b.keys() if not math.isnan(a[clip].value) and not math.isnan(b[clip].value))
+    first, weights, clusters = columns([a[clip] for clip in common])
+    second, other_weights, _ = columns([b[clip] for clip in common])
+    return Paired(difference(sized(metric, first), sized(metric, second), (weights, other_weights), clusters, seed), len(common))
+
+
+def sized(metric: Metric, values: np.ndarray) -> np.ndarray:
+    """Values [n] as they are compared: by magnitude where the metric should be zero."""
+    return np.abs(values) if metric.better == "zero" else values
+
+
+def harm(metric: Metric) -> int:
+    """The sign of a difference for the worse; 0 where a metric is neither good nor bad."""
+    return {"higher": -1, "lower": 1, "zero": 1, "": 0}[metric.better]
+
+
+def goodness(metric: Metric, mean: float) -> float:
+    """Rises as a mean, that of the magnitudes for a metric that should be zero, gets better."""
+    return -harm(metric) * mean
