@@ -1,0 +1,130 @@
+"""Models that hear what is said. A judge is a record here and a function that loads it; columns carry its name.
+
+Audio comes as wav [T] float32 at 16 kHz, mono, of any length, and an answer is the text. Error rates of two recognizers say little of each
+other: each has its own column, and the same recognizer on the original stands beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from bench.api import Clip, UserError
+from bench.judges import openai_whisper, sphinx
+from bench.registry import unknown
+from bench.weights import sha256_of
+
+
+class Recognizer(Protocol):
+    """A loaded judge."""
+
+    @property
+    def key(self) -> str:
+        """What its answers depend on, besides the audio and the judge's label: a package's version, a list of words."""
+        ...
+
+    @property
+    def in_workers(self) -> bool:
+        """Whether it is asked in worker processes, and so can be sent there; else in this process, on the device."""
+        ...
+
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """The words of the transcripts that it can never answer, and how often each comes."""
+        ...
+
+    def hears(self, language: str) -> bool:
+        """Whether it was made for that language (ISO 639)."""
+        ...
+
+    def transcribe(self, wav: Tensor, language: str) -> str:
+        """wav [T] float32 at 16 kHz on the CPU, T >= 0 -> what is said, "" where nothing is."""
+        ...
+
+    def normalise(self, text: str, language: str) -> str:
+        """A transcript, or an answer, as error rates compare the two: words with one space between."""
+        ...
+
+
+@dataclass(frozen=True)
+class AsrJudge:
+    """What is known of a judge before it is loaded."""
+
+    name: str  # as the columns say it
+    sha256: str  # of its weights
+    about: str  # how it decodes and what its texts are normalised by
+    load: Callable[[tuple[Clip, ...], str], Recognizer]  # called with the clips whose transcripts it may know, and the device
+    prepare: Callable[[], None] | None = None  # UserError where its package or weights are missing
+    closed: bool = False  # may say the words of the data's transcripts only
+
+    @property
+    def label(self) -> str:
+        """The judge as part of what a run is."""
+        return f"{self.name} sha256:{self.sha256}, {self.about}"
+
+
+def whisper(name: str) -> AsrJudge:
+    """A published Whisper."""
+    locate = partial(openai_whisper.locate, name)
+
+    def prepare() -> None:
+        openai_whisper.installed()
+        locate()
+
+    return _whisper(name, openai_whisper.SHA256[name], locate, prepare)
+
+
+def whisper_file(path: Path) -> AsrJudge:
+    """A Whisper of the user's own. It is told apart in the columns by the sha256 of its file."""
+    sha256 = sha256_of(path)
+    published = next((name for name, known in openai_whisper.SHA256.items() if known == sha256), None)
+    stem = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_") or "model"
+
+    def prepare() -> None:
+        openai_whisper.load(path, "cpu")  # nobody has proven that it is one
+
+    return _whisper(published or f"{stem}_{sha256[:8]}", sha256, lambda: path, prepare)
+
+
+def _whisper(name: str, sha256: str, locate: Callable[[], Path], prepare: Callable[[], None]) -> AsrJudge:
+    def load(_: tuple[Clip, ...], device: str) -> Recognizer:
+        return openai_whisper.load(locate(), device)
+
+    return AsrJudge(f"whisper_{re.sub('[.-]', '_', name)}", sha256, openai_whisper.ABOUT, load, prepare)
+
+
+def pocketsphinx() -> AsrJudge:
+    """The recognizer that needs no download."""
+    return AsrJudge("pocketsphinx_closed", sphinx.sha256(), sphinx.ABOUT, sphinx.load, closed=True)
+
+
+JUDGES: Mapping[str, Callable[[], AsrJudge]] = {
+    **{name: partial(whisper, name) for name in openai_whisper.SHA256},
+    **{alias: partial(whisper, name) for alias, name in openai_whisper.ALIASES.items()},
+    "pocketsphinx": pocketsphinx,
+}
+DEFAULT = whisper("base.en")
+
+
+def judge(name: str) -> AsrJudge:
+    """A judge by its name, or a Whisper by the path of its file."""
+    if name in JUDGES:
+        return JUDGES[name]()
+    path = Path(name)
+    if path.is_file():
+        return whisper_file(path)
+    if path.suffix == ".pt" or path.parent != Path():
+        raise UserError(f"no file {path}: give a Whisper's .pt file, or one of {', '.join(JUDGES)}")
+    raise unknown("recognizer", name, JUDGES)
+
+
+@lru_cache(maxsize=2)
+def loaded(judge: AsrJudge, clips: tuple[Clip, ...], device: str) -> Recognizer:
+    """The judge on the device; the one of the last run is kept."""
+    return judge.load(clips, device)

@@ -1,0 +1,118 @@
+"""Whisper (Radford et al. 2022, arxiv.org/abs/2212.04356, MIT) through the package openai-whisper: its decoding, and its normalisers.
+
+Greedy at temperature 0, with nothing to fall back on, so that an answer never depends on chance; float32 on every device; windows of up
+to 30 s, one after the other until the clip ends, and none is told what the one before it heard. The package's loader is not used: the
+file is proven by its sha256, then read without running anything that stands in it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bench import weights
+from bench.api import Checkpoint, UserError
+
+if TYPE_CHECKING:
+    from whisper.model import Whisper
+
+SHA256 = {  # of the files that the package fetches
+    "tiny.en": "d3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03",
+    "tiny": "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9",
+    "base.en": "25a8566e1d0c1e2231d1c762132cd20e0f96a85d16145c3a00adf5d1ac670ead",
+    "base": "ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e",
+    "small.en": "f953ad0fd29cacd07d5a9eda5624af0f6bcf2258be67c92b79389873d91e0872",
+    "small": "9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794",
+    "medium.en": "d7440d1dc186f76616474e0ff0b3b6b879abc9d1a4926b7adfa41db2d497ab4f",
+    "medium": "345ae4da62f9b3d59415adc60127b97c714f32e89e936602e85993674d08dcb1",
+    "large-v1": "e4b87e7e0bf463eb8e6956e646f1e277e901512310def2c24bf0e11bd3c28e9a",
+    "large-v2": "81f7c96c852ee8fc832187b0132e569d6c3065a3252ed18e56effd0b6a73e524",
+    "large-v3": "e5b1a55b89c1367dacf97e3e19bfd829a01529dbfdeefa8caeb59b3f1b81dadb",
+    "large-v3-turbo": "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a",
+}
+ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo"}
+URL = "https://openaipublic.azureedge.net/main/whisper/models"
+INSTALL = "pip install 'audio-tokenizer-bench[asr]', or ask the lighter --asr-model pocketsphinx"
+OTHER_WAYS = "or give a file with --asr-model PATH; --asr-model pocketsphinx needs no download"
+ABOUT = "greedy, EnglishTextNormalizer, for other languages BasicTextNormalizer"
+UNSPACED = ("ja", "lo", "my", "th", "yue", "zh")  # written without spaces: each letter counts as a word, as in Whisper's paper
+
+
+@dataclass(frozen=True)
+class WhisperRecognizer:
+    """A Whisper on its device."""
+
+    model: Whisper
+    key: str
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    in_workers: bool = False
+
+    def hears(self, language: str) -> bool:
+        from whisper.tokenizer import LANGUAGES
+
+        return language in list(LANGUAGES)[: self.model.num_languages] if self.model.is_multilingual else language == "en"
+
+    def transcribe(self, wav: Tensor, language: str) -> str:
+        from whisper import transcribe
+
+        settings = {"temperature": 0.0, "condition_on_previous_text": False, "fp16": False}
+        return str(transcribe(self.model, wav, language=language, **settings)["text"]).strip()
+
+    def normalise(self, text: str, language: str) -> str:
+        return normaliser(language)(text).strip()
+
+
+@lru_cache(maxsize=8)
+def normaliser(language: str) -> Callable[[str], str]:
+    """The package's own, for what is spoken."""
+    from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+
+    return EnglishTextNormalizer() if language == "en" else BasicTextNormalizer(split_letters=language in UNSPACED)
+
+
+def installed() -> str:
+    """The package's version; UserError where it, or what it needs, is missing."""
+    try:
+        import whisper.model
+        import whisper.normalizers  # noqa: F401
+
+        return metadata.version("openai-whisper")
+    except (ImportError, metadata.PackageNotFoundError) as error:
+        raise UserError(f"the asr suite needs openai-whisper ({error}): {INSTALL}") from error
+
+
+def locate(name: str) -> Path:
+    """The file of a published model: where the package keeps it, or in the cache folder, or fetched now."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = caches / "whisper" / f"{name}.pt"
+    if not path.is_file():
+        return weights.locate(Checkpoint(f"whisper/{name}.pt", SHA256[name], f"{URL}/{SHA256[name]}/{name}.pt", OTHER_WAYS))
+    if (found := weights.sha256_of(path)) != SHA256[name]:
+        raise UserError(f"{path} has sha256 {found[:12]}..., not the pinned {SHA256[name][:12]}...: delete it, {OTHER_WAYS}")
+    return path
+
+
+def load(path: Path, device: str) -> WhisperRecognizer:
+    """The model of a checkpoint in the package's form: a pickle of "dims" and "model_state_dict"."""
+    version = installed()
+    from whisper.model import ModelDimensions, Whisper
+
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+        dimensions, state = ModelDimensions(**held["dims"]), dict(held["model_state_dict"])
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f'{path} cannot be read as a Whisper model ({why}): a file with "dims" and "model_state_dict" is wanted') from error
+    model = Whisper(dimensions)
+    weights.fill(model, state, path)
+    model.to(device).eval().requires_grad_(False)
+    return WhisperRecognizer(model, f"openai-whisper {version} on {torch.device(device).type}")

@@ -1,0 +1,213 @@
+"""How much of what is said survives encode -> decode: the errors of a speech recognizer that hears the reconstruction.
+
+Speech alone. Original and reconstruction reach the judge in one way: mono, resampled once to 16 kHz. `wer` and `cer` compare with the
+manifest's transcript, `dwer` with what the judge heard in the original. `_original` is the same judge on the original, beside every
+tokenizer; `_delta` is what the reconstruction adds to that, clip by clip. A clip's rate is weighted by the words (for `cer`, characters)
+of its reference: so the mean over clips is the corpus error rate, and intervals draw clips with their words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from bench.api import Clip, Domain, Metric, Row, Score, Suite
+from bench.audio import RESAMPLER, Audio, resample, to_channels
+from bench.judges import asr as judges
+from bench.judges.asr import AsrJudge, Recognizer
+from bench.judges.cache import Answers
+from bench.judges.texts import Errors, characters, words
+from bench.judges.transcripts import Transcripts
+from bench.metrics import SPEECH
+from bench.pool import Failure, Job
+
+if TYPE_CHECKING:
+    from bench.run import Session
+
+VERSION = 1
+DOMAIN: Domain = "speech"
+RATE = SPEECH[DOMAIN]
+ORIGINAL, RECONSTRUCTION = "original", "reconstruction"
+NAMED = 8  # words that a judge does not know, in a note
+
+
+@dataclass(frozen=True)
+class Question:
+    """A clip, as the judge gets it: wav [T] at 16 kHz of each step."""
+
+    recognizer: Recognizer
+    wavs: dict[str, Tensor]
+    language: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a clip while the judge listens."""
+
+    clip: Clip
+    seconds: float
+    steps: tuple[str, ...]
+    known: dict[str, str | Failure]  # what need not be asked
+
+
+def answers(question: Question, steps: Sequence[str]) -> Iterator[str]:
+    """What the judge hears in each."""
+    for step in steps:
+        yield question.recognizer.transcribe(question.wavs[step], question.language)
+
+
+def run(judge: AsrJudge, session: Session) -> Iterator[list[Row]]:
+    """Rows of one clip at a time, then what the judge cannot know."""
+    clips = tuple(clip for clip in session.data.clips if clip.domain == DOMAIN)
+    recognizer = judges.loaded(judge, clips, session.options.device)
+    kept = Answers(f"{judge.label}, {recognizer.key}, asr v{VERSION}, {RESAMPLER}")
+    transcripts = Transcripts(session.folder, fresh=len(session.todo) == len(session.data.clips))
+    for clip in session.todo:
+        if clip.domain != DOMAIN:  # it has no columns here, and need not be encoded
+            yield session.clip_rows(clip, {}, 0.0)
+    for asked, found in _found(session, recognizer, _jobs(session, recognizer, kept)):
+        clip, heard = asked.clip, asked.known | dict(zip(asked.steps, found, strict=True))
+        original, reconstruction = heard[ORIGINAL], heard[RECONSTRUCTION]
+        if ORIGINAL in asked.steps and isinstance(original, str):
+            kept.keep(clip.sha256, original)
+        transcripts.keep(
+            clip.id, clip.language, clip.text, *(f"({h.note})" if isinstance(h, Failure) else h for h in (original, reconstruction))
+        )
+        yield session.clip_rows(clip, scores(judge.name, recognizer, clip, original, reconstruction), asked.seconds)
+    transcripts.finish()
+    if judge.closed:
+        yield [unknown(judge.name, recognizer, clips)]
+
+
+def _jobs(session: Session, recognizer: Recognizer, kept: Answers) -> Iterator[Job[Asked, Question]]:
+    for item in session.reconstructions([clip for clip in session.todo if clip.domain == DOMAIN]):
+        known: dict[str, str | Failure] = {}
+        wavs: dict[str, Tensor] = {}
+        if not recognizer.hears(item.clip.language):
+            known = dict.fromkeys(
+                (ORIGINAL, RECONSTRUCTION), Failure(f"the judge does not know {item.clip.language!r}, --asr-model base may")
+            )
+        elif item.ref.wav.shape[-1] == 0:
+            known = dict.fromkeys((ORIGINAL, RECONSTRUCTION), Failure(item.failure))
+        else:
+            if isinstance(said := kept.get(item.clip.sha256), str):
+                known[ORIGINAL] = said
+            else:
+                wavs[ORIGINAL] = mono(item.ref)
+            if item.failure:
+                known[RECONSTRUCTION] = Failure(item.failure)
+            else:
+                wavs[RECONSTRUCTION] = mono(item.est)
+        asked = Asked(item.clip, item.seconds, tuple(wavs), known)
+        yield Job(asked, Question(recognizer, wavs, item.clip.language), asked.steps)
+
+
+def mono(audio: Audio) -> Tensor:
+    """audio [C, T] -> wav [T] at 16 kHz."""
+    return resample(to_channels(audio.wav, 1), audio.sample_rate, RATE)[0]
+
+
+def _found(session: Session, recognizer: Recognizer, jobs: Iterator[Job[Asked, Question]]) -> Iterator[tuple[Asked, list[str | Failure]]]:
+    if recognizer.in_workers:
+        yield from session.answers(answers, jobs)
+    else:
+        for job in jobs:
+            yield job.key, [_here(job.payload, step) for step in job.steps]
+
+
+def _here(question: Question, step: str) -> str | Failure:
+    try:
+        return next(answers(question, (step,)))
+    except (RuntimeError, ValueError) as error:  # out of memory on a device, among others: it costs the clip, and is told
+        return Failure(f"the judge failed: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def scores(name: str, recognizer: Recognizer, clip: Clip, original: str | Failure, reconstruction: str | Failure) -> dict[str, Score]:
+    """The scores of one clip, from what was heard in each."""
+    said = normalised(
+        recognizer, clip.text, clip.language, "no word of the transcript is left" if clip.text else "no transcript in the manifest"
+    )
+    before, after = (normalised(recognizer, text, clip.language) for text in (original, reconstruction))
+    heard = normalised(recognizer, original, clip.language, "the judge hears no word in the original")
+    known, now = errors(words, said, before), errors(words, said, after)
+    return {
+        f"wer_{name}": rate(now),
+        f"cer_{name}": rate(errors(characters, said, after)),
+        f"dwer_{name}": rate(errors(words, heard, after)),
+        f"wer_{name}_original": rate(known),
+        f"wer_{name}_delta": delta(now, known),
+    }
+
+
+def normalised(recognizer: Recognizer, text: str | Failure, language: str, empty: str = "") -> str | Failure:
+    """The text as it is compared; `empty`: why one without words will not do."""
+    if isinstance(text, Failure):
+        return text
+    return recognizer.normalise(text, language) or (Failure(empty) if empty else "")
+
+
+def errors(count: Callable[[str, str], Errors], reference: str | Failure, heard: str | Failure) -> Errors | Failure:
+    """What `count` finds between the two, or why there is nothing to compare."""
+    if isinstance(reference, Failure):
+        return reference
+    return heard if isinstance(heard, Failure) else count(reference, heard)
+
+
+def rate(found: Errors | Failure) -> Score:
+    """Errors by length of the reference."""
+    return Score(math.nan, note=found.note) if isinstance(found, Failure) else Score(found.count / found.length, found.length)
+
+
+def delta(now: Errors | Failure, known: Errors | Failure) -> Score:
+    """What the reconstruction adds to the errors on the original, by words of their one reference."""
+    if isinstance(now, Failure):
+        return rate(now)
+    return rate(known) if isinstance(known, Failure) else Score((now.count - known.count) / now.length, now.length)
+
+
+def unknown(name: str, recognizer: Recognizer, clips: Sequence[Clip]) -> Row:
+    """The share of the transcripts' words that a judge of a closed vocabulary can never say, which words, and of how many."""
+    total = sum(len(recognizer.normalise(clip.text, clip.language).split()) for clip in clips if recognizer.hears(clip.language))
+    missing = sum(recognizer.unknown.values())
+    if not total:
+        return Row("*", DOMAIN, "", f"oov_{name}", math.nan, 0.0, "no word of any transcript is in its dictionary")
+    named = ", ".join(list(recognizer.unknown)[:NAMED]) + (", ..." if len(recognizer.unknown) > NAMED else "")
+    note = f"{missing} of {total} words of the transcripts are not in its dictionary, each is an error: {named}" if missing else ""
+    return Row("*", DOMAIN, "", f"oov_{name}", missing / total, total, note)
+
+
+def metrics(judge: AsrJudge) -> tuple[Metric, ...]:
+    """The columns of a judge."""
+    name = judge.name
+    columns = (
+        Metric(f"wer_{name}", "", "lower", SPEECH, 0.005, None, f"word errors by words of the transcript ({judge.about})"),
+        Metric(f"cer_{name}", "", "lower", SPEECH, 0.005, None, "character errors by characters of the transcript"),
+        Metric(f"dwer_{name}", "", "lower", SPEECH, 0.005, None, "word errors by words that the judge hears in the original"),
+        Metric(f"wer_{name}_original", "", "", SPEECH, 0.005, None, "the judge's word error rate on the originals themselves"),
+        Metric(f"wer_{name}_delta", "", "lower", SPEECH, 0.005, None, "word error rate less that of the originals, in pairs"),
+    )
+    closed = Metric(f"oov_{name}", "", "", SPEECH, 0.001, None, "words of the transcripts that the judge can never say, 0..1", "corpus")
+    return (*columns, closed) if judge.closed else columns
+
+
+def suite(judge: AsrJudge) -> Suite:
+    """The suite with that judge."""
+    return Suite(
+        name="asr",
+        version=VERSION,
+        about="how much of what is said survives encode -> decode",
+        metrics=metrics(judge),
+        data="mini",
+        run=partial(run, judge),
+        judge=judge.label,
+        with_judge=lambda name: suite(judges.judge(name)),
+        prepare=judge.prepare,
+    )
+
+
+SUITE = suite(judges.DEFAULT)
