@@ -1,0 +1,255 @@
+"""How codes and audio stand what happens to the input: a second round through the codec, a shift, a level, noise, a narrow band.
+
+Each clip (its first 10 s) is encoded some 20 times and decoded some 10 times, at the tokenizer's rate.
+
+`kept_*`: share of the clip's codes, over all codebooks and frames, that stay as they are when the input is changed. Frames are compared
+one by one; a shift by whole frames is undone first. `*_lost_*`: how much worse the codec does with the changed input than with the clip.
+The reference of a changed input's reconstruction is that very input, so what the change itself costs is not charged to the codec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bench.api import Clip, Domain, Metric, Row, Score, Spec, Suite
+from bench.audio import Audio
+from bench.codes import agreement
+from bench.metrics import METRICS, NO_SIGNAL
+from bench.perturb import louder, narrow, noisy, overloaded, within
+from bench.pool import Job
+from bench.scoring import Pair
+from bench.scoring import score as scores_of_pair
+
+if TYPE_CHECKING:
+    from bench.codec import Code, Coded, Given
+    from bench.run import Session
+
+LONGEST = 10.0  # s of a clip
+SHIFT = 0.002  # s
+PADDING = 0.3  # s of zeros
+ROUNDS = (2, 3, 4, 5)
+VARYING = "codes of varying rate have no frames to compare"
+MUTE = "gives tokens only"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A change of the input wav [B, C, T], sample rate in Hz, seed -> [B, C, T]; `level`, in dB, is undone before scoring."""
+
+    change: Callable[[Tensor, int, int], Tensor]
+    level: float = 0.0
+    band: int = 0  # Hz; not for a tokenizer that has nothing above it
+
+
+CONDITIONS: Mapping[str, Condition] = {
+    **{f"gain_{db}db": Condition(lambda wav, rate, seed, db=db: louder(wav, db), level=db) for db in (-20, -10, 6)},
+    **{f"noise_{snr}db": Condition(lambda wav, rate, seed, snr=snr: noisy(wav, snr, seed)) for snr in (20, 10, 0)},
+    **{f"band_{khz}khz": Condition(lambda wav, rate, seed, b=1000 * khz: narrow(wav, rate, b), band=1000 * khz) for khz in (8, 4)},
+    "clipped": Condition(lambda wav, rate, seed: overloaded(wav, 12)),
+}
+SCORED: Mapping[str, tuple[str, ...]] = {  # which score is the most telling of what
+    "pesq_wb": tuple(f"round_{n}" for n in ROUNDS),
+    "stoi": ("noise_20db", "noise_10db", "noise_0db"),
+    "mel_dac": ("round_5", "gain_-20db", "noise_10db", "band_4khz", "clipped"),
+}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came out of a clip's trial: the scores known so far, and by condition the pairs that the others are made of."""
+
+    scores: dict[str, Score]
+    pairs: dict[str, Pair]
+    failure: str = ""  # why the clip itself could not be coded
+
+
+class Examination:
+    """One clip in the hands of a tokenizer's thread."""
+
+    def __init__(self, spec: Spec, seed: int, code: Code, given: Given):
+        self.domain: Domain = given.clip.domain
+        self.spec, self.rate, self.code = spec, given.rate, code
+        self.seed = int.from_bytes(hashlib.sha256(f"{seed} {given.clip.id}".encode()).digest()[:4])
+        self.wav = given.wav[None, :, : int(LONGEST * given.rate)]
+        self.clean = code(self.wav, spec.decodes)
+        self.scores: dict[str, Score] = {}
+        self.pairs: dict[str, Pair] = {}
+
+    def run(self) -> Tried:
+        """Everything, the repetition last: by then the tokenizer has met other audio."""
+        if self.clean.failure:
+            return Tried({}, {}, self.clean.failure)
+        if self.spec.decodes:
+            self._pair("clean", self.wav, self.clean.est)
+            self._rounds()
+        for name, condition in CONDITIONS.items():
+            self._changed(name, condition)
+        self._shifted()
+        self._silent()
+        padded = torch.nn.functional.pad(self.wav, (0, round(PADDING * self.rate)))
+        self._kept("padded", self.code(padded, False), frames=int(self.wav.shape[-1] / self._hop + 1e-6))
+        self._kept("batch", self.code(torch.cat([self.wav, self.wav / 4, self.wav.flip(-1)]), False))
+        self._kept("repeat", self.code(self.wav, False))
+        return Tried(self.scores, self.pairs)
+
+    @property
+    def _hop(self) -> float:
+        """Samples a frame."""
+        stated = self.rate / self.spec.frame_rate
+        return stated if math.isfinite(stated) else self.wav.shape[-1] / max(1, self.clean.codes.shape[-1])
+
+    @property
+    def _varies(self) -> bool:
+        """Whether frames of two inputs of one length need not be of the same time. (Without a rate of its own, a code is a sample.)"""
+        return math.isnan(self.spec.frame_rate) and self.spec.sample_rate is not None
+
+    def _changed(self, name: str, condition: Condition) -> None:
+        if condition.band and 2 * condition.band >= self.rate:
+            note = f"at {self.rate} Hz there is nothing above {condition.band} Hz"
+            return self._note(name, note)
+        changed = condition.change(self.wav, self.rate, self.seed)
+        scored = self.spec.decodes and any(name in SCORED[metric] and self.domain in METRICS[metric].rates for metric in SCORED)
+        coded = self.code(changed, scored)
+        self._kept(name, coded)
+        if scored and not coded.failure:
+            undone = 10 ** (-condition.level / 20)
+            self._pair(name, changed * undone, coded.est * undone)
+
+    def _rounds(self) -> None:
+        coded = self.clean
+        for n in ROUNDS:
+            coded = self.code(within(coded.est), True)
+            self._kept(f"round_{n}", coded)
+            if coded.failure:
+                for later in range(n + 1, ROUNDS[-1] + 1):
+                    self._note(f"round_{later}", coded.failure)
+                return
+            self._pair(f"round_{n}", self.wav, coded.est)
+
+    def _shifted(self) -> None:
+        """The clip without its first 2 ms; where that is longer than a frame, without as many whole frames as fit into them."""
+        skip = int(SHIFT * self.rate / self._hop)
+        samples = round(skip * self._hop) if skip else round(SHIFT * self.rate)
+        if samples >= self.wav.shape[-1]:
+            return self._note("shift_2ms", "the clip is too short")
+        self._kept("shift_2ms", self.code(self.wav[..., samples:], False), skip=skip)
+
+    def _silent(self) -> None:
+        coded = self.code(torch.zeros_like(self.wav), False)
+        if coded.failure or self._varies:
+            self.scores["silence_codes"] = Score(math.nan, note=coded.failure or VARYING)
+        else:
+            different = [len(codes.unique()) for codes in coded.codes[0]]
+            self.scores["silence_codes"] = Score(sum(different) / len(different))
+
+    def _kept(self, name: str, coded: Coded, skip: int = 0, frames: int | None = None) -> None:
+        """Compares with the clip's own codes without their first `skip` frames: all frames that both have, `frames` at most."""
+        if coded.failure or self._varies:
+            return self._note(name, coded.failure or VARYING)
+        before, after = self.clean.codes[0, :, skip:], coded.codes[0]
+        frames = min(before.shape[-1], after.shape[-1], after.shape[-1] if frames is None else frames)
+        if frames < 1:
+            return self._note(name, "the clip is too short")
+        self.scores[f"kept_{name}"] = Score(agreement(before[:, :frames], after[:, :frames]))
+
+    def _note(self, name: str, why: str) -> None:
+        self.scores[f"kept_{name}"] = Score(math.nan, note=why)
+        self.scores |= {f"{metric}_lost_{name}": Score(math.nan, note=why) for metric in SCORED if name in SCORED[metric]}
+
+    def _pair(self, name: str, ref: Tensor, est: Tensor) -> None:
+        self.pairs[name] = Pair(Audio(ref[0].clone(), self.rate), Audio(est[0].clone(), self.rate), self.domain)
+
+
+def examine(spec: Spec, seed: int, code: Code, given: Given) -> Tried:
+    """A clip under every condition."""
+    return Examination(spec, seed, code, given).run()
+
+
+def score(pairs: Mapping[str, Pair], steps: Sequence[str]) -> Iterator[Score]:
+    """One Score for each step, `condition metric`."""
+    for condition, group in groupby((step.split(" ") for step in steps), key=lambda step: step[0]):
+        yield from scores_of_pair(pairs[condition], [metric for _, metric in group])
+
+
+def run(session: Session) -> Iterator[list[Row]]:
+    """Rows of one clip at a time."""
+    for (clip, seconds, tried), scores in session.scores(score, _jobs(session)):
+        steps = _steps(tried, clip.domain)
+        found = tried.scores | _lost(dict(zip(steps, scores, strict=True)))
+        why = Score(math.nan, note=tried.failure or MUTE)
+        yield session.clip_rows(clip, {metric.name: found.get(metric.name, why) for metric in session.expected(clip.domain)}, seconds)
+
+
+Key = tuple[Clip, float, Tried]
+
+
+def _jobs(session: Session) -> Iterator[Job[Key, dict[str, Pair]]]:
+    for trial in session.trials(partial(examine, session.spec, session.seed), session.todo):
+        tried = trial.result or Tried({}, {}, trial.failure)
+        yield Job((trial.clip, trial.seconds, tried), tried.pairs, _steps(tried, trial.clip.domain))
+
+
+def _steps(tried: Tried, domain: Domain) -> tuple[str, ...]:
+    """What is to be scored of a clip, a condition after the other."""
+    heard = {metric: ("clean", *where) for metric, where in SCORED.items() if domain in METRICS[metric].rates}
+    return tuple(f"{condition} {metric}" for condition in tried.pairs for metric in heard if condition in heard[metric])
+
+
+def _lost(scores: Mapping[str, Score]) -> dict[str, Score]:
+    """`condition metric` -> column: how much worse than the clean clip's."""
+    lost = {}
+    for step, score in scores.items():
+        condition, metric = step.split(" ")
+        if condition != "clean":
+            clean = scores[f"clean {metric}"]
+            worse = clean.value - score.value if METRICS[metric].better == "higher" else score.value - clean.value
+            lost[f"{metric}_lost_{condition}"] = Score(worse, note=clean.note or score.note)
+    return lost
+
+
+def _kept_metric(name: str, about: str) -> Metric:
+    return Metric(f"kept_{name}", "", "higher", NO_SIGNAL, 0.001, None, f"codes kept {about}")
+
+
+def _lost_metric(metric: str, condition: str) -> Metric:
+    facts = METRICS[metric]
+    about = f"{metric} lost {ABOUT[condition]}"
+    return Metric(f"{metric}_lost_{condition}", facts.unit, "lower", dict.fromkeys(facts.rates, 0), facts.tolerance, None, about)
+
+
+ABOUT = {
+    "repeat": "when the clip is encoded again (deterministic: 1)",
+    "batch": "in a batch of three, against alone (1)",
+    "padded": f"before {PADDING:g} s of zeros that follow the clip (causal: 1)",
+    "shift_2ms": "without the first 2 ms, frame by frame; where frames are shorter, without those that fit into 2 ms",
+    **{f"round_{n}": f"in round {n}, which encodes what round {n - 1} decoded" for n in ROUNDS},
+    **{f"gain_{db}db": f"at {db:+} dB, cut at full scale" for db in (-20, -10, 6)},
+    **{f"noise_{snr}db": f"with white noise {snr} dB below the clip" for snr in (20, 10, 0)},
+    **{f"band_{khz}khz": f"without all above {khz} kHz" for khz in (8, 4)},
+    "clipped": "clipped 12 dB below the peak",
+}
+
+SUITE = Suite(
+    name="robustness",
+    version=1,
+    about="what codes and audio lose in further rounds and when the input is shifted, louder, noisy, narrow or clipped",
+    metrics=(
+        *(_kept_metric(name, about) for name, about in ABOUT.items()),
+        Metric(
+            "silence_codes", "", "lower", NO_SIGNAL, 0.1, None, "different codes of a codebook in silence as long as the clip; best is 1"
+        ),
+        *(_lost_metric(metric, condition) for metric in SCORED for condition in SCORED[metric]),
+    ),
+    data="mini",
+    run=run,
+    needs_decode=False,
+)

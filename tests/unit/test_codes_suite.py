@@ -1,0 +1,248 @@
+"""The codes suite on codes whose statistics are known: the audio of a clip holds the codes that a toy tokenizer reads off it."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from bench import registry, tables
+from bench.api import Codebook, Spec, Variant
+from bench.codes import agreement
+from bench.data import open_data
+from bench.run import Options, Run, run
+from tests.conftest import speech_like
+
+SUITE = registry.load_suite("codes")
+RATE = 16_000
+MOST = 16  # codes of each of the toy's two codebooks
+
+
+class Plain:
+    """A sample is 16 x the first code + the second, over 1024. Encodes only what it is given, and is never asked to decode."""
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+
+    def encode(self, wav: Tensor) -> Tensor:
+        value = (wav[:, 0] * 1024).round().long()
+        return torch.stack([value // MOST, value % MOST], dim=1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        raise AssertionError("the suite has no use for audio")
+
+
+PLAIN = Variant(Spec("plain", "v", RATE, (Codebook(MOST, RATE), Codebook(MOST, RATE)), causal=True), Plain)
+
+
+def variant(encode: Callable[[Tensor], Tensor], size: int, rate: float = 50.0) -> Variant:
+    """One codebook, by a function of wav [B, 1, T]."""
+
+    class Toy(Plain):
+        def encode(self, wav: Tensor) -> Tensor:
+            return encode(wav)
+
+    return Variant(Spec("toy", "v", RATE, (Codebook(size, rate),), decodes=False), Toy)
+
+
+def data(folder: Path, clips: Sequence[tuple[str, str, np.ndarray | Tensor]], domain: str = "speech") -> Path:
+    """A manifest of (speaker, text, samples)."""
+    folder.mkdir()
+    lines = []
+    for i, (speaker, text, wav) in enumerate(clips):
+        soundfile.write(folder / f"{i:02}.wav", np.asarray(wav, dtype=np.float32), RATE, subtype="FLOAT")
+        lines.append(json.dumps({"path": f"{i:02}.wav", "speaker": speaker, "text": text, "domain": domain}))
+    (folder / "manifest.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def ran(folder: Path, chosen: Variant = PLAIN, results: str = "results") -> Run:
+    return next(iter(run([chosen], SUITE, open_data(str(folder)), Options(folder.parent / results, workers=1))))
+
+
+def pooled(found: Run) -> dict[str, float]:
+    return {row.metric: row.value for row in found.rows if row.clip == "*"}
+
+
+def note(found: Run, metric: str) -> str:
+    return next(row.note for row in found.rows if row.clip == "*" and row.metric == metric)
+
+
+def stream(first: np.ndarray, second: np.ndarray | int = 0) -> np.ndarray:
+    return (MOST * first + second) / 1024
+
+
+def test_a_codebook_with_known_codes_has_known_statistics(tmp_path: Path) -> None:
+    cycle = np.arange(8000) % 8  # half of the codes, equally often, each told by the one before it
+    found = pooled(ran(data(tmp_path / "d", [("a", "", stream(cycle, 3)), ("b", "", stream(cycle, 3))])))
+    expected = {
+        "frames_per_code": (1000.0, 1000.0),
+        "usage": (0.5, 1 / 16),
+        "dead_codes": (8, 15),
+        "perplexity_share": (0.5, 1 / 16),
+        "entropy_bits": (3.0, 0.0),
+        "efficiency": (0.75, 0.0),
+        "zipf_slope": (0.0, None),
+        "repeats": (0.0, 1.0),
+        "bigram_bits": (0.0, 0.0),
+    }
+    for metric, (first, second) in expected.items():
+        assert found[f"{metric}_cb1"] == pytest.approx(first, abs=1e-9)
+        assert found.get(f"{metric}_cb2") == (None if second is None else pytest.approx(second, abs=1e-9))
+    assert found["usage"] == pytest.approx((0.5 + 1 / 16) / 2) and found["dead_codes"] == 23
+    assert found["bigram_bits_shuffled_cb1"] == pytest.approx(3.0, abs=0.01)
+    assert found["kbps_entropy"] == pytest.approx(3 * 16) and found["kbps_nominal"] == pytest.approx(8 * 16)
+    assert found["tokens_30s"] == 30 * 2 * RATE and found["context_32k_s"] == pytest.approx(32_768 / 32_000)
+
+
+def test_counts_are_pooled_over_clips_and_apart_by_domain(tmp_path: Path) -> None:
+    halves = [("a", "", stream(np.arange(400) % 8 + 8 * half)) for half in (0, 1)]
+    assert pooled(ran(data(tmp_path / "d", halves)))["usage_cb1"] == 1.0  # each clip by itself uses half
+    folder = data(tmp_path / "two", halves)
+    lines = (folder / "manifest.jsonl").read_text().splitlines()
+    (folder / "manifest.jsonl").write_text(lines[0] + "\n" + lines[1].replace('"speech"', '"music"'))
+    rows = {(row.domain, row.metric): row.value for row in ran(folder).rows}
+    assert rows["speech", "usage_cb1"] == rows["music", "usage_cb1"] == 0.5
+    assert ("music", "mi_speaker") not in rows and ("speech", "mi_speaker") in rows
+
+
+def test_what_a_codebook_tells_of_speaker_and_word_is_told_apart(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    clips = []
+    for speaker in range(4):
+        for word in range(4):
+            for _ in range(3):
+                clips.append(
+                    (f"s{speaker}", f"w{word}!", stream(4 * speaker + rng.integers(0, 4, 300), 4 * word + rng.integers(0, 4, 300)))
+                )
+    found = pooled(ran(data(tmp_path / "d", clips)))
+    for told, other in (("mi_speaker_cb1", "mi_word_cb1"), ("mi_word_cb2", "mi_speaker_cb2")):
+        assert found[told] > 0.9 and found[told] + found[told.replace("_cb", "_shuffled_cb")] == pytest.approx(1.0)
+        assert abs(found[other]) < 0.08
+
+
+def test_words_are_clips_of_one_word(tmp_path: Path) -> None:
+    clips = [(f"s{i % 2}", text, stream(np.arange(200) % 16)) for i, text in enumerate(["two words", "and more", "one"])]
+    assert "fewer than two words" in note(ran(data(tmp_path / "d", clips)), "mi_word")
+
+
+def test_without_speakers_and_texts_the_reason_stands_there(tmp_path: Path) -> None:
+    found = ran(data(tmp_path / "d", [("", "", stream(np.arange(200) % 16))] * 2))
+    assert math.isnan(pooled(found)["mi_speaker"]) and "fewer than two speakers" in note(found, "mi_speaker")
+    assert math.isnan(pooled(found)["agree_excess"]) and "no text is spoken by two" in note(found, "agree_excess")
+    assert any(
+        "mi_speaker, mi_speaker_shuffled of speech: the data names fewer than two speakers" in line for line in tables.notes([found])
+    )
+
+
+def melody(tones: Sequence[int], seconds: float) -> np.ndarray:
+    """Each tone for so long."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    return np.concatenate([0.3 * np.sin(2 * np.pi * 250 * (tone + 1) * t) for tone in tones])
+
+
+def tones_heard(wav: Tensor) -> Tensor:
+    """20 ms frames -> the loudest multiple of 250 Hz."""
+    frames = torch.nn.functional.pad(wav, (0, -wav.shape[-1] % 320)).unfold(-1, 320, 320)
+    spectrum = torch.fft.rfft(frames * torch.hann_window(320)).abs()[..., 5:85:5]  # bins of 50 Hz
+    return spectrum.argmax(-1)
+
+
+def random_codes(wav: Tensor) -> Tensor:
+    frames = math.ceil(wav.shape[-1] / 320)
+    seed = int(wav.double().abs().sum() * 1e6) % 2**31
+    return torch.randint(0, 16, (len(wav), 1, frames), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def sung(tmp_path: Path) -> Path:
+    """Twelve melodies, each by three voices that differ in tempo, level and hiss."""
+    rng = np.random.default_rng(1)
+    clips = []
+    for text in range(12):
+        tones = rng.integers(0, 16, 12).tolist()
+        for voice, (seconds, level) in enumerate(((0.1, 1.0), (0.14, 0.2), (0.17, 0.5))):
+            wav = melody(tones, seconds)
+            clips.append((f"v{voice}", f"melody {text}", level * wav + 1e-3 * rng.standard_normal(len(wav))))
+    return data(tmp_path / "sung", clips)
+
+
+def test_units_of_what_is_said_agree_across_voices_and_random_ones_do_not(sung: Path) -> None:
+    found = pooled(ran(sung, variant(tones_heard, 16)))
+    assert found["agree_same_text"] > 0.85 and found["agree_other_text"] < 0.35
+    assert found["agree_excess"] == pytest.approx(found["agree_same_text"] - found["agree_other_text"])
+    chance = pooled(ran(sung, variant(random_codes, 16), "random"))
+    assert abs(chance["agree_excess"]) < 0.02 and chance["agree_same_text"] == pytest.approx(1 / 16, abs=0.02)
+    assert abs(chance["mi_speaker"]) < 0.02
+
+
+def test_a_codebook_of_one_code_agrees_always_and_gains_nothing(sung: Path) -> None:
+    found = pooled(ran(sung, variant(lambda wav: tones_heard(wav) * 0, 16)))
+    assert (found["agree_same_text"], found["agree_other_text"], found["agree_excess"]) == (1.0, 1.0, 0.0)
+
+
+def test_a_resumed_run_pools_what_a_straight_one_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    folder = data(tmp_path / "d", [(f"s{i % 3}", f"text {i % 2}", stream(rng.integers(0, 16, 4000))) for i in range(6)])
+    straight = ran(folder)
+    path = straight.folder / "rows.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith(("*", "02", "05"))))
+    resumed = ran(folder)
+    assert resumed.fresh_clips == 2
+    assert path.read_text() == "".join(lines)
+
+
+@pytest.mark.parametrize("name", ["opus", "identity"])
+def test_codes_that_cannot_be_counted_are_missing_with_the_reason(tmp_path: Path, name: str) -> None:
+    found = ran(data(tmp_path / "d", [(f"s{i}", "hello", speech_like(0.5, RATE, i)) for i in range(2)]), registry.variant(name))
+    values = pooled(found)
+    for metric in SUITE.metrics:
+        if metric.per == "codebook":
+            assert math.isnan(values[metric.name]) and note(found, metric.name) == "codes are raw samples or bytes of varying rate"
+    assert values["tokens_30s"] > 0 and not any("_cb" in metric for metric in values)
+
+
+def test_a_clip_that_fails_costs_its_rates_and_the_others_are_pooled(tmp_path: Path) -> None:
+    folder = data(tmp_path / "d", [("a", "", stream(np.arange(64) % 16)), ("b", "", np.full(64, 1.0))])  # code 64: out of range
+    found = ran(folder)
+    failed = {row.metric: row for row in found.rows if row.clip == "01.wav"}
+    assert math.isnan(failed["tokens_per_s"].value) and "outside of their codebooks" in failed["kbps_packed"].note
+    assert pooled(found)["usage_cb1"] == 1.0 and pooled(found)["tokens_30s"] == 30 * 2 * RATE
+
+
+def test_where_nothing_was_encoded_every_value_is_missing(tmp_path: Path) -> None:
+    found = ran(data(tmp_path / "d", [("a", "", np.full(64, 1.0))]))
+    assert all(math.isnan(value) for metric, value in pooled(found).items() if metric != "kbps_nominal")
+    assert note(found, "usage") == note(found, "tokens_30s") == "no clip was encoded"
+
+
+def test_too_little_audio_for_a_codebook_is_said(tmp_path: Path) -> None:
+    found = ran(data(tmp_path / "d", [("a", "", stream(np.arange(159) % 16))]))
+    assert "below 10" in note(found, "frames_per_code")
+    assert not note(ran(data(tmp_path / "more", [("a", "", stream(np.arange(160) % 16))])), "frames_per_code")
+
+
+def test_each_codebook_has_a_line_in_the_table_and_in_the_file(tmp_path: Path) -> None:
+    found = ran(data(tmp_path / "d", [("a", "", stream(np.arange(800) % 8, 3))]))
+    ((caption, header, lines),) = tables.codebook_grids([found], 140, ["usage", "dead_codes"])
+    assert (caption, header) == ("speech, by codebook", ["codebook", "usage ↑", "dead_codes ↓"])
+    assert lines == [["plain@v cb1", "0.500", "8"], ["plain@v cb2", "0.062", "15"]]
+    tables.save(found)
+    with (found.folder / "codebooks.csv").open(newline="") as file:
+        book = list(csv.DictReader(file))
+    assert [(line["codebook"], line["size"], line["usage"], line["mi_word"]) for line in book] == [
+        ("1", "16", "0.5", "nan"),
+        ("2", "16", "0.0625", "nan"),
+    ]
+
+
+def test_agreement_is_the_share_of_equal_codes_over_all_codebooks() -> None:
+    a, b = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]]), torch.tensor([[1, 2, 3, 0], [5, 0, 0, 0]])
+    assert agreement(a, b) == 0.5 and agreement(a[:, :0], b[:, :0]) == 1.0
