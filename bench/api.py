@@ -135,8 +135,8 @@ class Checkpoint:
 
 
 def sha256_of_all(*files: Checkpoint) -> str:
-    """What Spec.weights says of these files, "?" for one that the user has yet to give."""
-    return "sha256:" + "+".join(file.sha256 or "?" for file in files)
+    """What Spec.weights says of these files, each once; "?" for one that the user has yet to give."""
+    return "sha256:" + "+".join(file.sha256 or "?" for file in dict.fromkeys(files))
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Variant:
     load: Callable[..., Tokenizer]  # called as load(spec), or load(spec, path, *paths of beside) where there is a checkpoint
     checkpoint: Checkpoint | None = None  # --weights takes its place
     code: str = ""  # sha256 of the file of a tokenizer named by a path: its rows belong to that very code
-    beside: tuple[Checkpoint, ...] = ()  # further files, as the encoder to a codebook
+    beside: tuple[Checkpoint, ...] = ()  # further files, as the encoder to a codebook; the checkpoint again where one file is both
     features: Callable[..., Callable[[Tensor], Tensor]] | None = None
     """features(spec, *paths of beside) -> wav [B, C, T] -> [B, F, D]: what `bench kmeans` fits a codebook to; None: nothing to fit."""
 
@@ -167,6 +167,8 @@ class Clip:
     domain: Domain = "speech"
     speaker: str = ""
     text: str = ""
+    language: str = "en"  # ISO 639, of what is spoken
+    split: str = ""  # "train": for probes to learn from; anything else: for their test; "": the suite decides
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,12 @@ class Metric:
     tolerance: float  # a smaller change means nothing
     score: ScoreFunction | None  # None: not a function of two signals; the suite fills it in
     about: str = ""  # one line for `bench list metrics`
-    per: Literal["clip", "corpus"] = "clip"  # "corpus": one value pooled over all clips, in a row of clip "*"
+    per: Literal["clip", "corpus", "codebook"] = "clip"
+    """"corpus": one value pooled over all clips, in a row of clip "*"; "codebook": the same, and beside it one for each codebook."""
+
+    def of_codebook(self, k: int) -> str:
+        """The name in the row of codebook k, counted from 0, as `usage_cb1`."""
+        return f"{self.name}_cb{k + 1}"
 
 
 @dataclass(frozen=True)

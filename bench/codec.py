@@ -10,16 +10,20 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from bench.api import Clip, Packs, Spec, Tokenizer, UserError
 from bench.audio import Audio, BadAudio, read_clip, resample, to_channels
+from bench.codes import check_codes, packed_bits
+from bench.stage import ahead, staged
+
+Result = TypeVar("Result")
 
 BATCH_SECONDS = 240.0  # of padded audio in one GPU batch, to begin with: running out of memory halves it
 WINDOW = 64  # clips that a GPU stage sorts by length at a time
@@ -27,12 +31,13 @@ WINDOW = 64  # clips that a GPU stage sorts by length at a time
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One clip through a tokenizer. `failure` says why there is none; then est and codes are empty."""
+    """One clip through a tokenizer. `failure` says why there is none; then est and codes are empty, and length is 0."""
 
     clip: Clip
     ref: Audio  # [C, T] at the file's own rate
-    est: Audio  # [C, T'] at the tokenizer's rate, as long as what encode was given
+    est: Audio  # [C, length] at the tokenizer's rate; no samples where nothing was decoded
     codes: Tensor  # [K, F] int64 on the CPU
+    length: int  # samples at the tokenizer's rate that encode was given
     tokens: int = 0  # codes; for a codec of varying rate, bytes
     packed_bits: int = 0
     tail_loss: int = 0  # samples at the tokenizer's rate that decode did not return; zero in est
@@ -41,15 +46,41 @@ class Reconstruction:
     @property
     def seconds(self) -> float:
         """Duration of what was encoded."""
-        return self.est.wav.shape[-1] / self.est.sample_rate
+        return self.length / self.est.sample_rate
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class Given:
+    """One clip as a tokenizer gets it. `failure` says why there is nothing to encode; then ref and wav are empty."""
+
     clip: Clip
-    ref: Audio
-    wav: Tensor  # [C, T] at the tokenizer's rate: what encode gets
+    ref: Audio  # [C, T] at the file's own rate
+    wav: Tensor  # [C, length] at the tokenizer's rate
     rate: int
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What a tokenizer made of a batch of audio. `failure` says why it made nothing of it; then codes and est are empty."""
+
+    codes: Tensor  # [B, K, F] int64 on the CPU
+    est: Tensor  # [B, C, T] float32 on the CPU, as long as what was encoded; [B, C, 0] where nothing was decoded
+    tail_loss: int = 0  # samples that decode did not return; zero in est
+    failure: str = ""
+
+
+Code = Callable[[Tensor, bool], Coded]
+"""code(wav [B, C, T], decode) -> Coded: a tokenizer in the hands of the thread that owns it. Never raises for the tokenizer's faults."""
+
+
+@dataclass(frozen=True)
+class Trial(Generic[Result]):
+    """What a trial found out about one clip; None where there was no audio to try."""
+
+    clip: Clip
+    seconds: float
+    result: Result | None
     failure: str = ""
 
 
@@ -63,89 +94,59 @@ def reconstructions(
     load: Callable[[], Tokenizer],
     clips: Sequence[Clip],
     device: str = "cpu",
-    partner: dict[str, Clip] | None = None,
+    partner: Mapping[str, Clip] | None = None,
     batch_seconds: float | None = None,
+    decode: bool = True,
 ) -> Iterator[Reconstruction]:
     """Every clip through the tokenizer, in the order of completion; holds a handful of clips in memory, however many there are.
 
     `load` gives an instance to each thread. `partner`: for the shuffled floor, the clip that is encoded in place of each.
-    `batch_seconds` of padded audio make a batch, 0: every clip goes alone; None: what is faster on the device.
+    `batch_seconds` of padded audio make a batch, 0: every clip goes alone; None: what is faster on the device. Without `decode`, and of a
+    tokenizer that gives tokens only, est has no samples; codes, tokens, bits and seconds are the same.
     """
-    on_cpu = torch.device(device).type == "cpu"
-    threads = min(cores(), 4) if on_cpu else 1  # each holds the weights once more
-    limit = (0.0 if on_cpu else BATCH_SECONDS) if batch_seconds is None else batch_seconds
-    source = (_load(spec, clip, clip if partner is None else partner.get(clip.id)) for clip in clips)
-    groups = _Shared(_batches(_ahead(source, WINDOW), spec, limit) if limit else ([loaded] for loaded in source))
-    done: queue.Queue[Reconstruction | BaseException | None] = queue.Queue(maxsize=2)
-    stop = threading.Event()
-
-    def work() -> None:
-        try:
-            if on_cpu:  # a setting of the thread that makes it
-                torch.set_num_threads(max(1, cores() // threads))
-            tokenizer = load()
-            while not stop.is_set() and (group := groups.take()) is not None:
-                for reconstruction in _through(tokenizer, group, device):
-                    _put(done, reconstruction, stop)
-            _put(done, None, stop)
-        except BaseException as error:  # carried to the thread that reads, and raised there
-            _put(done, error, stop)
-
-    for _ in range(threads):
-        threading.Thread(target=work, daemon=True).start()
-    try:
-        for _ in range(threads):
-            while (item := done.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-    finally:
-        stop.set()
+    source = _read(spec, clips, partner)
+    limit = (0.0 if _on_cpu(device) else BATCH_SECONDS) if batch_seconds is None else batch_seconds
+    groups = _batches(ahead(source, WINDOW), spec, limit) if limit else ([given] for given in source)
+    work = partial(_through, device=device, decode=decode and spec.decodes)
+    return staged(groups, partial(_own, load, device), work, _threads(device))
 
 
-class _Shared:
-    """An iterator that several threads take from."""
+def trials(
+    spec: Spec,
+    load: Callable[[], Tokenizer],
+    clips: Sequence[Clip],
+    trial: Callable[[Code, Given], Result],
+    device: str = "cpu",
+    partner: Mapping[str, Clip] | None = None,
+) -> Iterator[Trial[Result]]:
+    """trial(code, given) for every clip, in the order of completion: for what a tokenizer is asked beyond one reconstruction a clip."""
 
-    def __init__(self, items: Iterable[list[_Loaded]]):
-        self._items, self._lock = iter(items), threading.Lock()
+    def work(tokenizer: Tokenizer, given: Given) -> Iterator[Trial[Result]]:
+        seconds = given.wav.shape[-1] / given.rate
+        yield Trial(given.clip, seconds, None if given.failure else trial(partial(_code, tokenizer, device), given), given.failure)
 
-    def take(self) -> list[_Loaded] | None:
-        with self._lock:
-            return next(self._items, None)
-
-
-def _put(where: queue.Queue, item: object, stop: threading.Event) -> None:
-    while not stop.is_set():
-        try:
-            return where.put(item, timeout=0.2)
-        except queue.Full:
-            continue
+    return staged(_read(spec, clips, partner), partial(_own, load, device), work, _threads(device))
 
 
-def _ahead(items: Iterator[_Loaded], count: int) -> Iterator[_Loaded]:
-    """The same items, read ahead by a thread so that the GPU does not wait for files."""
-    ready: queue.Queue[_Loaded | BaseException | None] = queue.Queue(maxsize=count)
-    stop = threading.Event()
-
-    def fill() -> None:
-        try:
-            for item in items:
-                _put(ready, item, stop)
-            _put(ready, None, stop)
-        except BaseException as error:  # as above
-            _put(ready, error, stop)
-
-    threading.Thread(target=fill, daemon=True).start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
+def _on_cpu(device: str) -> bool:
+    return torch.device(device).type == "cpu"
 
 
-def _load(spec: Spec, clip: Clip, encoded: Clip | None) -> _Loaded:
+def _threads(device: str) -> int:
+    return min(cores(), 4) if _on_cpu(device) else 1  # each holds the weights once more
+
+
+def _own(load: Callable[[], Tokenizer], device: str) -> Tokenizer:
+    if _on_cpu(device):  # a setting of the thread that makes it
+        torch.set_num_threads(max(1, cores() // _threads(device)))
+    return load()
+
+
+def _read(spec: Spec, clips: Sequence[Clip], partner: Mapping[str, Clip] | None) -> Iterator[Given]:
+    return (_load(spec, clip, clip if partner is None else partner.get(clip.id)) for clip in clips)
+
+
+def _load(spec: Spec, clip: Clip, encoded: Clip | None) -> Given:
     nothing = torch.zeros(spec.channels, 0)
     try:
         if encoded is None:
@@ -153,21 +154,21 @@ def _load(spec: Spec, clip: Clip, encoded: Clip | None) -> _Loaded:
         ref = _channels(read_clip(clip), spec)
         source = ref if encoded is clip else _channels(read_clip(encoded), spec)
     except BadAudio as error:
-        return _Loaded(clip, Audio(nothing, 1), nothing, 1, str(error))
+        return Given(clip, Audio(nothing, 1), nothing, 1, str(error))
     rate = spec.sample_rate or source.sample_rate
-    return _Loaded(clip, ref, resample(source.wav, source.sample_rate, rate), rate)
+    return Given(clip, ref, resample(source.wav, source.sample_rate, rate), rate)
 
 
 def _channels(audio: Audio, spec: Spec) -> Audio:
     return Audio(to_channels(audio.wav, spec.channels), audio.sample_rate)
 
 
-def _batches(items: Iterator[_Loaded], spec: Spec, seconds: float) -> Iterator[list[_Loaded]]:
+def _batches(items: Iterator[Given], spec: Spec, seconds: float) -> Iterator[list[Given]]:
     """Groups of like length: any for a causal tokenizer, equal lengths for others."""
     paddable = spec.causal and math.isfinite(spec.frame_rate)  # it is known which frames are of the padding
     while window := list(itertools.islice(items, WINDOW)):
         yield from ([item] for item in window if item.failure)
-        group: list[_Loaded] = []
+        group: list[Given] = []
         for item in sorted((item for item in window if not item.failure), key=lambda item: (item.rate, item.wav.shape[-1])):
             fits = group and item.rate == group[0].rate and item.wav.shape[-1] * (len(group) + 1) <= seconds * item.rate
             if group and not (fits and (paddable or item.wav.shape[-1] == group[0].wav.shape[-1])):
@@ -178,75 +179,69 @@ def _batches(items: Iterator[_Loaded], spec: Spec, seconds: float) -> Iterator[l
             yield group
 
 
-def _through(tokenizer: Tokenizer, group: list[_Loaded], device: str) -> list[Reconstruction]:
-    """A group through encode and decode; out of memory: its halves, one after the other."""
+def _through(tokenizer: Tokenizer, group: list[Given], device: str, decode: bool) -> list[Reconstruction]:
+    """A group through encode and decode; where that fails, its halves, one after the other, down to the clip that is to blame."""
     if group[0].failure:
-        return [_failed(item, item.failure) for item in group]
-    try:
-        return _batch(tokenizer, group, device)
-    except torch.OutOfMemoryError:
-        if len(group) == 1:
-            return [
-                _failed(group[0], f"out of memory on {device}: one clip of {group[0].wav.shape[-1] / group[0].rate:.1f} s does not fit")
-            ]
-    except UserError:
-        raise
-    except Exception as error:  # a tokenizer may be anyone's code: its failure costs the clip, and is told
-        if len(group) == 1:
-            return [_failed(group[0], f"tokenizer failed: {type(error).__name__}: {' '.join(str(error).split())}")]
-    if torch.device(device).type == "cuda":
-        torch.cuda.empty_cache()
-    half = len(group) // 2
-    return _through(tokenizer, group[:half], device) + _through(tokenizer, group[half:], device)
+        return [_failed(given, given.failure) for given in group]
+    longest = max(given.wav.shape[-1] for given in group)
+    wav = torch.stack([torch.nn.functional.pad(given.wav, (0, longest - given.wav.shape[-1])) for given in group])
+    coded = _code(tokenizer, device, wav, decode)
+    if coded.failure and len(group) > 1:
+        if not _on_cpu(device):
+            torch.cuda.empty_cache()
+        half = len(group) // 2
+        return _through(tokenizer, group[:half], device, decode) + _through(tokenizer, group[half:], device, decode)
+    if coded.failure:
+        return [_failed(group[0], coded.failure)]
+    return [_one(tokenizer, given, coded, i, given.wav.shape[-1] < longest) for i, given in enumerate(group)]
 
 
-def _failed(item: _Loaded, why: str) -> Reconstruction:
-    empty = Audio(torch.zeros(item.ref.wav.shape[0], 0), item.rate)
-    return Reconstruction(item.clip, item.ref, empty, torch.zeros(0, 0, dtype=torch.int64), failure=why)
+def _failed(given: Given, why: str) -> Reconstruction:
+    empty = Audio(torch.zeros(given.ref.wav.shape[0], 0), given.rate)
+    return Reconstruction(given.clip, given.ref, empty, torch.zeros(0, 0, dtype=torch.int64), 0, failure=why)
 
 
 @torch.inference_mode()
-def _batch(tokenizer: Tokenizer, group: list[_Loaded], device: str) -> list[Reconstruction]:
-    spec = tokenizer.spec
-    longest = max(item.wav.shape[-1] for item in group)
-    wav = torch.stack([torch.nn.functional.pad(item.wav, (0, longest - item.wav.shape[-1])) for item in group])
-    codes = tokenizer.encode(wav.to(device))
-    check_codes(codes, spec, len(group))
-    decoded = tokenizer.decode(codes) if spec.decodes else wav[..., :0]
-    if decoded.ndim != 3 or decoded.shape[:2] != wav.shape[:2]:
-        raise ValueError(f"decode must give [{len(group)}, {spec.channels}, T], got {tuple(decoded.shape)}")
-    codes, decoded = codes.cpu(), decoded.float().cpu()
-    return [_one(tokenizer, item, codes[i], decoded[i], item.wav.shape[-1] < longest) for i, item in enumerate(group)]
-
-
-def _one(tokenizer: Tokenizer, item: _Loaded, codes: Tensor, decoded: Tensor, padded: bool) -> Reconstruction:
-    length = item.wav.shape[-1]
-    if padded:  # frames past the clip's own end are of the padding
-        codes = codes[:, : math.ceil(length * tokenizer.spec.frame_rate / item.rate - 1e-6)]
-    missing = max(0, length - decoded.shape[-1]) if tokenizer.spec.decodes else 0
-    est = torch.nn.functional.pad(decoded[:, :length], (0, missing)).clone()
+def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool) -> Coded:
+    try:
+        codes = tokenizer.encode(wav.to(device))
+        check_codes(codes, tokenizer.spec, len(wav))
+        est = _decoded(tokenizer, codes) if decode else wav[..., :0].clone()
+        codes = codes.cpu()
+    except UserError:
+        raise
+    except torch.OutOfMemoryError:
+        return _nothing(wav, f"out of memory on {device}: {len(wav)} x {wav.shape[-1]} samples do not fit")
+    except Exception as error:  # a tokenizer may be anyone's code: its failure costs the clip, and is told
+        return _nothing(wav, f"tokenizer failed: {type(error).__name__}: {' '.join(str(error).split())}")
+    missing = max(0, wav.shape[-1] - est.shape[-1]) if decode else 0
+    est = torch.nn.functional.pad(est[..., : wav.shape[-1]], (0, missing))
     if not bool(torch.isfinite(est).all()):
-        return _failed(item, "decode gave NaN or infinite samples")
+        return _nothing(wav, "decode gave NaN or infinite samples")
+    return Coded(codes.clone(), est.clone(), missing)
+
+
+def _nothing(wav: Tensor, why: str) -> Coded:
+    return Coded(torch.zeros(len(wav), 0, 0, dtype=torch.int64), wav[..., :0].clone(), failure=why)
+
+
+def _decoded(tokenizer: Tokenizer, codes: Tensor) -> Tensor:
+    """Audio [B, C, T'] float32 on the CPU."""
+    wav, expected = tokenizer.decode(codes), (len(codes), tokenizer.spec.channels)
+    if wav.ndim != 3 or wav.shape[:2] != expected:
+        raise ValueError(f"decode must give [{expected[0]}, {expected[1]}, T], got {tuple(wav.shape)}")
+    return wav.float().cpu()
+
+
+def _one(tokenizer: Tokenizer, given: Given, coded: Coded, i: int, padded: bool) -> Reconstruction:
+    length, codes = given.wav.shape[-1], coded.codes[i]
+    if padded:  # frames past the clip's own end are of the padding
+        codes = codes[:, : math.ceil(length * tokenizer.spec.frame_rate / given.rate - 1e-6)]
+    est = coded.est[i, :, :length]
+    missing = max(0, length - (coded.est.shape[-1] - coded.tail_loss)) if coded.est.shape[-1] else 0
     if isinstance(tokenizer, Packs):
         bits = tokenizer.packed_bits(codes[None])
         tokens = bits // 8
     else:
         bits, tokens = packed_bits(codes, tokenizer.spec), codes.numel()
-    return Reconstruction(item.clip, item.ref, Audio(est, item.rate), codes.clone(), tokens, bits, missing)
-
-
-def packed_bits(codes: Tensor, spec: Spec) -> int:
-    """Bits of codes [K, F] written one after the other in the fewest whole bits each, the stream padded to a byte."""
-    return 8 * math.ceil(codes.shape[-1] * sum(math.ceil(math.log2(c.size)) for c in spec.codebooks) / 8)
-
-
-def check_codes(codes: Tensor, spec: Spec, batch: int) -> None:
-    """Raises ValueError unless codes are [batch, K, F] int64 and every one lies in its codebook."""
-    if codes.ndim != 3 or codes.shape[:2] != (batch, len(spec.codebooks)) or codes.dtype != torch.int64:
-        raise ValueError(f"codes must be [{batch}, {len(spec.codebooks)}, F] int64, got {list(codes.shape)} {codes.dtype}")
-    if codes.numel():
-        sizes = torch.tensor([c.size for c in spec.codebooks], device=codes.device)[:, None]
-        if bool(((codes < 0) | (codes >= sizes)).any()):
-            raise ValueError(
-                f"codes lie in {int(codes.min())}..{int(codes.max())}, outside of their codebooks {[c.size for c in spec.codebooks]}"
-            )
+    return Reconstruction(given.clip, given.ref, Audio(est.clone(), given.rate), codes.clone(), length, tokens, bits, missing)

@@ -1,8 +1,9 @@
 """Data sets: a manifest of one JSON object a line, or a folder of audio files. Nothing is decoded here.
 
-A manifest line is {"path", "id", "text", "speaker", "domain", "sha256"}: `path` (required) is relative to the manifest and stays inside
-its folder; `id` defaults to the path, `domain` to "speech"; a `sha256` that is given is checked whenever the file is read. In a
-folder, files below one called speech, music or general belong to that domain.
+A manifest line is {"path", "id", "text", "speaker", "domain", "language", "split", "sha256"}: `path` (required) is relative to the manifest
+and stays inside its folder; `id` defaults to the path, `domain` to "speech", `language` (ISO 639, as "de") to "en"; `split`, "train" or
+another, is for suites that learn; a `sha256` that is given is checked whenever the file is read. In a folder, files below one called
+speech, music or general belong to that domain.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +20,7 @@ from bench.api import DOMAINS, Clip, Data, Domain, UserError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 EMBEDDED = Path(__file__).parent / "tasks" / "data"
-FIELDS = ("id", "text", "speaker", "domain", "sha256")
+FIELDS = ("id", "text", "speaker", "domain", "language", "split", "sha256")
 
 
 def names() -> list[str]:
@@ -52,6 +54,10 @@ def open_data(source: str, limit: int | None = None) -> Data:
 def fingerprint(clips: list[Clip]) -> str:
     """sha256 over every fact of every clip but where its file lies."""
     facts = [{key: value for key, value in asdict(clip).items() if key != "path"} for clip in clips]
+    for fact in facts:
+        for field, default in (("language", "en"), ("split", "")):
+            if fact[field] == default:  # left out, so that data keeps the sha256 it had before there was this field
+                del fact[field]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -125,7 +131,9 @@ def _clip(manifest: Path, where: str, line: str) -> Clip:
         raise UserError(f"{where}: {path} does not exist")
     name = _clean_id(entry.get("id") or entry["path"], where)
     speaker = " ".join(entry.get("speaker", "").split())
-    return Clip(name, path, entry.get("sha256", "").lower() or _sha256(path), domain, speaker, entry.get("text", ""))
+    language = _language(entry.get("language", "en"), where)
+    sha256, text, split = entry.get("sha256", "").lower() or _sha256(path), entry.get("text", ""), entry.get("split", "").lower()
+    return Clip(name, path, sha256, domain, speaker, text, language, split)
 
 
 def _domain(text: str, where: str) -> Domain:
@@ -133,6 +141,12 @@ def _domain(text: str, where: str) -> Domain:
         if domain == text:
             return domain
     raise UserError(f'{where}: "domain" is {text!r}: one of {", ".join(DOMAINS)}')
+
+
+def _language(text: str, where: str) -> str:
+    if not re.fullmatch("[a-z]{2,3}", text):
+        raise UserError(f'{where}: "language" is {text!r}: an ISO 639 code of small letters is wanted, as en, de or yue')
+    return text
 
 
 def _inside(path: str, where: str) -> str:

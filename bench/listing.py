@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 
 from bench import data, registry, weights
 from bench.api import DOMAINS, Checkpoint, Variant
+from bench.layouts import CONTEXTS, Layout, layouts
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
-CONTEXT = 4096  # tokens: the context that `bench show` measures in seconds
 
 
 def tokenizers() -> Listing:
@@ -72,8 +72,7 @@ def facts(variant: Variant) -> dict[str, str]:
         "frame rate": _number(spec.frame_rate) + " Hz",
         "tokens/s": _number(spec.tokens_per_s),
         "bitrate": _number(spec.bitrate / 1000) + " kbps",
-        "tokens in 30 s": _number(30 * spec.tokens_per_s),
-        f"seconds in {CONTEXT:,} tokens": _number(CONTEXT / spec.tokens_per_s),
+        **({layout.name: _budget(layout) for layout in layouts(spec)} or {"token budget": "varies, see bench run --suite codes"}),
         "causal": "yes" if spec.causal else "no",
         "decodes": "yes" if spec.decodes else "no, tokens only",
         "weights": _weights(variant),
@@ -82,12 +81,23 @@ def facts(variant: Variant) -> dict[str, str]:
     }
 
 
+def _budget(layout: Layout) -> str:
+    """What a layout of the codes costs a language model: positions, audio in contexts of 4k, 32k and 128k of them, vocabulary."""
+    fits = ", ".join(f"{name}: {_number(layout.seconds(size))} s" for name, size in CONTEXTS.items())
+    sizes: Iterable[tuple[int, int]] = Counter(layout.vocabularies).items()
+    vocabulary = " + ".join(f"{size:,}" if count == 1 else f"{count} x {size:,}" for size, count in sizes)
+    if any(layout.offsets):
+        starts = [f"{offset:,}" for offset in layout.offsets]
+        vocabulary += ", codebooks from " + ", ".join(starts if len(starts) < 5 else (*starts[:3], "...", starts[-1]))
+    return f"{layout.positions(30):,} positions in 30 s ({fits}), vocabulary {vocabulary}"
+
+
 def _weights(variant: Variant) -> str:
     if not variant.spec.trained:
         return f"untrained, {variant.spec.weights}"
     if not variant.files:
         return variant.spec.weights
-    return f"{' and '.join(file.file for file in variant.files)} ({_place(variant)}), {variant.spec.weights}"
+    return f"{' and '.join(dict.fromkeys(file.file for file in variant.files))} ({_place(variant)}), {variant.spec.weights}"
 
 
 def _place(variant: Variant) -> str:

@@ -1,8 +1,8 @@
 """A pool of processes that score clips, where a process that dies or hangs costs the one score it was at.
 
 concurrent.futures would lose the whole pool to one segmentation fault (PESQ's C code has one), and cannot stop a task that hangs. Here
-each process has a thread of this process that feeds it. A job is a list of steps; scores come back step by step, so the
-step that killed a process is known: it becomes NaN with a note, and a fresh process goes on with the next.
+each process has a thread of this process that feeds it. A job is a list of steps; results come back step by step, so the
+step that killed a process is known: it becomes a Failure (a score: NaN with a note), and a fresh process goes on with the next.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from bench.api import Score
 
 Payload = TypeVar("Payload")
 Key = TypeVar("Key")
-Task = Callable[[Payload, Sequence[str]], Iterator[Score]]
-"""A module-level function: payload, steps -> one Score a step, in order."""
+Result = TypeVar("Result")
+Task = Callable[[Payload, Sequence[str]], Iterator[Result]]
+"""A module-level function: payload, steps -> one result a step, in order."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,13 @@ class Job(Generic[Key, Payload]):
     key: Key
     payload: Payload
     steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """In place of a result that could not be had: why."""
+
+    note: str
 
 
 class Closed(Exception):
@@ -84,10 +92,15 @@ class WorkerPool:
 
         threading.Thread(target=start_all, daemon=True).start()
 
-    def map(self, task: Task[Payload], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Score]]]:
+    def map(self, task: Task[Payload, Score], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Score]]]:
         """Scores of every job as they are done, in any order. Pulls jobs only as fast as processes take them."""
+        for key, results in self.ask(task, jobs):
+            yield key, [Score(float("nan"), note=r.note) if isinstance(r, Failure) else r for r in results]
+
+    def ask(self, task: Task[Payload, Result], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Result | Failure]]]:
+        """The same for results of any type that can be sent from process to process."""
         todo: queue.Queue[Job[Key, Payload] | None] = queue.Queue(maxsize=2)
-        done: queue.Queue[tuple[Key, list[Score]] | BaseException | None] = queue.Queue()
+        done: queue.Queue[tuple[Key, list[Result | Failure]] | BaseException | None] = queue.Queue()
         over = threading.Event()
 
         def feed() -> None:
@@ -133,8 +146,8 @@ class WorkerPool:
                     continue
                 if job is None:
                     break
-                worker, scores = self._score(task, job, worker or self._take())
-                done.put((job.key, scores))
+                worker, results = self._work(task, job, worker or self._take())
+                done.put((job.key, results))
             done.put(None)
         except Closed:
             return
@@ -144,33 +157,33 @@ class WorkerPool:
             if worker is not None:
                 self._put_back(worker)
 
-    def _score(self, task: Task, job: Job, worker: tuple[BaseProcess, Connection]) -> tuple[tuple[BaseProcess, Connection], list[Score]]:
-        scores: list[Score] = []
-        while len(scores) < len(job.steps):
-            before = len(scores)
+    def _work(self, task: Task, job: Job, worker: tuple[BaseProcess, Connection]) -> tuple[tuple[BaseProcess, Connection], list]:
+        results: list[object] = []
+        while len(results) < len(job.steps):
+            before = len(results)
             steps = job.steps[before:]
-            failure = self._converse(worker, (task, job.payload, steps), len(steps), scores)
+            failure = self._converse(worker, (task, job.payload, steps), len(steps), results)
             if failure:
-                scores.append(Score(float("nan"), note=failure))
+                results.append(failure)
                 worker = self._renew(worker)
-        return worker, scores
+        return worker, results
 
-    def _converse(self, worker: tuple[BaseProcess, Connection], message: object, expected: int, scores: list[Score]) -> str:
-        """Sends a job and collects its scores; the reason why it ended early, or ""."""
+    def _converse(self, worker: tuple[BaseProcess, Connection], message: object, expected: int, results: list[object]) -> Failure | None:
+        """Sends a job and collects its results; the reason why it ended early."""
         process, pipe = worker
         try:
             pipe.send(message)
             for _ in range(expected):
                 if not pipe.poll(self.step_seconds):
-                    return f"stopped: no result after {self.step_seconds:g} s"
+                    return Failure(f"stopped: no result after {self.step_seconds:g} s")
                 answer = pipe.recv()
-                if not isinstance(answer, Score):
+                if isinstance(answer, Failure):
                     return answer
-                scores.append(answer)
+                results.append(answer)
         except (EOFError, OSError):
             process.join(5)
-            return _death(process.exitcode)
-        return ""
+            return Failure(_death(process.exitcode))
+        return None
 
     def _start(self) -> tuple[BaseProcess, Connection]:
         with self._starting:
@@ -210,7 +223,7 @@ def _death(code: int | None) -> str:
 
 
 def _serve(pipe: Connection) -> None:
-    """A worker's life: a job in, its scores out one by one, until the other end is gone."""
+    """A worker's life: a job in, its results out one by one, until the other end is gone."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
@@ -219,9 +232,9 @@ def _serve(pipe: Connection) -> None:
         try:
             task, payload, steps = pipe.recv()
             try:
-                for score in task(payload, steps):
-                    pipe.send(score)
+                for result in task(payload, steps):
+                    pipe.send(result)
             except Exception as error:  # a metric may be anyone's code: its failure costs one score, and is told
-                pipe.send(f"{type(error).__name__}: {' '.join(str(error).split())}")
+                pipe.send(Failure(f"{type(error).__name__}: {' '.join(str(error).split())}"))
         except (EOFError, OSError):
             return

@@ -106,7 +106,8 @@ def with_weights(variant: Variant, path: Path) -> Variant:
     if variant.checkpoint is None:
         raise UserError(f"{variant.spec.label} takes no weights from a file: leave --weights out")
     given = Checkpoint(str(path.resolve()), weights.sha256_of(path))
-    return replace(variant, spec=replace(variant.spec, weights=sha256_of_all(given, *variant.beside)), checkpoint=given)
+    beside = tuple(given if file == variant.checkpoint else file for file in variant.beside)
+    return replace(variant, spec=replace(variant.spec, weights=sha256_of_all(given, *beside)), checkpoint=given, beside=beside)
 
 
 def load_tokenizer(chosen: Variant | str, device: str = "cpu") -> Tokenizer:

@@ -14,18 +14,22 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 import soxr
 import torch
 
 from bench import audio, registry, weights
 from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, UserError, Variant
-from bench.codec import Reconstruction, cores, reconstructions
+from bench.codec import Code, Given, Reconstruction, Trial, cores, reconstructions, trials
 from bench.data import partners
-from bench.pool import Job, Task, WorkerPool
+from bench.pool import Failure, Job, Task, WorkerPool
 from bench.stats import Summary, summarise
-from bench.store import LAST, Store, folder_of
+from bench.store import LAST, Store, folder_name, folder_of
 
+Key = TypeVar("Key")
+Payload = TypeVar("Payload")
+Result = TypeVar("Result")
 Progress = Callable[[str, int, int], None]
 """Called with (label, clips done, clips in all) as a run goes on."""
 
@@ -69,13 +73,18 @@ class Session:
         self.seed = options.seed
         done = store.done()
         self.todo = tuple(clip for clip in data.clips if clip.id not in done)
+        self.folder = store.folder  # where a suite may keep more than rows
         self.pooled = {row.domain for row in store.rows if row.clip == "*"}  # domains whose corpus rows are there already
         self._pool = pool
 
     def reconstructions(self, clips: Iterable[Clip]) -> Iterator[Reconstruction]:
-        """Clips through the tokenizer, in the order of completion; audio is saved on the way where that was asked for."""
+        """Clips through the tokenizer, in the order of completion; audio is saved on the way where that was asked for.
+
+        A suite that needs no decode is given none: est has no samples.
+        """
         partner = partners(self.data.clips) if self.spec.shuffled else None
-        for item in reconstructions(self.spec, self._load, tuple(clips), self.options.device, partner):
+        decode = self.suite.needs_decode or self.options.save_audio is not None
+        for item in reconstructions(self.spec, self._load, tuple(clips), self.options.device, partner, decode=decode):
             if self.options.save_audio and not item.failure:
                 audio.write(self.audio_path(item.clip), item.est.wav, item.est.sample_rate)
                 original = self.audio_path(item.clip, "original")
@@ -83,17 +92,30 @@ class Session:
                     audio.write(original, item.ref.wav, item.ref.sample_rate)
             yield item
 
+    def trials(self, trial: Callable[[Code, Given], Result], clips: Iterable[Clip]) -> Iterator[Trial[Result]]:
+        """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
+        partner = partners(self.data.clips) if self.spec.shuffled else None
+        return trials(self.spec, self._load, tuple(clips), trial, self.options.device, partner)
+
     def scores(self, task: Task, jobs: Iterator[Job]) -> Iterator[tuple]:
         """(key, scores) of every job, from the worker processes, in the order of completion."""
         return self._pool.map(task, jobs)
+
+    def answers(self, task: Task[Payload, Result], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Result | Failure]]]:
+        """The same for results other than scores."""
+        return self._pool.ask(task, jobs)
 
     def expected(self, domain: Domain) -> tuple[Metric, ...]:
         """The suite's metrics that a clip of the domain has."""
         return tuple(metric for metric in self.suite.metrics if domain in metric.rates and metric.per == "clip")
 
-    def clip_rows(self, clip: Clip, scores: Mapping[str, Score], seconds: float) -> list[Row]:
-        """The rows of one clip, a row for each expected metric, ended by the one that says it is done."""
-        named = {metric.name: scores[metric.name] for metric in self.expected(clip.domain)} | {LAST: Score(seconds)}
+    def clip_rows(self, clip: Clip, scores: Mapping[str, Score], seconds: float, some: bool = False) -> list[Row]:
+        """The rows of one clip, a row for each expected metric, ended by the one that says it is done.
+
+        `some`: those without a score do not apply to this clip.
+        """
+        asked = [metric.name for metric in self.expected(clip.domain) if metric.name in scores or not some]
+        named = {name: scores[name] for name in asked} | {LAST: Score(seconds)}
         return [Row(clip.id, clip.domain, clip.speaker, name, s.value, s.weight, s.note) for name, s in named.items()]
 
     def audio_path(self, clip: Clip, label: str = "") -> Path:
@@ -107,7 +129,7 @@ class Session:
 
 def run(variants: list[Variant], suite: Suite, data: Data, options: Options, progress: Progress | None = None) -> Iterator[Run]:
     """Each tokenizer through the suite, one after the other; refuses what cannot work before anything starts."""
-    refuse(variants, suite, options)
+    refuse(variants, suite, data, options)
     if suite.prepare:
         suite.prepare()
     for variant in variants:
@@ -124,11 +146,16 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
             yield _run_one(Session(variant, suite, data, store, options, pool), store, progress)
 
 
-def refuse(variants: list[Variant], suite: Suite, options: Options) -> None:
+def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) -> None:
     """UserError for what can be known to fail beforehand."""
+    heard = {domain for metric in suite.metrics for domain in metric.rates}
+    if not any(clip.domain in heard for clip in data.clips):
+        raise UserError(f"{data.name} has no clip that the {suite.name} suite could score ({', '.join(sorted(heard))}): give other data")
     for variant in variants:
         if suite.needs_decode and not variant.spec.decodes:
             raise UserError(f"{variant.spec.label} gives tokens only, and the {suite.name} suite needs audio back: choose another suite")
+        if options.save_audio and not variant.spec.decodes:
+            raise UserError(f"{variant.spec.label} gives tokens only, no audio to save: leave --save-audio out")
     try:
         device = torch.device(options.device)
         torch.empty(0, device=device)
@@ -165,12 +192,14 @@ def identity(variant: Variant, suite: Suite, data: Data, seed: int) -> dict[str,
     }
 
 
-def record(data: Data, options: Options) -> dict[str, object]:
-    """Where and when: kept beside the rows, not part of what they are."""
-    packages = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soundfile", "pesq", "pyworld", "av", "pycodec2")
+def record(suite: Suite, data: Data, options: Options) -> dict[str, object]:
+    """Where and when, and how to read the rows: kept beside them, not part of what they are."""
+    signals = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soundfile", "pesq", "pyworld", "av", "pycodec2", "transformers")
+    packages = (*signals, "jiwer", "openai-whisper", "pocketsphinx", "resemblyzer")
     installed = {name: version for name in packages if (version := _version(name))}
     device = torch.cuda.get_device_name() if torch.device(options.device).type == "cuda" else platform.processor() or platform.machine()
     return {
+        "metrics": [{"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per} for m in suite.metrics],
         "data_name": data.name,
         "clips": len(data.clips),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -194,11 +223,11 @@ def _version(package: str) -> str:
 
 def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
     facts = identity(variant, suite, data, options.seed)
-    return Store(options.results, suite.name, _label(variant), facts, record(data, options), options.fresh)
+    return Store(options.results, suite.name, _label(variant), facts, record(suite, data, options), options.fresh)
 
 
 def _label(variant: Variant) -> str:
-    return re.sub(r"[^\w.@-]+", "_", variant.spec.label)
+    return folder_name(variant.spec.label)
 
 
 def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:
@@ -206,7 +235,8 @@ def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:
     done = total - new
     report = partial(progress, session.spec.label) if progress else lambda done, total: None
     report(done, total)
-    if new or not {clip.domain for clip in session.data.clips} <= session.pooled:
+    pooled = {domain for metric in session.suite.metrics if metric.per != "clip" for domain in metric.rates}
+    if new or not {clip.domain for clip in session.data.clips} & pooled <= session.pooled:
         for rows in session.suite.run(session):
             store.append(rows)
             done += any(row.metric == LAST for row in rows)

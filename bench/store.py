@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -53,6 +54,11 @@ def read_rows(path: Path) -> list[Row]:
     return list(rows.values())
 
 
+def folder_name(label: str) -> str:
+    """A tokenizer's label as a folder can be called."""
+    return re.sub(r"[^\w.@-]+", "_", label)
+
+
 def folder_of(root: Path, suite: str, label: str, identity: object) -> Path:
     """Where the rows of a run lie, whether or not there are any yet."""
     return root / suite / f"{label}-{key_of(identity)[:8]}"
@@ -78,9 +84,9 @@ class Store:
         if fresh:
             self.path.unlink(missing_ok=True)
         if not self.path.exists():
-            _replace(run, json.dumps({"key": self.key, "identity": identity, **record}, indent=1, sort_keys=True) + "\n")
-            _replace(self.path, ",".join(COLUMNS) + "\n")
-        _heal(self.path)
+            replace(run, json.dumps({"key": self.key, "identity": identity, **record}, indent=1, sort_keys=True) + "\n")
+            replace(self.path, ",".join(COLUMNS) + "\n")
+        heal(self.path)
         self.rows = read_rows(self.path)
 
     def done(self) -> set[str]:
@@ -111,7 +117,7 @@ class Store:
                 rows = sorted(read_rows(self.path), key=lambda row: (row.domain, row.clip, row.metric))
                 text = ",".join(COLUMNS) + "\n" + format_rows(rows)
                 if self.path.read_text(encoding="utf-8") != text:
-                    _replace(self.path, text)
+                    replace(self.path, text)
         except OSError as error:
             raise self._failed(error) from error
         self.rows = rows
@@ -122,7 +128,8 @@ class Store:
         return UserError(f"{self.folder}: {error.strerror or error}: {kept}mend it (or use --results DIR) and give the same command again")
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
+    """A file's new content, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text, encoding="utf-8", newline="")
@@ -131,7 +138,7 @@ def _replace(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _heal(path: Path) -> None:
+def heal(path: Path) -> None:
     """Cuts off what a killed process left of a half-written line."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):

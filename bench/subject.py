@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench import signals
 from bench.api import Spec, Tokenizer, Variant
+from bench.codes import agreement
 
 ANY_RATE = 16_000  # Hz, for a tokenizer that takes any
 AUDIO_TOLERANCE = 1e-4  # largest difference of two decodes of the same codes that reached them in different ways
@@ -67,7 +68,7 @@ class Subject:
         """Codes that must be equal."""
         if a.shape != b.shape:
             raise Broken(f"{what}: {list(a.shape)} against {list(b.shape)} codes")
-        share = float((a == b).double().mean()) if a.numel() else 1.0
+        share = agreement(a, b)
         if share < (1.0 if self.device == "cpu" else GPU_SHARE):
             raise Broken(f"{what}: {100 * share:.2f} % of the codes are equal")
         return f"{100 * share:.4g} % of {a.numel()} codes equal"

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TextIO
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from bench import formats
 from bench.api import DOMAINS, Metric, UserError
+from bench.formats import Grid, cell, title
 from bench.run import Run
-from bench.stats import Summary, reasons
-
-ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "": ""}
+from bench.stats import Summary, reasons, remarks
 
 
 def label(run: Run) -> str:
     """The tokenizer's name in a table; random weights are called what they are."""
     return run.variant.spec.label + ("" if run.variant.spec.trained else " (untrained)")
-
-
-def cell(summary: Summary | None, metric: Metric) -> str:
-    """`mean [low, high]`, and `-k` where k clips have no score; an interval that rounds to nothing is left out."""
-    if summary is None:
-        return ""
-    if math.isnan(summary.mean):
-        return "–"
-    digits = min(3, max(0, math.ceil(-math.log10(metric.tolerance)))) if abs(summary.mean) < 1000 else 0
-    low, mean, high = (f"{value:.{digits}f}" for value in (summary.low, summary.mean, summary.high))
-    interval = "" if math.isnan(summary.low) or low == high else f" [{low}, {high}]"
-    return mean + interval + (f" -{summary.n_missing}" if summary.n_missing else "")
-
-
-Grid = tuple[str, list[str], list[list[str]]]
-"""A caption, the header cells and the lines of one table."""
 
 
 def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
@@ -63,9 +45,38 @@ def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[
     return out
 
 
-def title(metric: Metric, unit: str = "") -> str:
-    """A metric's name with its good direction, and its unit where there is room for it."""
-    return " ".join(filter(None, (metric.name, f"({unit})" if unit else "", ARROWS[metric.better])))
+def codebook_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
+    """A line a codebook, the first one first, of every tokenizer that has several; a table a domain and as many metrics as fit."""
+    out: list[Grid] = []
+    metrics = [m for m in runs[0].suite.metrics if m.per == "codebook" and (not columns or m.name in columns)]
+    for d in DOMAINS:
+        books = {
+            f"{label(run)} cb{k}": values
+            for run in runs
+            for k, values in by_codebook(run, d).items()
+            if len(run.variant.spec.codebooks) > 1
+        }
+        shown = [m for m in metrics if any(m.name in values for values in books.values())]
+        cells = [[title(m), *(cell(_alone(values.get(m.name), m), m) for values in books.values())] for m in shown]
+        for block in _blocks(names := ["codebook", *books], cells, width):
+            header, *lines = map(list, zip(names, *block, strict=True))
+            out.append((f"{d}, by codebook", header, lines))
+    return out
+
+
+def by_codebook(run: Run, domain: str) -> dict[int, dict[str, float]]:
+    """Codebook, counted from 1 -> its values by metric; those that have none are left out."""
+    found = {row.metric: row.value for row in run.rows if row.clip == "*" and row.domain == domain}
+    metrics = [m for m in run.suite.metrics if m.per == "codebook"]
+    books = {
+        k + 1: {m.name: found[m.of_codebook(k)] for m in metrics if m.of_codebook(k) in found}
+        for k in range(len(run.variant.spec.codebooks))
+    }
+    return {k: values for k, values in books.items() if values}
+
+
+def _alone(value: float | None, metric: Metric) -> Summary | None:
+    return None if value is None else Summary("", metric.name, value, math.nan, math.nan, 1, 0)
 
 
 def _blocks(first: list[str], columns: list[list[str]], width: int) -> Iterator[list[list[str]]]:
@@ -93,31 +104,30 @@ def notes(runs: Sequence[Run]) -> list[str]:
     ]
     for run in runs:
         for metrics, note, clips in reasons(run.rows)[:5]:
-            named = metrics if metrics.count(",") < 4 else "all metrics"
-            lines.append(f"{label(run)}: {clips} clip{'s' * (clips > 1)} without {named}: {note}")
+            lines.append(f"{label(run)}: {clips} clip{'s' * (clips > 1)} without {_few(metrics.split(', '))}: {note}")
+        for metrics, domains, note in remarks(run.rows, run.suite.metrics):
+            lines.append(f"{label(run)}: {_few(metrics)} of {', '.join(domains)}: {note}")
     return lines
+
+
+def _few(names: Sequence[str]) -> str:
+    """Up to five names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def to_terminal(runs: Sequence[Run], console: Console, columns: Sequence[str] = ()) -> None:
     """Prints the tables and their notes."""
-    for caption, header, lines in grids(runs, console.width, columns):
-        table = Table(title=caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-        for i, name in enumerate(header):
-            table.add_column(Text(name), justify="left" if i == 0 else "right", no_wrap=True)
-        for line in lines:
-            table.add_row(*map(Text, line))  # Text: a name is never markup
-        console.print(table)
-    for line in notes(runs):
-        console.print(Text(line))
+    formats.to_terminal(all_grids(runs, console.width, columns), notes(runs), console)
 
 
 def to_markdown(runs: Sequence[Run], out: TextIO, columns: Sequence[str] = ()) -> None:
     """The same tables for a README or a pull request."""
-    for caption, header, lines in grids(runs, 160, columns):
-        rule = ["---"] + ["---:"] * (len(header) - 1)
-        body = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in (header, rule, *lines)]
-        out.write(f"**{caption}**\n\n" + "\n".join(body) + "\n\n")
-    out.write("\n".join(f"- {line}" for line in notes(runs)) + "\n")
+    formats.to_markdown(all_grids(runs, 160, columns), notes(runs), out)
+
+
+def all_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
+    """The tables of the corpus, then those of the codebooks."""
+    return grids(runs, width, columns) + codebook_grids(runs, width, columns)
 
 
 def to_csv(runs: Sequence[Run], out: TextIO) -> None:
@@ -140,11 +150,26 @@ def to_csv(runs: Sequence[Run], out: TextIO) -> None:
             writer.writerow((*head, s.domain, s.metric, m.unit, m.better, s.mean, s.low, s.high, s.n, s.n_missing))
 
 
+def codebooks_to_csv(run: Run, out: TextIO) -> None:
+    """One line for each domain and codebook, the size first, all digits."""
+    metrics = [m.name for m in run.suite.metrics if m.per == "codebook"]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("domain", "codebook", "size", *metrics))
+    for d in DOMAINS:
+        for k, values in by_codebook(run, d).items():
+            writer.writerow((d, k, run.variant.spec.codebooks[k - 1].size, *(values.get(name, math.nan) for name in metrics)))
+
+
 def save(run: Run) -> None:
-    """summary.csv beside the rows that it sums up."""
-    path = run.folder / "summary.csv"
+    """summary.csv beside the rows that it sums up, and codebooks.csv where the suite looks at each."""
+    files: dict[str, Callable[[TextIO], None]] = {"summary.csv": partial(to_csv, [run])}
+    if any(metric.per == "codebook" for metric in run.suite.metrics):
+        files["codebooks.csv"] = partial(codebooks_to_csv, run)
+    path = run.folder
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            to_csv([run], file)
+        for name, write in files.items():
+            path = run.folder / name
+            with path.open("w", encoding="utf-8", newline="") as file:
+                write(file)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}: the rows are kept, mend it and give the same command again") from error

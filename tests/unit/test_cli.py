@@ -86,6 +86,10 @@ def test_help_waits_for_no_heavy_import() -> None:
             "/dev/null/x/identity@float32/",
         ),
         (("run", "--tokenizer", "identity", "--results", "/dev/null/x"), "/dev/null/x/reconstruction/"),
+        (
+            ("run", "--tokenizer", "mfcc_kmeans@tiny", "--suite", "codes", "--save-audio", "heard"),
+            "no audio to save: leave --save-audio out",
+        ),
         (("run",), "--tokenizer"),
         (("rnu",), "invalid choice: 'rnu'"),
         (("show", "opsu"), "no tokenizer is called 'opsu'"),
@@ -290,4 +294,8 @@ def test_show_computes_the_rates() -> None:
     lines = dict(line.split("  ", 1) for line in bench("show", "mimi@24khz").stdout.splitlines())
     facts = {key.strip(): value.strip() for key, value in lines.items()}
     assert (facts["bitrate"], facts["frame rate"], facts["tokens/s"]) == ("1.1 kbps", "12.5 Hz", "100")
-    assert (facts["tokens in 30 s"], facts["seconds in 4,096 tokens"], facts["codebooks"]) == ("3,000", "40.96", "8 x 2048")
+    assert facts["codebooks"] == "8 x 2048"
+    contexts = "(4k: 40.96 s, 32k: 327.7 s, 128k: 1,311 s)"
+    assert facts["flattened"] == f"3,000 positions in 30 s {contexts}, vocabulary 16,384, codebooks from 0, 2,048, 4,096, ..., 14,336"
+    assert facts["delayed"].startswith("382 positions in 30 s (4k: 327.1 s") and facts["delayed"].endswith("vocabulary 8 x 2,049")
+    assert facts["parallel"].startswith("375 positions in 30 s (4k: 327.7 s") and facts["parallel"].endswith("vocabulary 8 x 2,048")

@@ -1,5 +1,6 @@
 """The codec stage: batches equal single clips, memory stays flat, and what fails costs its own clip."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Codebook, Spec, UserError
-from bench.codec import Reconstruction, check_codes, packed_bits, reconstructions
+from bench.codec import Code, Coded, Given, Reconstruction, reconstructions, trials
+from bench.codes import check_codes, packed_bits
 from bench.data import open_data, partners
 from tests.conftest import speech_like
 
@@ -98,6 +100,27 @@ def test_lengths_are_restored_and_a_lost_tail_is_counted(make_data: Callable[...
         assert item.est.wav.shape == (1, length)
         assert item.tail_loss == 100 - (-length % 16)
         assert not item.est.wav[:, -item.tail_loss :].any()
+    batch = run(make_data(2, name="again"), Short(facts), facts, batch_seconds=60)
+    assert batch["clip0"].tail_loss == 0  # its end lies before that of the batch
+    assert batch["clip1"].tail_loss == 100 - (-batch["clip1"].length % 16)
+
+
+@pytest.mark.parametrize("batch_seconds", [0, 60])
+def test_without_decode_all_but_the_audio_is_as_it_was(make_data: Callable[..., Path], batch_seconds: float) -> None:
+    class Mute(Toy):
+        def decode(self, codes: Tensor) -> Tensor:
+            raise AssertionError("decoded")
+
+    manifest, silent = make_data(3), spec(decodes=False)
+    full = run(manifest, Toy(spec()), spec())
+    encoded = run(manifest, Mute(spec()), spec(), decode=False, batch_seconds=batch_seconds)
+    units = run(manifest, Mute(silent), silent, batch_seconds=batch_seconds)
+    for key, one in full.items():
+        assert one.seconds == pytest.approx(1.5 + 0.1 * int(key[-1]))
+        for item in (encoded[key], units[key]):
+            assert not item.failure and torch.equal(item.codes, one.codes) and torch.equal(item.ref.wav, one.ref.wav)
+            assert (item.seconds, item.tokens, item.packed_bits, item.tail_loss) == (one.seconds, one.tokens, one.packed_bits, 0)
+            assert item.est.wav.shape == (1, 0) and item.est.sample_rate == one.est.sample_rate
 
 
 @pytest.mark.parametrize(
@@ -144,6 +167,47 @@ def test_a_user_error_while_loading_stops_the_run(make_data: Callable[..., Path]
 
     with pytest.raises(UserError, match="weights are missing"):
         list(reconstructions(spec(), load, open_data(str(make_data(2))).clips))
+
+
+def test_a_trial_asks_the_tokenizer_of_its_thread_and_its_faults_are_told(make_data: Callable[..., Path]) -> None:
+    class Picky(Toy):
+        def encode(self, wav: Tensor) -> Tensor:
+            if wav.shape[-1] > 3000:
+                raise RuntimeError("too\nlong")
+            return super().encode(wav)
+
+        def decode(self, codes: Tensor) -> Tensor:
+            return super().decode(codes)[..., :-50]
+
+    def trial(code: Code, given: Given) -> tuple[Coded, Coded, Coded]:
+        wav = given.wav[None, :, :2000]
+        return code(wav, True), code(torch.cat([wav, wav / 2]), False), code(given.wav[None], True)
+
+    manifest, facts = make_data(3), spec()
+    (manifest.parent / "1.flac").write_bytes(b"nonsense")
+    manifest.write_text("".join(json.dumps(json.loads(line) | {"sha256": ""}) + "\n" for line in manifest.read_text().splitlines()))
+    found = {item.clip.id: item for item in trials(facts, lambda: Picky(facts), open_data(str(manifest)).clips, trial)}
+    assert sorted(found) == ["clip0", "clip1", "clip2"]
+    assert found["clip1"].result is None and "cannot be read" in found["clip1"].failure
+    item = found["clip0"]
+    assert item.result is not None and item.seconds == 1.5
+    heard, batch, failed = item.result
+    assert heard.codes.shape == (1, 1, 125) and heard.est.shape == (1, 1, 2000) and heard.tail_loss == 50
+    assert not heard.est[..., -50:].any() and heard.est[..., :-50].any()
+    assert batch.codes.shape == (2, 1, 125) and torch.equal(batch.codes[0], heard.codes[0]) and batch.est.shape == (2, 1, 0)
+    assert failed.failure == "tokenizer failed: RuntimeError: too long" and not failed.codes.numel()
+
+
+def test_a_trials_own_mistake_ends_the_run(make_data: Callable[..., Path]) -> None:
+    def trial(code: Code, given: Given) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(trials(spec(), lambda: Toy(spec()), open_data(str(make_data(2))).clips, trial))
+
+
+def test_without_clips_no_tokenizer_is_loaded() -> None:
+    assert not list(reconstructions(spec(), lambda: pytest.fail("loaded"), ()))
 
 
 def test_few_clips_are_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,15 @@ def test_the_fingerprint_covers_every_fact_and_not_the_place(make_data: Callable
     assert open_data(str(change(moved, 1, text="goodbye"))).sha256 != before
 
 
+def test_a_clip_is_english_unless_its_line_says_otherwise(make_data: Callable[..., Path]) -> None:
+    manifest = make_data(3)
+    silent = open_data(str(manifest))
+    said = open_data(str(change(manifest, 0, language="en")))
+    assert {clip.language for clip in silent.clips} == {"en"} and said.sha256 == silent.sha256
+    other = open_data(str(change(manifest, 0, language="yue")))
+    assert [clip.language for clip in other.clips] == ["yue", "en", "en"] and other.sha256 != silent.sha256
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -48,6 +57,7 @@ def test_the_fingerprint_covers_every_fact_and_not_the_place(make_data: Callable
         ({"path": "nowhere.flac"}, r"manifest.jsonl:2: .*nowhere.flac does not exist"),
         ({"domain": "noise"}, r"manifest.jsonl:2: \"domain\" is 'noise': one of speech, music, general"),
         ({"speaker": 5}, r'manifest.jsonl:2: "speaker" must be a string'),
+        ({"language": "English"}, r"manifest.jsonl:2: \"language\" is 'English': an ISO 639 code of small letters is wanted"),
         ({"id": "clip0"}, r"two clips have the id 'clip0'"),
         ({"id": "a\nb"}, r"manifest.jsonl:2: 'a\\nb' cannot be a clip's id"),
         ({"id": "*"}, r"manifest.jsonl:2: '\*' cannot be a clip's id"),

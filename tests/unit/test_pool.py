@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bench.api import Score
-from bench.pool import Job, WorkerPool
+from bench.pool import Failure, Job, WorkerPool
 
 
 def act(payload: str, steps: Sequence[str]) -> Iterator[Score]:
@@ -60,6 +60,19 @@ def test_a_failing_step_costs_one_score_and_says_why(pool: WorkerPool, step: str
 
 def test_every_step_may_fail(pool: WorkerPool) -> None:
     assert [math.isnan(s.value) for s in scores(pool, "exit", "crash", "raise")] == [True] * 3
+
+
+def shout(payload: str, steps: Sequence[str]) -> Iterator[str]:
+    """Texts rather than scores."""
+    for step in steps:
+        if step == "raise":
+            raise ValueError("a bad\nclip")
+        yield payload.upper() + step
+
+
+def test_a_task_may_give_other_things_than_scores(pool: WorkerPool) -> None:
+    ((key, found),) = pool.ask(shout, iter([Job("key", "abc", ("one", "raise", "two"))]))
+    assert (key, found) == ("key", ["ABCone", Failure("ValueError: a bad clip"), "ABCtwo"])
 
 
 def test_other_jobs_do_not_notice_a_crash(pool: WorkerPool) -> None:

@@ -33,7 +33,7 @@ def terminal(runs: list[Run], width: int = 140) -> str:
 
 def test_a_missing_score_is_counted_in_its_cell_and_its_reason_stands_below() -> None:
     text = terminal([run()])
-    assert "0.550 [0.500, 0.600] -1" in text
+    assert "0.550 [0.000, 1.000] -1" in text  # of two speakers nothing is known
     assert "mulaw@8bit: 1 clip without stoi: silent reference" in text
 
 
@@ -75,9 +75,22 @@ def test_several_tokenizers_stand_below_each_other_in_tables_that_fit() -> None:
 
 def test_an_interval_that_rounds_to_nothing_is_left_out() -> None:
     stoi = next(m for m in SUITE.metrics if m.name == "stoi")
+    assert cell(Summary("speech", "stoi", -0.0001, math.nan, math.nan, 3, 0), stoi) == "0.000"
     assert cell(Summary("speech", "stoi", 1.0, 0.99999, 1.0, 3, 0), stoi) == "1.000"
     assert cell(Summary("speech", "stoi", math.nan, math.nan, math.nan, 0, 3), stoi) == "–"
     assert cell(None, stoi) == ""
+
+
+def test_a_missing_value_of_the_whole_corpus_has_its_reason_below() -> None:
+    one = run()
+    rows = [Row("*", d, "", m, math.nan, note="variable rate") for d in ("music", "speech") for m in ("kbps_entropy", "kbps_nominal")]
+    assert "mulaw@8bit: kbps_nominal, kbps_entropy of speech, music: variable rate" in notes([replace(one, rows=rows)])
+
+
+def test_of_many_columns_with_one_reason_five_are_named() -> None:
+    missing = [Row("c0", "speech", "s0", m.name, math.nan, note="no") for m in SUITE.metrics[:8]]
+    text = notes([replace(run(), rows=missing)])[1]
+    assert text == "mulaw@8bit: 1 clip without " + ", ".join(sorted(m.name for m in SUITE.metrics[:8])[:5]) + " and 3 more: no"
 
 
 def test_notes_say_what_was_run() -> None:
