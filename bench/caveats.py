@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from bench.formats import few
 from bench.kept import Kept
-from bench.stats import reasons
+from bench.stats import reasons, remarks
 
 
 def missing(name: str, run: Kept) -> list[str]:
-    """Why clips have no score."""
+    """Why clips, or the whole corpus, have no score."""
     out = [f"{name}: {run.unfinished} of {run.record['clips']} clips have not run yet: bench run goes on"] if run.unfinished else []
     scored = [row for row in run.rows if row.metric in run.metrics]
     for metrics, note, clips in reasons(scored)[:5]:
-        few = metrics.split(", ")
-        listed = ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
-        out.append(f"{name}: {clips} clip{'s' * (clips > 1)} without {listed}: {note}")
-    return out
+        out.append(f"{name}: {clips} clip{'s' * (clips > 1)} without {few(metrics.split(', '))}: {note}")
+    lost = [row for row in scored if row.clip == "*" and math.isnan(row.value)]
+    return out + [
+        f"{name}: no {few(metrics)} of {', '.join(domains)}: {note}" for metrics, domains, note in remarks(lost, run.metrics.values())
+    ]
 
 
 def packages(runs: Sequence[Kept]) -> list[str]:
-    """Versions that differ: not part of the fingerprint, but they may move a score."""
-    versions = [{**run.record.get("packages", {}), "device": run.record.get("machine", {}).get("device", "")} for run in runs]
+    """Versions and hardware that differ: not part of the fingerprint, but they may move a score."""
+    machines = [run.record.get("machine", {}) for run in runs]
+    hardware = [{part: machine.get(part, "") for part in ("device", "processor")} for machine in machines]
+    versions = [{**run.record.get("packages", {}), **parts} for run, parts in zip(runs, hardware, strict=True)]
     unlike = {name: [v.get(name, "none") for v in versions] for v in versions for name in v}
     different = [f"{name} {' / '.join(dict.fromkeys(found))}" for name, found in sorted(unlike.items()) if len(set(found)) > 1]
     return [f"not the same everywhere: {', '.join(different)}"] if different else []

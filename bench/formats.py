@@ -62,6 +62,11 @@ def title(metric: Metric, unit: str = "") -> str:
     return " ".join(filter(None, (metric.name, f"({unit})" if unit else "", ARROWS[metric.better])))
 
 
+def few(names: Sequence[str]) -> str:
+    """Up to five names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
 def to_terminal(grids: Sequence[Grid], notes: Sequence[str], console: Console, left: int = 1) -> None:
     """Prints tables, the first `left` columns of each flush left, and what stands below them."""
     for caption, header, lines in grids:

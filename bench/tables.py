@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bench import formats
 from bench.api import DOMAINS, Metric, UserError
-from bench.formats import Grid, cell, title
+from bench.formats import Grid, cell, few, title
 from bench.run import Run
 from bench.stats import Summary, reasons, remarks
 
@@ -104,15 +104,10 @@ def notes(runs: Sequence[Run]) -> list[str]:
     ]
     for run in runs:
         for metrics, note, clips in reasons(run.rows)[:5]:
-            lines.append(f"{label(run)}: {clips} clip{'s' * (clips > 1)} without {_few(metrics.split(', '))}: {note}")
+            lines.append(f"{label(run)}: {clips} clip{'s' * (clips > 1)} without {few(metrics.split(', '))}: {note}")
         for metrics, domains, note in remarks(run.rows, run.suite.metrics):
-            lines.append(f"{label(run)}: {_few(metrics)} of {', '.join(domains)}: {note}")
+            lines.append(f"{label(run)}: {few(metrics)} of {', '.join(domains)}: {note}")
     return lines
-
-
-def _few(names: Sequence[str]) -> str:
-    """Up to five names, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def to_terminal(runs: Sequence[Run], console: Console, columns: Sequence[str] = ()) -> None:

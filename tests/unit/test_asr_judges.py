@@ -28,7 +28,7 @@ ENGLISH, MULTILINGUAL, WITH_CANTONESE = 51_864, 51_865, 51_866  # sizes of Whisp
 
 
 def checkpoint(path: Path, vocabulary: int = ENGLISH, mels: int = 80) -> Path:
-    """A random Whisper of one layer and 16 channels, in half precision as the published ones: it hears nonsense that depends on the audio."""
+    """A random Whisper of one layer and 16 channels, in half precision as the published ones: its nonsense depends on the audio."""
     model = pytest.importorskip("whisper.model", reason="openai-whisper is not installed: pip install --no-deps openai-whisper")
     dimensions = model.ModelDimensions(mels, 1500, 16, 2, 1, vocabulary, 448, 16, 2, 1)
     generator = torch.Generator().manual_seed(2)
@@ -250,16 +250,20 @@ def wave(clip: Clip) -> Tensor:
     return resample(to_channels(audio.wav, 1), audio.sample_rate, RATE)[0]
 
 
+def noise(wav: Tensor, decibels: float) -> Tensor:
+    """The same with white noise of a stated level below it."""
+    drawn = torch.randn(wav.shape, generator=torch.Generator().manual_seed(0))
+    return wav + drawn * wav.square().mean().sqrt() * 10 ** (-decibels / 20)
+
+
 @pytest.mark.usefixtures("installed")
 def test_what_pocketsphinx_hears_does_not_depend_on_what_it_heard_before() -> None:
-    chosen = spoken()[:3]
+    chosen = spoken()[:2]
     recognizer = sphinx.load(chosen, "cpu")
-    first = [recognizer.transcribe(wave(clip), "en") for clip in chosen]
-    loud = recognizer.transcribe(9 * speech_like(1.5, RATE), "en")  # clipped, another channel altogether
-    second = [recognizer.transcribe(wave(clip), "en") for clip in reversed(chosen)]
-    assert second[::-1] == first and recognizer.transcribe(9 * speech_like(1.5, RATE), "en") == loud
-    sphinx.decoder.cache_clear()
-    assert recognizer.transcribe(wave(chosen[2]), "en") == first[2]
+    noisy = [noise(wave(clip), 10) for clip in chosen]  # where it is least sure
+    first = [recognizer.transcribe(wav, "en") for wav in noisy]
+    second = [recognizer.transcribe(wav, "en") for wav in reversed(noisy)]
+    assert second[::-1] == first and all(first)
 
 
 @pytest.mark.usefixtures("installed")
@@ -282,9 +286,7 @@ class Noisy:
         return ((wav.clamp(-1, 1) + 1) * 32_767.5).round().long()
 
     def decode(self, codes: Tensor) -> Tensor:
-        wav = codes / 32_767.5 - 1
-        noise = torch.randn(wav.shape, generator=torch.Generator().manual_seed(0))
-        return wav + noise * wav.square().mean().sqrt() * 10 ** (-self.decibels / 20)
+        return noise(codes / 32_767.5 - 1, self.decibels)
 
 
 def runs(data: Data, results: Path, *variants: str | Variant) -> list[Run]:

@@ -231,6 +231,12 @@ def test_unlike_runs_are_refused_with_what_differs(runs: Path, capsys: pytest.Ca
     assert code == 2 and not out and "they differ in suite version (1 and 2)" in err
 
 
+def test_a_missing_value_of_the_whole_corpus_has_its_reason_below(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(runs, "vbr@1", {"speech": {"quality": {"s1/1": 3.0}, "entropy": {"*": math.nan}}}, note="variable rate")
+    _, out, _ = bench("compare", "opus@6", "vbr@1", "--suite", "toy", "--results", runs, capsys=capsys)
+    assert "vbr@1: no entropy of speech: variable rate" in out
+
+
 def test_a_run_that_stopped_half_way_is_said_to(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(runs, "half@1", quality(0), clips=40)
     _, out, _ = bench("compare", "opus@6", "half@1", "--suite", "toy", "--results", runs, capsys=capsys)

@@ -45,6 +45,14 @@ def test_a_clip_is_english_unless_its_line_says_otherwise(make_data: Callable[..
     assert [clip.language for clip in other.clips] == ["yue", "en", "en"] and other.sha256 != silent.sha256
 
 
+def test_a_split_belongs_to_the_clip_and_to_what_the_data_are(make_data: Callable[..., Path]) -> None:
+    manifest = make_data(3)
+    without = open_data(str(manifest))
+    assert {clip.split for clip in without.clips} == {""}
+    assert [clip.split for clip in open_data(str(change(manifest, 1, split="Train"))).clips] == ["", "train", ""]
+    assert open_data(str(manifest)).sha256 != without.sha256
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
