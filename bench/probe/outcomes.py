@@ -1,0 +1,62 @@
+"""Trained probes on disk, one JSON file each: a stopped run trains none twice, and what belongs to no tokenizer is trained once.
+
+A file holds the question, all of an Outcome (learning curve, codebook weights, every answer in the test) and, for labels, the confusion.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.api import Data, UserError
+from bench.audio import RESAMPLER
+from bench.probe.questions import Question
+from bench.probe.training import Outcome, Point
+from bench.store import key_of, replace
+
+
+def shared(results: Path, version: int, data: Data, seed: int) -> Path:
+    """The folder of the probes that belong to data and no tokenizer."""
+    facts = {"suite": "probe", "version": version, "data": data.sha256, "seed": seed, "resampler": RESAMPLER}
+    return results / f"logmel-{key_of(facts)[:8]}"
+
+
+def forget(folder: Path) -> None:
+    """Leaves no probe in a folder."""
+    for path in folder.glob("*.json"):
+        path.unlink(missing_ok=True)
+
+
+def read(path: Path) -> Outcome | None:
+    """The outcome in a file; None: not there, or damaged, and to be trained again."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))["outcome"]
+        return Outcome(**held | {"weights": tuple(held["weights"]), "curve": tuple(Point(**point) for point in held["curve"])})
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def write(path: Path, question: Question, outcome: Outcome) -> None:
+    """Keeps an outcome, whole or not at all."""
+    held = {"question": question.name, "split": question.about, "labels": question.labels, "outcome": asdict(outcome)}
+    if not question.sequence:
+        held["confusion"] = confusion(question, outcome)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, json.dumps(held, indent=1) + "\n")
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def confusion(question: Question, outcome: Outcome) -> list[list[int]]:
+    """Clips of the test, a row for each right label and a column for each answer."""
+    found = Counter((question.test[clip], answer) for clip, answer in outcome.answers.items())
+    return [[found[right, answer] for answer in question.labels] for right in question.labels]
+
+
+def _failed(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: {error.strerror or error}: mend it (or use --results DIR) and give the same command again")

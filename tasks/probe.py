@@ -1,0 +1,251 @@
+"""What small networks can learn from tokens alone: which word is said, who says it, and its letters. Nothing is decoded, nobody is asked.
+
+Speech alone. Every column is the mean over SEEDS probes, each trained from scratch with one fixed budget (bench/probe); its controls are
+trained like it. `_random` learns from random codes, `_shuffled` from other clips' answers (both should be at `_chance`), `_logmel` from
+a log-mel spectrogram in place of codes, `_logmel_shuffled` from it and other clips' answers. If one of a score's probes has not
+converged, the score is NaN with a note: a probe that has not learned says nothing about its tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bench.api import Clip, Domain, Metric, Row, Score, Suite
+from bench.audio import BadAudio, read_clip
+from bench.pool import Failure, Job
+from bench.probe import outcomes
+from bench.probe.inputs import VIEWS, Tokens, heard_as_mel, unprobed, views
+from bench.probe.questions import NAMES, Question, ask
+from bench.probe.training import Outcome, Training, learn, mistakes
+
+if TYPE_CHECKING:
+    from bench.codec import Code, Given
+    from bench.run import Session
+
+VERSION = 1
+SEEDS = 3
+STEPS: Mapping[str, int] = {"word": 200, "spk": 200, "asr": 400}
+OF_TOKENS, OF_DATA = ("", "_random", "_shuffled"), ("_logmel", "_logmel_shuffled")
+DOMAIN: Domain = "speech"
+SPEECH: Mapping[Domain, int] = {DOMAIN: 0}
+SCORE = {"word": "probe_word_acc", "spk": "probe_spk_acc", "asr": "probe_asr_cer"}
+"""The column of each question; a control's has its name behind."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the tokenizer made of the speech: tokens by clip id, the seconds of each, and why some have none."""
+
+    tokens: dict[str, list[Tokens]]
+    seconds: dict[str, float]
+    failures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which probe of a run."""
+
+    question: str
+    control: str
+    seed: int
+
+
+Probes = Mapping[Key, Outcome | Failure]
+
+
+def run(session: Session) -> Iterator[list[Row]]:
+    """Trains all probes, then gives the rows of one clip at a time and the pooled ones. A probe that is on disk is not trained again."""
+    clips = [clip for clip in session.data.clips if clip.domain == DOMAIN]
+    questions = [ask(name, clips) for name in NAMES]
+    learned = {clip for question in questions for clip in question.train}
+    why = unprobed(session.spec)
+    heard = Heard({}, {}, dict.fromkeys((clip.id for clip in clips), why)) if why else _hear(session, clips, learned)
+    probes = {} if why else _probes(session, [question for question in questions if question.labels], clips, heard)
+    for clip in session.todo:
+        yield session.clip_rows(clip, _scores(clip, questions, probes, heard), heard.seconds.get(clip.id, 0.0), some=True)
+    yield [row for question in questions for row in _pooled(question, probes, why, heard)]
+
+
+def _hear(session: Session, clips: Sequence[Clip], learned: Set[str]) -> Heard:
+    """Every clip as it is, and those that some probe learns from in all their views."""
+    heard = Heard({}, {}, {})
+    dtype = np.min_scalar_type(max(book.size for book in session.spec.codebooks) - 1)
+
+    def tokens(code: Code, given: Given) -> list[Tokens] | Failure:
+        found: list[Tokens] = []
+        for wav in views(given.wav, given.rate, VIEWS if given.clip.id in learned else 1):
+            coded = code(wav[None], False)
+            if coded.failure:
+                return Failure(coded.failure)
+            found.append(Tokens(coded.codes[0].numpy().astype(dtype), wav.shape[-1] / given.rate))
+        return found
+
+    for trial in session.trials(tokens, clips):
+        heard.seconds[trial.clip.id] = trial.seconds
+        if isinstance(trial.result, list):
+            heard.tokens[trial.clip.id] = trial.result
+        else:
+            heard.failures[trial.clip.id] = trial.result.note if trial.result else trial.failure
+    return heard
+
+
+def seeds(session: Session) -> range:
+    """Those of a run's probes: no two runs with seeds of their own share one."""
+    return range(SEEDS * session.seed, SEEDS * (session.seed + 1))
+
+
+def _probes(session: Session, questions: Sequence[Question], clips: Sequence[Clip], heard: Heard) -> Probes:
+    """Every probe, from disk or trained now by the worker processes, the longest first."""
+    own, shared = session.folder / "probes", outcomes.shared(session.folder.parent, VERSION, session.data, session.seed)
+    if session.options.fresh:
+        outcomes.forget(own)
+    probes: dict[Key, Outcome | Failure] = {}
+    missing: list[Key] = []
+    asked = {question.name: question for question in sorted(questions, key=lambda question: -STEPS[question.name])}
+    paths = {
+        Key(name, control, seed): (shared if control in OF_DATA else own) / f"{name}{control}-{seed}.json"
+        for name in asked
+        for control in (*OF_TOKENS, *OF_DATA)
+        for seed in seeds(session)
+    }
+    for key, path in paths.items():
+        if outcome := outcomes.read(path):
+            probes[key] = outcome
+        else:
+            missing.append(key)
+    learned = {clip for question in questions for clip in question.train}
+    mel = _mel(clips, learned) if any(key.control in OF_DATA for key in missing) else {}
+
+    def training(key: Key) -> Training:
+        made = Training(asked[key.question], key.seed, STEPS[key.question], shuffled=key.control.endswith("_shuffled"))
+        if key.control in OF_DATA:
+            return replace(made, mel=mel)
+        return replace(made, tokens=heard.tokens, rate=session.spec.frame_rate, randomised=key.control == "_random")
+
+    for key, (answer,) in session.answers(learn, (Job(key, training(key), ("probe",)) for key in missing)):
+        if isinstance(answer, Outcome):
+            outcomes.write(paths[key], asked[key.question], answer)
+        probes[key] = answer
+    return probes
+
+
+def _mel(clips: Sequence[Clip], learned: Set[str]) -> dict[str, list[np.ndarray]]:
+    """Log-mel of every clip that can be read, in as many views as tokens."""
+    found: dict[str, list[np.ndarray]] = {}
+    for clip in clips:
+        try:
+            found[clip.id] = heard_as_mel(read_clip(clip), VIEWS if clip.id in learned else 1)
+        except BadAudio:
+            continue  # its own rows say so, with the tokenizer's reason
+    return found
+
+
+def _of(probes: Probes, question: str, control: str) -> list[Outcome | Failure]:
+    return [probe for key, probe in probes.items() if (key.question, key.control) == (question, control)]
+
+
+def _scores(clip: Clip, questions: Sequence[Question], probes: Probes, heard: Heard) -> dict[str, Score]:
+    """The scores of one clip: none where every question has it among the clips to learn from."""
+    return {
+        f"{SCORE[question.name]}{control}": _score(clip.id, question, _of(probes, question.name, control), control, heard)
+        for question in questions
+        if clip.id in question.test
+        for control in (*OF_TOKENS, *OF_DATA)
+    }
+
+
+def _score(clip: str, question: Question, probes: Sequence[Outcome | Failure], control: str, heard: Heard) -> Score:
+    """The mean of a clip's scores over the seeds; its weight is the characters of its text, or 1."""
+    if why := _unusable(probes, control):
+        return Score(math.nan, note=why)
+    trained = [probe for probe in probes if isinstance(probe, Outcome)]
+    if not trained or any(clip not in probe.answers for probe in trained):
+        return Score(math.nan, note=heard.failures[clip])
+    found = [mistakes(question, question.test[clip], probe.answers[clip]) for probe in trained]
+    length = found[0][1]
+    error = sum(errors for errors, _ in found) / len(found) / length
+    return Score(error if question.sequence else 1 - error, length)
+
+
+def _unusable(probes: Sequence[Outcome | Failure], control: str) -> str:
+    """Why the probes of a question and control give no score; "" where they do. Probes that have nothing to learn need not converge."""
+    failures = [probe.note for probe in probes if isinstance(probe, Failure)]
+    if failures:
+        return failures[0]
+    astray = [probe.train_error for probe in probes if isinstance(probe, Outcome) and not probe.converged]
+    if astray and control in ("", "_logmel"):
+        what = "log-mel" if control else "the tokens"
+        return f"{len(astray)} of {len(probes)} probes of {what} did not converge (error {max(astray):.2f} on the clips to learn from)"
+    return ""
+
+
+def _pooled(question: Question, probes: Probes, why: str, heard: Heard) -> list[Row]:
+    """The rows of a question that are of no single clip."""
+    name = f"probe_{question.name}"
+    own = _of(probes, question.name, "")
+    trained = [probe for probe in own if isinstance(probe, Outcome)]
+    if not trained:
+        note = why or (own[0].note if own and isinstance(own[0], Failure) else question.about)
+        return [Row("*", DOMAIN, "", f"{name}_converged", math.nan, note=note)]
+    lost = [heard.failures[clip] for clip in question.train if clip in heard.failures]
+    about = question.about + (f"; {len(lost)} of those to learn from are missing ({lost[0]})" if lost else "")
+    converged = statistics.mean(probe.converged for probe in trained)
+    values = {f"{name}_converged": Score(converged, note=f"{question.name}: {about}")}
+    if not _unusable(own, ""):
+        values[f"{SCORE[question.name]}_spread"] = Score(statistics.stdev(probe.test_error for probe in trained))
+    if not question.sequence:
+        commonest = statistics.multimode(question.train.values())[0]
+        values[f"{name}_chance"] = Score(statistics.mean(right == commonest for right in question.test.values()))
+    values[f"{name}_unseen"] = Score(statistics.mean(probe.unseen or 0.0 for probe in trained))
+    weights = np.mean([probe.weights for probe in trained], axis=0)
+    books = {WEIGHT[question.name].of_codebook(k): Score(float(weight)) for k, weight in enumerate(weights)}
+    return [Row("*", DOMAIN, "", metric, s.value, s.weight, s.note) for metric, s in (values | books).items()]
+
+
+def _columns(question: str, what: str, better: Literal["higher", "lower"]) -> tuple[Metric, ...]:
+    """The columns of a question."""
+    score, name = SCORE[question], f"probe_{question}"
+
+    def fact(metric: str, about: str, per: Literal["clip", "corpus"] = "corpus") -> Metric:
+        return Metric(metric, "", "", SPEECH, 0.01, None, about, per)
+
+    chance = () if question == "asr" else (fact(f"{name}_chance", "the commonest label, always"),)
+    return (
+        Metric(score, "", better, SPEECH, 0.01, None, f"{what}, mean of {SEEDS} probes of the tokens"),
+        fact(f"{score}_random", "the same, of random codes as common as the tokenizer's", "clip"),
+        fact(f"{score}_shuffled", "the same, of tokens with other clips' answers to learn from", "clip"),
+        fact(f"{score}_logmel", "the same, of log-mel in place of tokens", "clip"),
+        fact(f"{score}_logmel_shuffled", "the same, of log-mel with other clips' answers", "clip"),
+        *chance,
+        fact(f"{score}_spread", f"standard deviation over the {SEEDS} probes"),
+        fact(f"{name}_converged", f"share of the {SEEDS} probes that learned their own clips and had settled; below 1, there is no score"),
+        fact(f"{name}_unseen", "share of the codes in the test that could not be learned: they came in fewer than 2 clips"),
+        WEIGHT[question],
+    )
+
+
+WEIGHT = {
+    name: Metric(
+        f"probe_{name}_weight", "", "", SPEECH, 0.01, None, "what a probe learned to weigh the codebook with; the sum is 1", "codebook"
+    )
+    for name in NAMES
+}
+SUITE = Suite(
+    name="probe",
+    version=VERSION,
+    about="what small networks can learn from the tokens: the word, the speaker, the letters",
+    metrics=(
+        *_columns("word", "clips whose word is recognised, 0..1", "higher"),
+        *_columns("spk", "clips whose speaker is recognised, 0..1", "higher"),
+        *_columns("asr", "character errors over characters, small CTC probe", "lower"),
+    ),
+    data="digits",
+    run=run,
+    needs_decode=False,
+)
