@@ -147,7 +147,9 @@ def _mel(clips: Sequence[Clip], learned: Set[str]) -> dict[str, list[np.ndarray]
 
 
 def _of(probes: Probes, question: str, control: str) -> list[Outcome | Failure]:
-    return [probe for key, probe in probes.items() if (key.question, key.control) == (question, control)]
+    """In the order of their seeds, whichever was done first."""
+    chosen = [key for key in probes if (key.question, key.control) == (question, control)]
+    return [probes[key] for key in sorted(chosen, key=lambda key: key.seed)]
 
 
 def _scores(clip: Clip, questions: Sequence[Question], probes: Probes, heard: Heard) -> dict[str, Score]:

@@ -64,6 +64,27 @@ def test_the_interval_is_that_of_scipys_bootstrap_of_students_ratio(monkeypatch:
     assert (found.low, found.high) == pytest.approx((x.mean() - theirs.high * error, x.mean() - theirs.low * error), abs=0.02 * error * 4)
 
 
+def test_of_few_speakers_the_interval_and_p_are_students() -> None:
+    x = np.array([1.0, 2.0, 4.0, 4.5])
+    low, high = scipy_stats.t.interval(0.95, 3, x.mean(), x.std(ddof=1) / 2)
+    found = mean(x, np.ones(4), each(4))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.p == pytest.approx(scipy_stats.ttest_1samp(x, 0)[1])
+
+
+def test_no_draw_tears_an_interval_open() -> None:
+    """A draw of one speaker and an odd one has a standard error near zero: its ratio is huge, and says nothing."""
+    rng = np.random.default_rng(0)
+    for count in (6, 8):
+        for _ in range(100):
+            x = rng.normal(0, 1, count)
+            student = scipy_stats.t.ppf(0.975, count - 1) * x.std(ddof=1) / math.sqrt(count)
+            found = mean(x, np.ones(count), each(count))
+            assert found.high - found.low < 1.6 * 2 * student
+    odd = mean(np.array([1.0] * 6 + [0.9]), np.ones(7), each(7))
+    assert 0.9 < odd.low < odd.value < odd.high < 1.05
+
+
 def test_p_is_that_of_scipys_paired_permutation_test_and_t_test() -> None:
     rng = np.random.default_rng(3)
     for shift in (0.0, 0.1, 0.2, 0.3):
