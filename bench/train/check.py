@@ -17,7 +17,7 @@ RATE = 16_000  # Hz that STOI is taken at
 @torch.no_grad()
 def heldout_scores(run: Run) -> dict[str, float]:
     """Mean STOI and mel loss with the averaged weights: at all codebooks and at one, or without codes while there are none yet."""
-    depths = {"_free": 0} if run.step < run.recipe.plain else {"": run.levels, "_1cb": 1}
+    depths = {"_free": 0} if run.started is None else {"": run.levels, "_1cb": 1}
     scores: dict[str, float] = {}
     with at_average(run):
         for label, levels in depths.items():

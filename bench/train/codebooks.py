@@ -78,6 +78,16 @@ def follow(model: nn.Module, running: nn.ModuleList, latents: Tensor, generator:
         level.in_proj.bias[-1].lerp_(points[:, :-1].square().sum(1).mean().sqrt(), 1 - DECAY)  # the constant of start_level
 
 
+@torch.no_grad()
+def keep(model: nn.Module, frames: int) -> None:
+    """Codebooks of a file, whose vectors all weigh 1, made as heavy as if they had seen batches of so many frames."""
+    for part in model.modules():
+        if isinstance(part, Codebook):
+            for value in (part.cluster_usage, part.embedding_sum):
+                value.mul_(frames / part.size)
+            part.forget()
+
+
 def settle(codebook: Codebook, points: Tensor) -> None:
     """One step of Lloyd's algorithm over points [N, D]; a vector that nobody is nearest to goes where the worst-served points are."""
     codes = codebook.encode(points)

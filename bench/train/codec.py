@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +26,11 @@ from bench.train.state import Run, drawn, follow
 HEARD = ("mel", "stft", "wave", "adversarial", "features")  # losses of the waveform
 
 
-def prepare(family: str, variant: str, data: str, recipe: Recipe, seed: int, device: str) -> Run:
-    """Model, optimizer and packed data of a run at its step 0."""
+def prepare(family: str, variant: str, data: str, recipe: Recipe, seed: int, device: str, weights: Path | None = None) -> Run:
+    """Model, optimizer and packed data of a run at its step 0, from random weights or from those of a file."""
     line = registry.variant(f"{family}@{variant}")
     torch.manual_seed(seed)  # biases draw from the global generator
-    model = line.load(replace(line.spec, weights=f"seed:{seed}"))
+    model = line.load(line.spec, weights) if weights else line.load(replace(line.spec, weights=f"seed:{seed}"))
     if not isinstance(model, nn.Module) or line.spec.sample_rate is None:
         raise UserError(f"{line.spec.label} has nothing to train")
     model.to(device).train()
@@ -54,7 +55,10 @@ def prepare(family: str, variant: str, data: str, recipe: Recipe, seed: int, dev
         crop=crop,
         sample_rate=line.spec.sample_rate,
         levels=levels,
+        started=0 if weights else None,
     )
+    if weights:
+        codebooks.keep(model, recipe.batch * crop // hop)
     aside(run)
     return run
 
@@ -81,9 +85,9 @@ def aside(run: Run) -> None:
 def one_step(run: Run, steps: int) -> dict[str, Tensor]:
     """One batch, one update; the terms of the loss."""
     recipe, codec = run.recipe, run.codec
-    if run.step == recipe.plain:
+    if run.started is None and run.step == recipe.plain:
         start_codebooks(run)
-    if not run.settled and run.step >= max(recipe.plain + 1, round(steps * (1 - recipe.settle))):
+    if not run.settled and run.started is not None and run.step >= max(run.started + 1, round(steps * (1 - recipe.settle))):
         settle(run)
     rise, fall = min(1.0, (run.step + 1) / recipe.rise), 0.5 + 0.5 * math.cos(math.pi * min(1.0, run.step / steps))
     for group in run.optimizer.param_groups:
@@ -94,7 +98,7 @@ def one_step(run: Run, steps: int) -> dict[str, Tensor]:
         with torch.set_grad_enabled(not run.settled):
             latents = encoded = codec.latents(wav)
         unquantized = codebooks.bypass(run.model, latents)
-        if run.step >= recipe.plain:
+        if run.started is not None:
             quantized = quantize(run, latents)
             free = torch.rand(recipe.batch, generator=drawn(run, 3)) < (0.0 if run.settled else recipe.bypass * (1 - run.step / steps))
             latents = torch.where(free[:, None, None].to(run.device), unquantized, quantized.x)
@@ -174,6 +178,7 @@ def averaged(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def start_codebooks(run: Run) -> None:
     """Codebooks for the encoder as it is after its first steps."""
     codebooks.start(run.model, many_latents(run, run.recipe.start), drawn(run, 2))
+    run.started = run.step
     for name, value in averaged(run.model):
         if name.startswith("quantizer."):  # projections begin here, too
             run.average[name].copy_(value)

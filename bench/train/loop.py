@@ -39,8 +39,12 @@ def train(
     save_every: int = 200,
     variant: str = "mini",
     recipe: Recipe | UnitRecipe | None = None,
+    weights: Path | None = None,
 ) -> Path:
-    """Train family@variant on a data set (name, manifest or folder) and give the path of the weights; `resume` goes on in `out`."""
+    """Train family@variant on a data set (name, manifest or folder) and give the path of the weights.
+
+    `resume` goes on in `out`; `weights` is a file of the same variant to begin from, with its codebooks.
+    """
     recipes = RECIPES | UNIT_RECIPES
     recipe = recipe or recipes.get(family)
     if recipe is None:
@@ -57,11 +61,13 @@ def train(
         raise UserError(f"cannot write to {out} ({error.strerror}): give another folder with --out") from error
     keep_memory()
     if isinstance(recipe, UnitRecipe):
+        if weights:
+            raise UserError(f"{family} is trained from the beginning only: leave --weights out")
         units = hubert.prepare(family, variant, data, recipe, seed, device)
         go_on(units, out)
         loop(units, recipe, out, steps, save_every, hubert.one_step, hubert.scores)
         return layers.export(units, out / "weights.safetensors")
-    run = codec.prepare(family, variant, data, recipe, seed, device)
+    run = codec.prepare(family, variant, data, recipe, seed, device, weights)
     go_on(run, out)
     loop(run, recipe, out, steps, save_every, codec.one_step, heldout_scores)
     return export(run.model, run.average, out / "weights.safetensors")
@@ -71,10 +77,10 @@ def go_on(run: Progress, out: Path) -> None:
     """Where the folder holds a checkpoint, the run from there."""
     if (out / "checkpoint.pt").exists():
         load(run, out / "checkpoint.pt")
-    if isinstance(run, Run):
+    if isinstance(run, Run) and run.started is not None:
         for part in (*run.model.modules(), *run.following.modules()):
             if isinstance(part, Codebook):
-                part.steps = max(0, run.step - run.recipe.plain)  # so that rare codes are looked for at the same steps
+                part.steps = run.step - run.started  # so that rare codes are looked for at the same steps
     trim_log(out / "log.jsonl", run.step)
 
 

@@ -74,6 +74,7 @@ class Progress:
     seed: int
     device: str
     step: int = 0
+    started: int | None = None  # step from which on a codec learns with codes
     settled: bool = False  # from here on only the decoder of a codec learns
     average: dict[str, Tensor] = field(default_factory=dict)  # of the weights
     beside: dict[str, Stateful] = field(default_factory=dict)  # what else learns and is not shipped: a discriminator, its optimizer, ...
@@ -127,7 +128,7 @@ def at_average(run: Progress) -> Iterator[None]:
 
 def save(run: Progress, path: Path) -> None:
     """All that the next step needs, under its name only when it is whole."""
-    state = {"step": run.step, "seed": run.seed, "settled": run.settled, "average": run.average}
+    state = {"step": run.step, "seed": run.seed, "started": run.started, "settled": run.settled, "average": run.average}
     state |= {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}
     state |= {"beside": {name: part.state_dict() for name, part in run.beside.items()}}
     part = path.with_suffix(".part")
@@ -157,7 +158,7 @@ def load(run: Progress, path: Path) -> None:
     except (RuntimeError, ValueError) as error:
         why = str(error).splitlines()[0]
         raise UserError(f"{path} belongs to another configuration ({why}): give another folder with --out") from error
-    run.step, run.settled, run.average = state["step"], state.get("settled", False), state["average"]
+    run.step, run.started, run.settled, run.average = state["step"], state["started"], state["settled"], state["average"]
 
 
 def report(path: Path, facts: dict[str, float]) -> None:

@@ -106,6 +106,19 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(make_data: Callable[..., 
     assert len(steps) == len(set(zip(steps, map(str, steps), strict=True))) + 1  # only the last step has two lines: losses and scores
 
 
+def test_a_run_from_weights_begins_where_they_ended(make_data: Callable[..., Path], tmp_path: Path):
+    data = make_data(4, seconds=1.0, rate=24_000)
+    weights = train("mimi", str(data), tmp_path / "first", 30, variant="tiny", recipe=replace(QUICK, rate=1e-3))
+    slow = replace(QUICK, rate=1e-6, plain=1000, bypass=0.0, dropout=0.0, ema=0.0)  # it stays what it was, and has codes from step 0
+    begun = load_file(train("mimi", str(data), tmp_path / "begun", 2, variant="tiny", recipe=slow, weights=weights))
+    first = load_file(weights)
+    assert all(torch.allclose(begun[name].float(), first[name].float(), atol=0.05) for name in first if "embedding_sum" not in name)
+    assert log(tmp_path / "begun", "stoi")[0] == pytest.approx(log(tmp_path / "first", "stoi")[-1], abs=0.02)
+    assert torch.load(tmp_path / "begun" / "checkpoint.pt", weights_only=True)["started"] == 0
+    with pytest.raises(UserError, match="leave --weights out"):
+        train("hubert_kmeans", str(data), tmp_path / "units", 2, weights=weights)
+
+
 def test_a_folder_with_a_run_is_not_overwritten(make_data: Callable[..., Path], tmp_path: Path):
     data = make_data(4, seconds=1.0, rate=24_000)
     train("mimi", str(data), tmp_path / "run", 2, variant="tiny", recipe=QUICK)
