@@ -32,6 +32,7 @@ class Config:
     waveform: SnakeNet | Lapped
     size: int = 1024
     dimension: int = 8  # of the codebooks' vectors
+    beam: int = 1  # sequences of codes that encoding follows
 
     @property
     def hop(self) -> int:
@@ -40,7 +41,7 @@ class Config:
 
 
 CONFIGS = {
-    "mini": Config(16_000, 12, Lapped(decoder_layers=7)),
+    "mini": Config(16_000, 12, Lapped(dimension=192, decoder_layers=7), dimension=16, beam=8),
     "16khz": Config(16_000, 12, SnakeNet((2, 4, 5, 8))),
     "24khz": Config(24_000, 32, SnakeNet((2, 4, 5, 8))),
     "44khz": Config(44_100, 9, SnakeNet((2, 4, 8, 8))),
@@ -56,7 +57,7 @@ class DAC(nn.Module):
         super().__init__()
         self.config, self.spec = config, spec
         self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
-        self.quantizer = FactorisedQuantizer(config.levels, config.size, config.dimension, config.waveform.dimension)
+        self.quantizer = FactorisedQuantizer(config.levels, config.size, config.dimension, config.waveform.dimension, config.beam)
 
     def latents(self, wav: Tensor) -> Tensor:
         """wav [B, 1, n * hop] -> [B, D, n] before quantization."""

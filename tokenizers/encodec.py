@@ -38,6 +38,7 @@ class Config:
     sample_rate: int
     levels: int
     size: int = 1024
+    beam: int = 1  # sequences of codes that encoding follows
     chunk: int = 0  # samples coded at a time, each by its own loudness; 0: the whole clip as it is
     stride: int = 0  # samples from one chunk to the next
 
@@ -48,7 +49,7 @@ class Config:
 
 STEREO = {"sample_rate": 48_000, "chunk": 48_000, "stride": 47_520}
 CONFIGS = {
-    "mini": Config(Lapped(), 24_000, levels=8),
+    "mini": Config(Lapped(), 24_000, levels=8, beam=8),
     "24khz": Config(SEANetLSTM(), 24_000, levels=32),
     "48khz": Config(SEANetLSTM(channels=2, causal=False), levels=16, **STEREO),
     "tiny_stereo": Config(SEANetLSTM(filters=4, dimension=8, channels=2, causal=False), levels=4, size=64, **STEREO),
@@ -63,7 +64,7 @@ class Networks(nn.Module):
         super().__init__()
         self.config, self.spec = config, spec
         self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
-        self.quantizer = ResidualQuantizer(config.levels, config.size, config.waveform.dimension, width=0)
+        self.quantizer = ResidualQuantizer(config.levels, config.size, config.waveform.dimension, width=0, beam=config.beam)
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Tensor:

@@ -51,11 +51,7 @@ CODEBOOKS = {  # as the authors' textless library states them
         f"{AUTHORS}/textless_nlp/expresso/checkpoints/hubert_base_ls960_L9_km2000_expresso.bin",
     ),
 }
-MINI = Checkpoint(
-    "hubert_kmeans_mini.safetensors",
-    sha256="",
-    cure="hubert_kmeans@mini is not trained yet: `bench train hubert_kmeans --data DATA --out DIR` makes what --weights takes",
-)
+MINI = Checkpoint("hubert_kmeans_mini.safetensors", sha256="8d68036e1b3a7e1aa0ce1b66243a16aa4a173858fc10e155ff0970acca99c0c8")
 FAMILY = Family(
     name="hubert_kmeans",
     source="https://arxiv.org/abs/2106.07447, https://github.com/facebookresearch/fairseq/tree/main/examples/hubert",
@@ -66,4 +62,4 @@ FAMILY = Family(
     mini=MINI,
 )
 BASE = ("base-l9-km500", "base-l9-km100", "base-l9-km200", "base-l9-km2000", "base-l6-km50", "base-l6-km100", "base-l6-km200")
-VARIANTS = FAMILY.variants((*BASE, "large-l18-km500", "large-l18-km1000", "large-l18-km2000", "mini", "tiny"))
+VARIANTS = FAMILY.variants(("mini", *BASE, "large-l18-km500", "large-l18-km1000", "large-l18-km2000", "tiny"))

@@ -47,6 +47,7 @@ class Config:
     levels: int = 32
     size: int = 2048
     dimension: int = 256  # of the codebooks' vectors
+    beam: int = 1  # sequences of codes that encoding follows
     stride: int = 2  # from the waveform encoder's rate to the frame rate
     sample_rate: int = 24_000
     channel_wise_upsample: bool = True  # the released weights need it, though the mixing downsample suggests a mixing upsample
@@ -63,6 +64,7 @@ MINI = Config(
     TransformerShape(256, layers=2, heads=4, feedforward=512, context=32, layer_scale=0.1),
     levels=8,
     dimension=48,
+    beam=8,
 )
 TINY = Config(
     SEANet(filters=4, dimension=32), TransformerShape(32, layers=1, heads=2, feedforward=64, context=16), levels=4, size=64, dimension=8
@@ -81,7 +83,7 @@ class Mimi(nn.Module):
         self.downsample = CausalConv1d(width, width, 2 * stride, stride, bias=False, pad="replicate")
         groups = width if config.channel_wise_upsample else 1
         self.upsample = CausalConvTranspose1d(width, width, 2 * stride, stride, groups=groups, bias=False)
-        self.quantizer = SplitQuantizer(config.levels, config.size, config.dimension, width)
+        self.quantizer = SplitQuantizer(config.levels, config.size, config.dimension, width, beam=config.beam)
 
     def latents(self, wav: Tensor, memory: Memory | None = None) -> Tensor:
         """wav [B, 1, n * hop] -> [B, D, n] before quantization."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.quantize import Quantized
+from bench.nn.search import search
 
 COMMITMENT = 0.25  # weight of the latents' pull towards the codes, against 1 for the codes' pull towards the latents
 
@@ -36,12 +37,20 @@ class FactorisedCodebook(nn.Module):
         """Codes [B, F] -> their vectors [B, D, F]."""
         return self.codebook(codes).transpose(1, 2)
 
+    def table(self) -> Tensor:
+        """What each code takes from the latents: [size, W]."""
+        return F.linear(self.codebook.weight, self.out_proj.weight[..., 0], self.out_proj.bias)
+
 
 class FactorisedQuantizer(nn.Module):
-    """Each level quantizes what the levels before left over."""
+    """Each level quantizes what the levels before left over.
 
-    def __init__(self, levels: int, size: int, dimension: int, width: int):
+    With a `beam` above 1 encoding follows so many sequences of codes, and judges them by what they leave of the latents.
+    """
+
+    def __init__(self, levels: int, size: int, dimension: int, width: int, beam: int = 1):
         super().__init__()
+        self.beam = beam
         self.layers = nn.ModuleList(FactorisedCodebook(size, dimension, width) for _ in range(levels))
 
     def codebooks(self) -> list[FactorisedCodebook]:
@@ -58,6 +67,9 @@ class FactorisedQuantizer(nn.Module):
 
     def encode(self, x: Tensor, levels: int | None = None) -> Tensor:
         """Latents [B, W, F] -> codes [B, levels, F]."""
+        if self.beam > 1:
+            tables = [level.table() for level in self.codebooks()[:levels]]
+            return search(x.transpose(1, 2).flatten(0, 1), tables, self.beam).view(len(x), -1, len(tables)).transpose(1, 2)
         first, *others = self.codebooks()[:levels]
         before, codes = first, [first.nearest(first.in_proj(x))]
         for level in others:

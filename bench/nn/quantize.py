@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn.search import search
+
 DECAY = 0.99  # of the running sums, a step
 RARE = 0.1  # a code used less than this share of a fair one is restarted
 CHECK_EVERY = 5  # steps between two looks for rare codes
@@ -132,11 +134,13 @@ class Codebook(nn.Module):
 class ResidualQuantizer(nn.Module):
     """Each level quantizes what the levels before left over (Zeghidour et al. 2021, arxiv.org/abs/2107.03312, algorithm 1).
 
-    Works in `dimension`, between 1x1 projections from and to `width`; where `width` is 0 there are none.
+    Works in `dimension`, between 1x1 projections from and to `width`; where `width` is 0 there are none. `beam`: sequences of codes that
+    encoding follows; training always takes the nearest code of each level.
     """
 
-    def __init__(self, levels: int, size: int, dimension: int, width: int):
+    def __init__(self, levels: int, size: int, dimension: int, width: int, beam: int = 1):
         super().__init__()
+        self.beam = beam
         self.layers = nn.ModuleList(Codebook(size, dimension) for _ in range(levels))
         self.input_proj = nn.Conv1d(width, dimension, 1, bias=False) if width else nn.Identity()
         self.output_proj = nn.Conv1d(dimension, width, 1, bias=False) if width else nn.Identity()
@@ -148,6 +152,9 @@ class ResidualQuantizer(nn.Module):
         """Latents [B, width, F] -> codes [B, levels, F]."""
         batch, _, frames = x.shape
         rest = self.input_proj(x).transpose(1, 2).flatten(0, 1)
+        if self.beam > 1:
+            tables = [codebook.vectors()[0] for codebook in self.codebooks()[:levels]]
+            return search(rest, tables, self.beam).view(batch, frames, -1).transpose(1, 2)
         codes = []
         for codebook in self.codebooks()[:levels]:
             codes.append(codebook.encode(rest))
@@ -200,14 +207,14 @@ class ResidualQuantizer(nn.Module):
 class SplitQuantizer(nn.Module):
     """Two residual quantizers of the same latents whose outputs add up: `first` levels of meaning, then the rest (Mimi, 2410.00037)."""
 
-    def __init__(self, levels: int, size: int, dimension: int, width: int, first: int = 1):
+    def __init__(self, levels: int, size: int, dimension: int, width: int, first: int = 1, beam: int = 1):
         super().__init__()
         if levels <= first:
             raise ValueError(f"a split quantizer needs more levels than its first part has, got {levels} and {first}")
         self.first = first
         self.levels = levels
-        self.rvq_first = ResidualQuantizer(first, size, dimension, width)
-        self.rvq_rest = ResidualQuantizer(levels - first, size, dimension, width)
+        self.rvq_first = ResidualQuantizer(first, size, dimension, width, beam)
+        self.rvq_rest = ResidualQuantizer(levels - first, size, dimension, width, beam)
 
     def encode(self, x: Tensor, levels: int) -> Tensor:
         """Latents [B, width, F] -> codes [B, levels, F]."""

@@ -201,11 +201,17 @@ def many_latents(run: Run, count: int) -> Tensor:
 
 
 def quantize(run: Run, latents: Tensor) -> Quantized:
-    """Codes of latents in full precision: rounded latents would fall to other codes."""
+    """Codes of latents in full precision: rounded latents would fall to other codes.
+
+    Once settled, they are those that encoding will give, found by its own search.
+    """
     codebooks.hold(run.model)
-    if run.settled:
-        codebooks.freeze(run.model)
+    quantizer, latents, generator = run.codec.quantizer, latents.float(), drawn(run, 1)
+    depth = depths(len(latents), run.levels, run.recipe.dropout, generator)
     with torch.autocast(torch.device(run.device).type, enabled=False):
-        generator = drawn(run, 1)
-        depth = depths(len(latents), run.levels, run.recipe.dropout, generator).to(run.device)
-        return run.codec.quantizer(latents.float(), depth, generator)
+        if not run.settled:
+            return quantizer(latents, depth.to(run.device), generator)
+        codebooks.freeze(run.model)
+        codes = quantizer.encode(latents, run.levels)
+        parts = [quantizer.decode(one[None, :levels]) for one, levels in zip(codes, depth.tolist(), strict=True)]
+        return Quantized(torch.cat(parts), codes, latents.new_zeros(()))
