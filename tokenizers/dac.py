@@ -155,7 +155,7 @@ def draw(model: DAC, seed: int) -> None:
     middle = latents.mean((0, 2))  # Snake is never far below zero: its mean is most of what it gives
     ends[0].bias.sub_(middle)
     model.quantizer.scatter(latents - middle[:, None], generator)
-    wav = model.decoder[:-1](latents - middle[:, None])
+    wav = nn.Sequential(*list(model.decoder)[:-1])(latents - middle[:, None])  # before the hyperbolic tangent
     ends[1].weight.mul_(0.2 / wav.std())
     ends[1].bias.sub_(0.2 / wav.std() * wav.mean())
 

@@ -23,10 +23,8 @@ from bench.nn.lapped import Lapped, straighten
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.reflect import PatientStream
 from bench.nn.seanet_lstm import SEANetLSTM
-from bench.nn.stream import in_pieces
 from bench.weights import fill, fold_weight_norm, load_state, seeded
 
-PIECE = 375  # frames of causal layers at a time on a CPU, so that memory is bounded; shorter ones cost the LSTM more than the cache saves
 EPSILON = 1e-8  # added to a chunk's loudness
 
 
@@ -124,11 +122,11 @@ class EnCodec(Networks):
         return next(self.parameters()).device
 
     def _encode(self, wav: Tensor, memory: Memory | None = None) -> Tensor:
-        latents = in_pieces(self.encoder, wav, PIECE * self.config.waveform.hop, memory)
+        latents = self.encoder(wav, memory)
         return self.quantizer.encode(latents, len(self.spec.codebooks))
 
     def _decode(self, codes: Tensor, memory: Memory | None = None) -> Tensor:
-        return in_pieces(self.decoder, self.quantizer.decode(codes), PIECE, memory)
+        return self.decoder(self.quantizer.decode(codes), memory)
 
 
 class ChunkedEnCodec(Networks):
@@ -150,9 +148,7 @@ class ChunkedEnCodec(Networks):
 
     @staticmethod
     def _together(step, parts: list[Tensor]) -> list[Tensor]:
-        """step of every part [B, C, n]: on a GPU those of equal length at once, on a CPU item by item, which stay in the cache."""
-        if parts[0].device.type == "cpu":
-            return [torch.cat([step(item) for item in part.split(1)]) for part in parts]
+        """step of every part [B, C, n], those of equal length at once: the LSTM reads its weights as often for one as for all of them."""
         alike = sum(part.shape[-1] == parts[0].shape[-1] for part in parts)
         return [*step(torch.cat(parts[:alike])).chunk(alike), *map(step, parts[alike:])]
 

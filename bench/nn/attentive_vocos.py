@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.hubert import linear
+from bench.nn.onednn import linear
 from bench.nn.vocos import CentredConv1d, Stack, overlap_add
 
 EPSILON = 1e-6  # of every norm

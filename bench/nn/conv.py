@@ -6,11 +6,12 @@ length is a multiple of the layer's stride. A `Memory` belongs to one stream and
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from bench.nn.onednn import Order, convolved, joined, ordered, spread, spreading
 
 Memory = dict[nn.Module, tuple[Tensor, ...]]
 
@@ -32,6 +33,7 @@ class CausalConv1d(nn.Conv1d):
         super().__init__(inputs, outputs, kernel, stride, dilation=dilation, groups=groups, bias=bias)
         self.past = (kernel - 1) * dilation + 1 - stride
         self.pad = pad
+        self.order = Order()
         if self.past < 0:
             raise ValueError(f"a causal convolution needs kernel >= stride, got kernel {kernel}, stride {stride}")
 
@@ -45,19 +47,19 @@ class CausalConv1d(nn.Conv1d):
             before = input[..., :1].expand(-1, -1, self.past)
         else:
             before = input.new_zeros(1, 1, 1).expand(len(input), input.shape[1], self.past)
-        x = torch.cat([before, input], dim=-1)
+        x = joined([before, input])
         if memory is not None:
             memory[self] = (x[..., -self.past :].clone(),)  # a view would keep the whole piece alive
         return self.valid(x)
 
-    def valid(self, x: Tensor) -> Tensor:
-        """The convolution without padding, in the faster of two ways."""
-        long = x.numel() > self.weight.numel() or self.groups > 1 or self.dilation[0] > 1
-        if long or torch.is_grad_enabled() or x.device.type != "cpu":
-            return super().forward(x)
-        # weights larger than the signal, as in a stream: torch would reorder them at every call, which costs more than the product
-        windows = x.unfold(-1, self.kernel_size[0], self.stride[0]).transpose(1, 2).flatten(2)
-        return F.linear(windows, self.weight.flatten(1), self.bias).transpose(1, 2)
+    def valid(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
+        """The convolution without padding, added to `onto`, which may be overwritten."""
+        if self.groups == 1 and self.order.serves(x):
+            stride, dilation = self.stride[0], self.dilation[0]
+            weight = self.order.of(self.weight, partial(ordered, stride=stride, dilation=dilation))
+            return convolved(x, weight, self.bias, stride, dilation, onto)
+        y = super().forward(x)
+        return y if onto is None else onto + y
 
 
 class CausalConvTranspose1d(nn.ConvTranspose1d):
@@ -73,20 +75,27 @@ class CausalConvTranspose1d(nn.ConvTranspose1d):
             raise ValueError(f"the kernel must be one or two strides long, got kernel {kernel}, stride {stride}")
         if groups > 1 and not inputs == outputs == groups:
             raise ValueError(f"a transposed convolution mixes all channels or none, got {inputs} -> {outputs} in {groups} groups")
+        self.order = Order()
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        # one matrix product: torch's transposed convolution reorders the weights at every call, ten times the work of a short piece
-        x = input.transpose(1, 2)
-        taps = x @ self.weight.flatten(1) if self.groups == 1 else x[..., None] * self.weight[:, 0]
-        taps = taps.reshape(*x.shape[:2], self.out_channels, -1, self.stride[0])
-        y = taps[..., 0, :]  # [B, T, out, stride]
-        if taps.shape[3] == 2:
-            late = taps[..., 1, :]
-            kept = memory.get(self) if memory is not None else None
-            before = kept[0] if kept is not None else torch.zeros_like(late[:, :1])
-            if memory is not None:
-                memory[self] = (late[:, -1:].clone(),)
-            y = y + torch.cat([before, late[:, :-1]], dim=1)
+        if self.kernel_size == self.stride:
+            return self.spread(input)
+        kept = memory.get(self) if memory is not None else None
+        before = kept[0] if kept is not None else input.new_zeros(1, 1, 1).expand(len(input), self.in_channels, 1)
+        if memory is not None:
+            memory[self] = (input[..., -1:].clone(),)
+        return self.spread(joined([before, input]))
+
+    def spread(self, x: Tensor) -> Tensor:
+        """x [B, in, T] -> [B, out, (T - span + 1) * stride], where a frame reaches `span` strides: the samples that lack no frame."""
+        span, stride = self.kernel_size[0] // self.stride[0], self.stride[0]
+        if self.groups == 1 and self.order.serves(x):
+            return spread(x, self.order.of(self.weight, partial(spreading, stride=stride)), self.bias, stride)
+        if self.groups == 1:
+            y = super().forward(x)
+            return y[..., stride:-stride] if span == 2 else y
+        taps = (x.transpose(1, 2)[..., None] * self.weight[:, 0]).unflatten(-1, (span, stride))  # [B, T, out, span, stride]
+        y = taps[..., 0, :] if span == 1 else taps[:, 1:, :, 0] + taps[:, :-1, :, 1]
         if self.bias is not None:
             y = y + self.bias[:, None]
-        return y.transpose(1, 2).flatten(2)
+        return y.transpose(2, 3).flatten(1, 2).transpose(1, 2)

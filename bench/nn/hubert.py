@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn.onednn import linear
+
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 HOP, WINDOW = 320, 400  # samples between frames, samples that a frame hears
 PIECE = 100  # frames that a CPU convolves at once: the widest layer of two seconds fits its caches, that of a clip does not
@@ -97,13 +99,6 @@ class Convolutions(nn.Module):
         scale = norm.weight / (variance.clamp(min=0) + norm.eps).sqrt()
         bias = norm.bias - scale * (mean @ taps.T)[:, 0]  # a bias of the convolution would vanish with the mean
         return (scale[:, :, None] * taps).to(wav.dtype), bias.to(wav.dtype)
-
-
-def linear(layer: nn.Linear, x: Tensor, after: Literal["none", "gelu"] = "none") -> Tensor:
-    """The layer, and GELU if asked for. On a CPU by oneDNN, whose product took four fifths of the time of torch's default (MKL, on AMD)."""
-    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available() and not torch.is_grad_enabled():
-        return torch.ops.mkldnn._linear_pointwise(x, layer.weight, layer.bias, after, [], "none" if after == "gelu" else "")
-    return gelu_(layer(x)) if after == "gelu" else layer(x)
 
 
 def gelu_(x: Tensor) -> Tensor:

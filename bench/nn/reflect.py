@@ -8,12 +8,16 @@ later samples, so the first piece of a stream must be longer than that. Only its
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.conv import CausalConv1d, Memory
+from bench.nn.onednn import Order, convolved, for_onednn, joined, ordered, spread, spreading
+
+BLOCK = 4096  # values that float32 adds up without losing digits
 
 
 def reflected(x: Tensor, left: int, right: int) -> Tensor:
@@ -21,10 +25,12 @@ def reflected(x: Tensor, left: int, right: int) -> Tensor:
     if left == right == 0:
         return x
     lacking = max(left, right) + 1 - x.shape[-1]
-    if lacking <= 0:
-        return F.pad(x, (left, right), mode="reflect")
-    # the mirror image of the zeros appended stays on the left, the zeros themselves are cut off on the right
-    return F.pad(F.pad(x, (0, lacking)), (left, right), mode="reflect")[..., : left + x.shape[-1] + right]
+    if lacking > 0:
+        # the mirror image of the zeros appended stays on the left, the zeros themselves are cut off on the right
+        return reflected(F.pad(x, (0, lacking)), left, right)[..., : left + x.shape[-1] + right]
+    length = x.shape[-1]
+    ends = x[..., 1 : left + 1].flip(-1), x[..., length - right - 1 : length - 1].flip(-1)
+    return joined([end for end in (ends[0], x, ends[1]) if end.shape[-1]])
 
 
 class ReflectConv1d(CausalConv1d):
@@ -34,7 +40,7 @@ class ReflectConv1d(CausalConv1d):
         if self.past == 0 and self.stride[0] == 1:
             return self.valid(input)
         kept = memory.get(self) if memory is not None else None
-        x = reflected(input, self.past, 0) if kept is None else torch.cat([kept[0], input], dim=-1)
+        x = reflected(input, self.past, 0) if kept is None else joined([kept[0], input])
         if memory is not None:
             memory[self] = (x[..., x.shape[-1] - self.past :].clone(),)  # a view would keep the whole piece alive
         extra = -input.shape[-1] % self.stride[0]
@@ -50,13 +56,18 @@ class CentredConv1d(nn.Conv1d):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1, normed: bool = True):
         super().__init__(inputs, outputs, kernel, stride, dilation=dilation)
-        self.norm = nn.GroupNorm(1, outputs) if normed else nn.Identity()
+        self.norm = Norm(outputs) if normed else nn.Identity()
         self.padded = (kernel - 1) * dilation + 1 - stride
+        self.order = Order()
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
         right = self.padded // 2  # the odd sample goes to the left
-        extra = -input.shape[-1] % self.stride[0]
-        return self.norm(super().forward(reflected(input, self.padded - right, right + extra)))
+        x = reflected(input, self.padded - right, right + -input.shape[-1] % self.stride[0])
+        if not self.order.serves(x):
+            return self.norm(super().forward(x))
+        stride, dilation = self.stride[0], self.dilation[0]
+        weight = self.order.of(self.weight, partial(ordered, stride=stride, dilation=dilation))
+        return self.norm(convolved(x, weight, self.bias, stride, dilation))
 
 
 class CentredConvTranspose1d(nn.ConvTranspose1d):
@@ -64,13 +75,47 @@ class CentredConvTranspose1d(nn.ConvTranspose1d):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, normed: bool = True):
         super().__init__(inputs, outputs, kernel, stride)
-        self.norm = nn.GroupNorm(1, outputs) if normed else nn.Identity()
+        self.norm = Norm(outputs) if normed else nn.Identity()
+        self.order = Order()
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         surplus, stride = self.kernel_size[0] - self.stride[0], self.stride[0]
-        y = self.norm(super().forward(input))  # the released weights' norm counts the samples trimmed afterwards, too
+        if self.order.serves(input):
+            zeros = input.new_zeros(1, 1, 1).expand(len(input), input.shape[1], surplus // stride)
+            weight = self.order.of(self.weight, partial(spreading, stride=stride))
+            y = spread(joined([zeros, input, zeros]), weight, self.bias, stride)
+        else:
+            y = super().forward(input)
+        y = self.norm(y)  # the released weights' norm counts the samples trimmed afterwards, too
         left = surplus - surplus // 2
         return y[..., left : left + input.shape[-1] * stride]
+
+
+class Norm(nn.GroupNorm):
+    """A norm over all channels and samples of x [B, C, T]; without gradients it may write over x."""
+
+    def __init__(self, channels: int):
+        super().__init__(1, channels)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not for_onednn(input):
+            return super().forward(input)
+        rows = input.transpose(1, 2)
+        mean, variance = moments(rows.flatten(1))
+        scale = self.weight / (variance + self.eps).sqrt()
+        shift = self.bias - mean * scale
+        return torch.addcmul(shift.to(rows.dtype), rows, scale.to(rows.dtype), out=rows).transpose(1, 2)
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance [B, 1, 1] of the rows of x [B, N], from sums of blocks: torch.var_mean takes 50 times as long."""
+    count, whole = x.shape[1], x.shape[1] // BLOCK * BLOCK
+    parts = x[:, :whole].unflatten(1, (-1, BLOCK)), x[:, None, whole:]
+    sums = [part.sum(-1, dtype=torch.float32).double().sum(-1) for part in parts]
+    powers = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float32).double().square().sum(-1) for part in parts]
+    mean = (sums[0] + sums[1]) / count
+    variance = ((powers[0] + powers[1]) / count - mean.square()).clamp(min=0)  # of a constant signal rounding can leave less
+    return mean.float()[:, None, None], variance.float()[:, None, None]
 
 
 class SkipLSTM(nn.LSTM):

@@ -6,12 +6,13 @@ wav [B, C, T] with T a multiple of the hop <-> latents [B, D, T / hop]. Every st
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
+from bench.nn.onednn import elu
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ELU(nn.Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return F.elu(x, inplace=self.inplace)
+        return elu(x, self.inplace)
 
 
 class Chain(nn.Module):
@@ -62,13 +63,18 @@ class Chain(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        for layer in self.layers:
-            x = layer(x, memory)
-        return x
+        return through(self.layers, x, memory)
+
+
+def through(layers: Iterable[nn.Module], x: Tensor, memory: Memory | None) -> Tensor:
+    """x after all the layers."""
+    for layer in layers:
+        x = layer(x, memory)
+    return x
 
 
 class Residual(Chain):
-    """x + ELU, convolution to fewer channels, ELU, 1x1 convolution back."""
+    """x + ELU, convolution to fewer channels, ELU, 1x1 convolution back. Without gradients it may write over x."""
 
     def __init__(self, channels: int, kernel: int, dilation: int, compress: int):
         hidden = channels // compress
@@ -80,7 +86,9 @@ class Residual(Chain):
         )
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return x + super().forward(x, memory)
+        last = self.layers[-1]
+        assert isinstance(last, CausalConv1d)
+        return last.valid(through(self.layers[:-1], x, memory), onto=x)
 
 
 def _residuals(shape: SEANet, channels: int) -> list[nn.Module]:

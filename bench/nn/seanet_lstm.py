@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
-from bench.nn.conv import CausalConvTranspose1d, Memory
+from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
 from bench.nn.reflect import CentredConv1d, CentredConvTranspose1d, ReflectConv1d, SkipLSTM
-from bench.nn.seanet import ELU, Chain
+from bench.nn.seanet import ELU, Chain, through
+from bench.nn.stream import in_pieces
+
+PIECE = 50  # frames of causal layers at a time on a CPU: what one layer writes the next one finds in the cache
+WHOLE = 1 << 40  # centred ones are given all that there is
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class SEANetLSTM:
             layers += [Residual(self, width), ELU(inplace=True), self.conv(width, 2 * width, 2 * ratio, ratio)]
             width *= 2
         layers += [SkipLSTM(width, self.lstm_layers), ELU(inplace=True), self.conv(width, self.dimension, self.kernel)]
-        return Chain(*layers)
+        return Recurrent(*layers, before=PIECE * self.hop if self.causal else WHOLE, after=WHOLE)
 
     def decoder(self) -> Chain:
         """A new decoder."""
@@ -71,7 +76,7 @@ class SEANetLSTM:
             layers += [ELU(inplace=True), self.transposed(width, width // 2, ratio), Residual(self, width // 2)]
             width //= 2
         layers += [ELU(inplace=True), self.conv(width, self.channels, self.kernel)]
-        return Chain(*layers)
+        return Recurrent(*layers, before=WHOLE, after=PIECE if self.causal else WHOLE)
 
 
 class Residual(Chain):
@@ -85,4 +90,22 @@ class Residual(Chain):
         self.shortcut = shape.conv(width, width, 1)
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return self.shortcut(x, memory).add_(super().forward(x, memory))
+        onto, y, last = self.shortcut(x, memory), through(self.layers[:-1], x, memory), self.layers[-1]
+        return last.valid(y, onto) if isinstance(last, CausalConv1d) else onto.add_(last(y, memory))
+
+
+class Recurrent(Chain):
+    """Causal layers around an LSTM. On a CPU the others run item by item in pieces that stay in the cache.
+
+    The LSTM takes all at once: at every step it reads all of its weights, for one item as for many.
+    """
+
+    def __init__(self, *layers: nn.Module, before: int, after: int):
+        super().__init__(*layers)
+        self.before, self.after = before, after  # positions of a piece before and after the LSTM
+        self.at = next(index for index, layer in enumerate(layers) if isinstance(layer, SkipLSTM))
+
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        x = in_pieces(partial(through, self.layers[: self.at]), x, self.before, memory)
+        x = self.layers[self.at](x, memory)
+        return in_pieces(partial(through, self.layers[self.at + 1 :]), x, self.after, memory)

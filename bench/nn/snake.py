@@ -3,33 +3,48 @@
 wav [B, 1, T] with T a multiple of the hop <-> latents [B, D, T / hop]. Every stage of the encoder doubles its filters, every stage of
 the decoder halves them. Snake is x + sin(a x)^2 / a with a learnt a for each channel (Ziyin et al. 2020, arxiv.org/abs/2006.08195).
 
-Without gradients and on a CPU the layers work through a signal tile by tile, so that what one step writes the next one finds in the
-cache: the same sums in another order, a quarter faster at the waveform's end, and with memory for one tile between the steps.
+Where a CPU infers, a signal flows through in pieces, each as far as it goes before the next one starts: what one layer writes the next
+one finds in the cache, which is worth a quarter of the time, and memory does not grow with the signal. A layer that hears the future gives
+what it can and keeps the rest of its input for the next piece, so the sums are those of the whole signal.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from bench.nn.onednn import Order, convolved, for_onednn, joined, ordered, spread, spreading
 
 DILATIONS = (1, 3, 9)  # of the residual units of a stage
 KERNEL = 7
-CACHED = 400_000  # floats of a tile: a core's second-level cache holds two or three of them
+CACHED = 100_000  # floats of a piece: a core's second-level cache holds a few of them
+LEAST = 128  # samples of a piece: more than the layers of a stage keep
+A_CHANNEL = 2  # samples of a piece for each channel, at least: or the weights are read too often
 
 
-def tiled(x: Tensor) -> bool:
-    """Whether to work through x [B, C, T] tile by tile."""
-    return not torch.is_grad_enabled() and x.device.type == "cpu" and not torch.compiler.is_compiling()
+@dataclass(frozen=True)
+class Flow:
+    """A signal that comes piece by piece: what layers kept of it, and whether this piece is its last. By default the piece is all of it."""
 
+    kept: dict[nn.Module, Tensor] = field(default_factory=dict)
+    last: bool = True
 
-def tiles(length: int, width: int, least: int = 64) -> list[tuple[int, int]]:
-    """Bounds [start, end) of pieces of a signal of that length: about CACHED floats at `width` floats a sample, but `least` samples."""
-    step = max(CACHED // width, least)
-    return [(start, min(start + step, length)) for start in range(0, length, step)]
+    def after(self, layer: nn.Module, x: Tensor, margin: int) -> Tensor:
+        """x [B, C, n] behind what the layer kept, at the signal's start behind a margin of zeros; at its end another one follows."""
+        zeros = x.new_zeros(1, 1, 1).expand(len(x), x.shape[1], margin)
+        before = self.kept.pop(layer, zeros)
+        return joined([before, x, zeros] if self.last else [before, x]) if margin or before.shape[-1] else x
+
+    def keep(self, layer: nn.Module, x: Tensor) -> None:
+        """For the next piece."""
+        if not self.last:
+            self.kept[layer] = x.clone()  # a view would keep the whole piece alive
 
 
 @dataclass(frozen=True)
@@ -46,74 +61,142 @@ class SnakeNet:
         """Samples a latent frame."""
         return math.prod(self.rates)
 
-    def encoder(self) -> nn.Sequential:
+    def encoder(self) -> Stages:
         """A new encoder: [B, 1, n * hop] -> [B, dimension, n]."""
-        layers: list[nn.Module] = [nn.Conv1d(1, self.filters, KERNEL, padding=KERNEL // 2)]
         width = self.filters
+        stages: list[tuple[int, nn.Module]] = [(samples(width), Conv(1, width, KERNEL, padding=KERNEL // 2))]
         for rate in self.rates:
-            down = nn.Conv1d(width, 2 * width, 2 * rate, rate, padding=math.ceil(rate / 2))
-            layers.append(nn.Sequential(*(ResidualUnit(width, dilation) for dilation in DILATIONS), Snake(width), down))
+            down = Conv(width, 2 * width, 2 * rate, rate, padding=math.ceil(rate / 2))
+            stages.append((samples(width), Layers(*(ResidualUnit(width, dilation) for dilation in DILATIONS), Snake(width), down)))
             width *= 2
-        return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, self.dimension, 3, padding=1))
+        return Stages(*stages, (samples(width), Snake(width)), (samples(width), Conv(width, self.dimension, 3, padding=1)))
 
-    def decoder(self) -> nn.Sequential:
+    def decoder(self) -> Stages:
         """A new decoder: [B, dimension, n] -> [B, 1, n * hop], short of a few samples at the end for each odd rate."""
-        layers: list[nn.Module] = [nn.Conv1d(self.dimension, self.decoder_filters, KERNEL, padding=KERNEL // 2)]
         width = self.decoder_filters
+        stages: list[tuple[int, nn.Module]] = [(samples(width), Conv(self.dimension, width, KERNEL, padding=KERNEL // 2))]
         for rate in reversed(self.rates):
             units = (ResidualUnit(width // 2, dilation) for dilation in DILATIONS)
-            layers.append(nn.Sequential(Snake(width), Upsample(width, width // 2, rate), *units))
+            stages.append((samples(width // 2) // rate, Layers(Snake(width), Upsample(width, width // 2, rate), *units)))
             width //= 2
-        return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, KERNEL, padding=KERNEL // 2), nn.Tanh())
+        size = samples(width)
+        return Stages(*stages, (size, Snake(width)), (size, Conv(width, 1, KERNEL, padding=KERNEL // 2)), (size, Tanh()))
+
+
+def samples(width: int) -> int:
+    """Length of a piece of that many channels: it fits the cache, unless the weights would be read too often."""
+    return max(CACHED // width, LEAST, A_CHANNEL * width)
+
+
+class Layers(nn.Sequential):
+    """Layers one after the other, each told of the flow."""
+
+    def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:
+        for layer in self:
+            input = layer(input, flow)
+        return input
+
+
+class Stages(Layers):
+    """A network of (samples of a piece, part): on a CPU each piece goes as far as it can before the next one starts."""
+
+    def __init__(self, *stages: tuple[int, nn.Module]):
+        super().__init__(*(part for _, part in stages))
+        self.sizes = [size for size, _ in stages]
+
+    def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:
+        if not for_onednn(input):
+            return super().forward(input)
+        pieces, kept = iter([input]), {}
+        for size, part in zip(self.sizes, self, strict=True):
+            pieces = flowing(part, pieces, size, kept)
+        return joined(list(pieces))
+
+
+def flowing(part: nn.Module, pieces: Iterator[Tensor], size: int, kept: dict[nn.Module, Tensor]) -> Iterator[Tensor]:
+    """What a part of a network makes of a signal that comes in pieces of any length: it takes `size` samples at a time, more at the end."""
+    held: list[Tensor] = []
+    for piece in pieces:
+        held.append(piece)
+        count = sum(x.shape[-1] for x in held) // size - 1  # one less than there are: no layer copes with a shorter end
+        if count > 0:
+            x = joined(held)
+            yield from (part(x[..., i * size : (i + 1) * size], Flow(kept, last=False)) for i in range(count))
+            held = [x[..., count * size :]]
+    yield part(joined(held), Flow(kept))
 
 
 class Snake(nn.Module):
-    """x + sin(alpha x)^2 / alpha for x [B, C, T], with alpha [C]; without gradients in place where nobody else reads x."""
+    """x + sin(alpha x)^2 / alpha for x [B, C, T], with alpha [C]; `inplace`: it may write over x where no gradient needs it."""
 
     def __init__(self, channels: int, inplace: bool = False):
         super().__init__()
         self.alpha = nn.Parameter(torch.ones(channels))
         self.inplace = inplace
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, flow: Flow | None = None) -> Tensor:
+        if for_onednn(x):
+            rows, scale = x.transpose(1, 2), (self.alpha + 1e-9).reciprocal()
+            sine = rows * self.alpha
+            if sine.dtype == torch.float32:
+                np.sin(sine.numpy(), out=sine.numpy())  # torch's takes three times as long
+            else:
+                sine.sin_()
+            return torch.addcmul(rows, sine.square_(), scale, out=rows if self.inplace else sine).transpose(1, 2)
         alpha = self.alpha[:, None]
-        scale = (alpha + 1e-9).reciprocal()
-        if torch.is_grad_enabled():
-            return x + scale * (alpha * x).sin().square()
-        if not tiled(x):
-            return torch.addcmul(x, (alpha * x).sin_().square_(), scale)
-        y = x if self.inplace else torch.empty_like(x)
-        for start, end in tiles(x.shape[-1], x.shape[0] * x.shape[1]):
-            piece = x[..., start:end]
-            torch.addcmul(piece, (alpha * piece).sin_().square_(), scale, out=y[..., start:end])
-        return y
+        return torch.addcmul(x, (alpha * x).sin().square(), (alpha + 1e-9).reciprocal())
 
 
-class ResidualUnit(nn.Sequential):
+class Tanh(nn.Tanh):
+    """Hyperbolic tangent."""
+
+    def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:
+        return super().forward(input)
+
+
+class Conv(nn.Conv1d):
+    """Convolution with zeros on both sides: [B, in, T] -> [B, out, (T + 2 padding - reach) / stride]."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1, padding: int = 0):
+        super().__init__(inputs, outputs, kernel, stride, padding, dilation)
+        self.order, self.window = Order(), (kernel - 1) * dilation + 1
+
+    def forward(self, input: Tensor, flow: Flow | None = None, onto: Tensor | None = None) -> Tensor:
+        """The next outputs, as many as what has come suffices for, added to `onto`."""
+        if not self.order.serves(input):
+            y = super().forward(input)
+            return y if onto is None else onto + y
+        flow, stride, dilation = flow or Flow(), self.stride[0], self.dilation[0]
+        x = flow.after(self, input, int(self.padding[0]))
+        count = max(0, (x.shape[-1] - self.window) // stride + 1)
+        flow.keep(self, x[..., count * stride :])
+        if not count:
+            return x.new_empty(len(x), self.out_channels, 0)  # too few samples for a window yet
+        weight = self.order.of(self.weight, partial(ordered, stride=stride, dilation=dilation))
+        return convolved(x, weight, self.bias, stride, dilation, onto)
+
+
+class ResidualUnit(Layers):
     """Snake, dilated convolution, Snake, 1x1 convolution, and the input on top: [B, C, T] -> the same."""
 
     def __init__(self, width: int, dilation: int):
         super().__init__(
             Snake(width),
-            nn.Conv1d(width, width, KERNEL, dilation=dilation, padding=KERNEL // 2 * dilation),
+            Conv(width, width, KERNEL, dilation=dilation, padding=KERNEL // 2 * dilation),
             Snake(width, inplace=True),
-            nn.Conv1d(width, width, 1),
+            Conv(width, width, 1),
         )
-        self.dilation = dilation
 
-    def forward(self, input: Tensor) -> Tensor:
-        if not tiled(input):
-            return input + super().forward(input)
-        length, reach, y = input.shape[-1], KERNEL // 2 * self.dilation, torch.empty_like(input)
+    def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:
         first, dilated, second, mix = self
-        assert isinstance(dilated, nn.Conv1d)
-        for start, end in tiles(length, input.shape[0] * input.shape[1], 5 * input.shape[1]):  # or the weights are read too often
-            seen = first(input[..., max(start - reach, 0) : end + reach])
-            if start < reach or end + reach > length:
-                seen = F.pad(seen, (max(reach - start, 0), max(end + reach - length, 0)))
-            piece = F.conv1d(seen, dilated.weight, dilated.bias, dilation=self.dilation)
-            torch.add(input[..., start:end], mix(second(piece)), out=y[..., start:end])
-        return y
+        y = second(dilated(first(input), flow))
+        if not for_onednn(input):
+            return mix(y, onto=input)
+        flow = flow or Flow()
+        kept = flow.kept.pop(self, None)
+        x = input if kept is None else joined([kept, input])
+        flow.keep(self, x[..., y.shape[-1] :])
+        return mix(y, onto=x[..., : y.shape[-1]])
 
 
 class Upsample(nn.ConvTranspose1d):
@@ -122,17 +205,15 @@ class Upsample(nn.ConvTranspose1d):
     def __init__(self, inputs: int, outputs: int, stride: int):
         # the released weights' decoder has no output_padding, so an odd stride costs a sample at the end
         super().__init__(inputs, outputs, 2 * stride, stride, padding=math.ceil(stride / 2))
+        self.order = Order()
 
-    def forward(self, input: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if not tiled(input):
+    def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if not self.order.serves(input):
             return super().forward(input)
-        length, stride, cut = input.shape[-1], self.stride[0], math.ceil(self.stride[0] / 2)
-        y = input.new_empty(len(input), self.out_channels, (length + 1) * stride - 2 * cut)
-        for start, end in tiles(length, 4 * input.shape[0] * input.shape[1], input.shape[1] * stride // 2):
-            # frame n writes to 2 strides from n * stride on: those of [start, end) are complete with the frame before them
-            before = min(start, 1)
-            piece = F.conv_transpose1d(input[..., start - before : end], self.weight, self.bias, stride)[..., before * stride :]
-            low, high = start * stride, (end + (end == length)) * stride
-            low, high, shift = max(low, cut), min(high, y.shape[-1] + cut), low
-            y[..., low - cut : high - cut] = piece[..., low - shift : high - shift]
-        return y
+        flow, stride = flow or Flow(), self.stride[0]
+        cut = math.ceil(stride / 2)
+        first = self not in flow.kept
+        x = flow.after(self, input, 1)
+        flow.keep(self, x[..., -1:])
+        y = spread(x, self.order.of(self.weight, partial(spreading, stride=stride)), self.bias, stride)
+        return y[..., cut * first : y.shape[-1] - cut * flow.last]

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from bench.nn.conv import Memory
+from bench.nn.onednn import joined
 
 
-def in_pieces(module: nn.Module, x: Tensor, size: int, memory: Memory | None) -> Tensor:
-    """module(x, memory) of a causal module, on a CPU without gradients at most `size` positions at a time.
+def in_pieces(module: Callable[[Tensor, Memory | None], Tensor], x: Tensor, size: int, memory: Memory | None = None) -> Tensor:
+    """module(x, memory) of a causal module; on a CPU without gradients item by item, at most `size` positions at a time.
 
     The result is the same, the memory does not grow with the signal, and activations that stay in the cache make it faster.
     """
-    if torch.is_grad_enabled() or x.device.type != "cpu" or x.shape[-1] <= size:
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return module(x, memory)
+    if len(x) > 1 and memory is None:
+        return joined([in_pieces(module, item, size) for item in x.split(1)], dim=0)
+    if x.shape[-1] <= size:
         return module(x, memory)
     memory = {} if memory is None else memory
-    return torch.cat([module(piece, memory) for piece in x.split(size, dim=-1)], dim=-1)
+    return joined([module(piece, memory) for piece in x.split(size, dim=-1)])
 
 
 def one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.conv import Memory
+from bench.nn.onednn import Linear
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Attention(nn.Module):
         if dimension % (2 * heads):
             raise ValueError(f"the dimension must be an even multiple of the heads, got {dimension} and {heads}")
         self.heads, self.context = heads, context
-        self.in_proj = nn.Linear(dimension, 3 * dimension, bias=False)
-        self.out_proj = nn.Linear(dimension, dimension, bias=False)
+        self.in_proj = Linear(dimension, 3 * dimension, bias=False)
+        self.out_proj = Linear(dimension, dimension, bias=False)
 
     def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None) -> Tensor:
         q, k, v = self.in_proj(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -105,14 +106,14 @@ class Layer(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(shape.dimension), nn.LayerNorm(shape.dimension)
         self.attention = Attention(shape.dimension, shape.heads, shape.context)
-        self.linear1 = nn.Linear(shape.dimension, shape.feedforward, bias=False)
-        self.linear2 = nn.Linear(shape.feedforward, shape.dimension, bias=False)
+        self.linear1 = Linear(shape.dimension, shape.feedforward, bias=False)
+        self.linear2 = Linear(shape.feedforward, shape.dimension, bias=False)
         self.scale1 = nn.Parameter(torch.full((shape.dimension,), shape.layer_scale))
         self.scale2 = nn.Parameter(torch.full((shape.dimension,), shape.layer_scale))
 
     def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None) -> Tensor:
         x = torch.addcmul(x, self.scale1, self.attention(self.norm1(x), turn, memory))
-        return torch.addcmul(x, self.scale2, self.linear2(F.gelu(self.linear1(self.norm2(x)))))
+        return torch.addcmul(x, self.scale2, self.linear2(self.linear1(self.norm2(x), "gelu")))
 
 
 class Transformer(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
-from bench.nn.hubert import linear
+from bench.nn.onednn import linear
 
 
 @dataclass(frozen=True)

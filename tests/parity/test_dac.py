@@ -2,7 +2,7 @@
 
 Oracles: descript-audio-codec 1.0.0 (the authors' code) and transformers 5.23.0 (DacModel). A freshly initialised network maps everything
 to a few codes, so the weights are given life first (`alive`), and the tests assert that hundreds of different codes occur. Codes must
-be equal but for proven ties: `untied` counts the others.
+be equal but for proven ties.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,11 @@ from torch.nn import functional as F
 
 from bench.api import UserError
 from bench.tokenizers.dac import CONFIGS, DAC, FEWER, VARIANTS, load, port_names, renamed
+from tests.parity.ties import Level, ties
 
 NAMES = ("16khz", "24khz", "44khz", "44khz-16kbps")
 SEEDED = [*zip(NAMES, (0, 1, 2, 3), strict=True)]
 MORE = [pytest.param((name, seed), marks=pytest.mark.slow) for name in NAMES for seed in (4, 5, 6)]
-TIE = 2e-6  # of cosines: what the roundings of the latents (1e-6) and of the official squared distance (1e-7 of up to 4) can turn around
 
 
 def official_class() -> Any:
@@ -104,30 +105,24 @@ def with_levels(model: DAC, levels: int) -> DAC:
     return fewer
 
 
-def untied(official, latents: Tensor, codes: Tensor, expected: Tensor) -> int:
-    """How many frames go another way than expected at a level where it was no tie."""
-    wrong, decided = 0, torch.zeros_like(codes[:, 0], dtype=torch.bool)
-    for level, code, right in zip(official.quantizer.quantizers, codes.unbind(1), expected.unbind(1), strict=False):
-        points, book = F.normalize(level.in_proj(latents)), F.normalize(level.codebook.weight)
-        cosine = torch.einsum("bdf,sd->bfs", points, book)
-        gap = (cosine.gather(-1, right[..., None]) - cosine.gather(-1, code[..., None])).abs()[..., 0]
-        parted = (code != right) & ~decided
-        wrong += int((parted & (gap > TIE)).sum())
-        decided |= parted
-        latents = latents - level.out_proj(level.decode_code(right))
-    return wrong
+def levels_of(official, latents: Tensor, expected: Tensor) -> Iterator[Level]:
+    """What `ties` asks of the authors' quantizer: directions of the projected rest, whose rounding is that of the projected latents."""
+    quantizer, rest = deepcopy(official.quantizer).double(), latents.double()
+    for level, code in zip(quantizer.quantizers, expected.unbind(1), strict=False):
+        points, whole = level.in_proj(rest), level.in_proj(latents.double())
+        yield Level(F.normalize(points).transpose(1, 2), F.normalize(level.codebook.weight), whole.norm(dim=1) / points.norm(dim=1))
+        rest = rest - level.out_proj(level.decode_code(code))
 
 
 @torch.no_grad()
 def compare(official, mine: DAC, wav: Tensor) -> Tensor:
-    """Assert equal codes and audio; return the codes."""
+    """Assert equal codes, but for ties, and audio; return our codes."""
     padded = official.preprocess(wav, None)
     latents = official.encoder(padded)
     expected = official.quantizer(latents, len(mine.spec.codebooks))[1]
     codes = mine.encode(wav)
     assert codes.shape == expected.shape == (len(wav), len(mine.spec.codebooks), -(-wav.shape[-1] // mine.config.hop))
-    assert untied(official, latents, codes, expected) == 0
-    assert (codes == expected).float().mean() > 0.99
+    ties(codes, expected, levels_of(official, latents, expected))
     assert_decodes(official, mine, expected)
     return codes
 
@@ -210,7 +205,7 @@ def test_codes_and_audio_equal_transformers(pair, port) -> None:
     model, mine = port
     wav = noise((2, 1, mine.config.hop * 10), 5, mine.config.sample_rate)
     codes, expected = mine.encode(wav), model.encode(wav).audio_codes
-    assert untied(pair[0], pair[0].encoder(wav), codes, expected) == 0
+    ties(codes, expected, levels_of(pair[0], pair[0].encoder(wav), expected))
     torch.testing.assert_close(mine.decode(expected)[:, 0], model.decode(audio_codes=expected).audio_values, rtol=0, atol=1e-5)
     assert different(codes) > 150
 

@@ -110,8 +110,8 @@ def test_rooms_and_blocks_see_only_what_is_open_to_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "bench" / "nn").glob("*.py")), ids=name)
-def test_blocks_need_torch_alone(path: Path) -> None:
-    assert {full.split(".")[0] for full in imported(path)} - set(sys.stdlib_module_names) <= {"torch", "bench"}
+def test_blocks_need_torch_and_numpy_alone(path: Path) -> None:
+    assert {full.split(".")[0] for full in imported(path)} - set(sys.stdlib_module_names) <= {"torch", "numpy", "bench"}
 
 
 def dangerous(tree: ast.AST) -> Iterator[str]:

@@ -1,0 +1,167 @@
+"""The CPU's own paths of inference give what torch's layers give, and step aside wherever those are needed."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.nn.conv import CausalConv1d, CausalConvTranspose1d
+from bench.nn.onednn import Linear, elu, for_onednn, joined, linear
+from bench.nn.quantize import nearest
+from bench.nn.reflect import CentredConv1d, CentredConvTranspose1d, Norm, ReflectConv1d
+from bench.nn.seanet import Residual
+
+pytestmark = [
+    pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN: there is one path only"),
+    pytest.mark.filterwarnings("ignore:TF32 acceleration"),  # of every change to the flags
+]
+LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "causal": lambda: CausalConv1d(6, 10, 4, stride=2),
+    "causal dilated": lambda: CausalConv1d(6, 10, 3, dilation=4),
+    "causal depthwise": lambda: CausalConv1d(6, 6, 3, groups=6),
+    "causal replicated": lambda: CausalConv1d(6, 10, 4, stride=2, pad="replicate"),
+    "one tap": lambda: CausalConv1d(6, 10, 1),
+    "transposed": lambda: CausalConvTranspose1d(6, 10, 8, 4),
+    "transposed, no overlap": lambda: CausalConvTranspose1d(6, 10, 4, 4, bias=False),
+    "transposed depthwise": lambda: CausalConvTranspose1d(6, 6, 4, 2, groups=6),
+    "reflected": lambda: ReflectConv1d(6, 10, 8, 4),
+    "centred": lambda: CentredConv1d(6, 10, 8, 4),
+    "centred transposed": lambda: CentredConvTranspose1d(6, 10, 8, 4),
+    "residual": lambda: Residual(6, 3, 2, 2),
+    "norm": lambda: Norm(6),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_grad() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def plain(call: Callable[[], Tensor]) -> Tensor:
+    """What torch's own layers give."""
+    with torch.backends.mkldnn.flags(enabled=False):
+        return call()
+
+
+def lively(layer: nn.Module) -> nn.Module:
+    for index, value in enumerate(layer.parameters()):
+        value.copy_(random(*value.shape, seed=index + 1) / value[0].numel() ** 0.5)
+    return layer
+
+
+@pytest.mark.parametrize("length", [4, 8, 100, 5000])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_gives_what_torch_gives(name: str, length: int) -> None:
+    layer, x = lively(LAYERS[name]()), random(2, 6, length)
+    expected = plain(lambda: layer(x.clone()))
+    torch.testing.assert_close(layer(x.clone()), expected, rtol=1e-5, atol=1e-5)
+    frames = x.transpose(1, 2).contiguous().transpose(1, 2)  # as the layer before would store them
+    torch.testing.assert_close(layer(frames), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("after", ["none", "gelu"])
+@pytest.mark.parametrize("rows", [1, 300])
+def test_products_give_what_torch_gives(rows: int, after) -> None:
+    layer, x = Linear(20, 30), random(2, rows, 20)
+    expected = plain(lambda: layer(x, after))
+    assert (expected.min() > -0.2) == (after == "gelu")
+    torch.testing.assert_close(layer(x, after), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(linear(layer, x, after), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_elu_gives_what_torch_gives() -> None:
+    x = torch.cat([random(1, 2, 1000) * 3, torch.tensor([0.0, -0.0, 1e-30, -1e-30, -100, 100]).expand(1, 2, -1)], -1)
+    expected = plain(lambda: elu(x, inplace=False))
+    torch.testing.assert_close(elu(x, inplace=False), expected, rtol=0, atol=1e-7)
+    assert elu(x, inplace=True) is x
+    torch.testing.assert_close(x, expected, rtol=0, atol=1e-7)
+
+
+def test_the_nearest_code_is_the_same() -> None:
+    points, book = random(500, 16), random(64, 16, seed=1)
+    expected = torch.cdist(points.double(), book.double()).argmin(-1)
+    found, without = (way(lambda: nearest(points, book, book.square().sum(-1) / 2)) for way in (lambda call: call(), plain))
+    assert torch.equal(found, expected) and torch.equal(without, expected)
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+def test_joined_is_cat(dim) -> None:
+    parts = [random(2, 3, 4), random(2, 3, 4, seed=1)]
+    assert torch.equal(joined(parts, dim), torch.cat(parts, dim))
+
+
+def test_what_the_tensor_is_decides() -> None:
+    x = random(1, 6, 8)
+    assert for_onednn(x) and for_onednn(x.bfloat16())
+    assert not any(for_onednn(other) for other in (x.double(), x.half(), x.to("meta")))
+    with torch.enable_grad():
+        assert not for_onednn(x)
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert not for_onednn(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not for_onednn(x)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_reach_every_parameter(name: str) -> None:
+    layer = lively(LAYERS[name]())
+    x = random(2, 6, 40)
+    layer(x.clone())  # the weight is ordered before it learns
+    with torch.enable_grad():
+        x.requires_grad_()
+        layer(x).square().sum().backward()
+    assert x.grad is not None and all(value.grad is not None and value.grad.abs().sum() > 0 for value in layer.parameters())
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW, partial(torch.optim.AdamW, fused=True)])
+@pytest.mark.parametrize("name", ["causal", "transposed", "centred", "one tap"])
+def test_a_weight_that_has_learnt_is_ordered_anew(name: str, kind: Callable[..., torch.optim.Optimizer]) -> None:
+    layer, x = lively(LAYERS[name]()), random(2, 6, 40)
+    before, optimizer = layer(x), kind(layer.parameters(), lr=0.1)
+    with torch.enable_grad():
+        layer(x).square().sum().backward()
+    optimizer.step()
+    assert (layer(x) - before).abs().max() > 0.01
+    torch.testing.assert_close(layer(x), plain(lambda: layer(x)), rtol=1e-5, atol=1e-5)
+
+
+def test_a_loaded_a_copied_and_a_stored_layer_have_their_own_weights() -> None:
+    layer, other, x = lively(CausalConv1d(6, 10, 4)), CausalConv1d(6, 10, 4), random(1, 6, 40)
+    layer(x), other(x)
+    other.load_state_dict(layer.state_dict())
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)  # nothing of the order is in it
+    twin = copy.deepcopy(layer)
+    for same in (other, twin):
+        torch.testing.assert_close(same(x), layer(x))
+    assert isinstance(twin, CausalConv1d)
+    twin.weight.zero_()
+    assert (twin(x) - layer(x)).abs().max() > 0.1
+
+
+def test_weights_made_in_inference_mode_may_change_too() -> None:
+    with torch.inference_mode():
+        layer, x = CausalConv1d(6, 10, 4), random(1, 6, 40)
+        before = layer(x)
+        layer.weight.mul_(2)
+        assert (layer(x) - before).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_bfloat16_is_float32_but_for_its_digits(name: str) -> None:
+    layer, x = lively(LAYERS[name]()), random(2, 6, 400)
+    expected = layer(x.clone())
+    found = layer.bfloat16()(x.bfloat16())
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - expected).norm() < 0.02 * expected.norm()
