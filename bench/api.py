@@ -238,4 +238,8 @@ class Suite:
     needs_decode: bool = True
     judge: str = ""  # the model that its columns ask, with its weights' sha256: part of what a run is
     with_judge: Callable[[str], Suite] | None = None  # the same suite with another judge, by name or path; None: it asks nobody
+    sweep: str = (
+        ""  # of a suite that times: the points it looks at. With the machine it is part of what a run is, and nothing runs beside it
+    )
+    with_sweep: Callable[[str], Suite] | None = None  # the same suite at other points; None: it does not time
     prepare: Callable[[], None] | None = None  # UserError before anything starts, where the judge's package or weights are missing

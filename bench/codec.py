@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from torch import Tensor
 from bench.api import Clip, Packs, Spec, Tokenizer, UserError
 from bench.audio import Audio, BadAudio, read_clip, resample, to_channels
 from bench.codes import check_codes, packed_bits
+from bench.machine import cores
 from bench.stage import ahead, staged
 
 Result = TypeVar("Result")
@@ -82,11 +82,6 @@ class Trial(Generic[Result]):
     seconds: float
     result: Result | None
     failure: str = ""
-
-
-def cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def reconstructions(

@@ -60,7 +60,12 @@ class Kept:
     @property
     def fingerprint(self) -> dict[str, object]:
         """What must be the same in two runs for their scores to be compared."""
-        return {key: value for key, value in self.identity.items() if key not in ("tokenizer", "code")}
+        return {key: value for key, value in self.identity.items() if key not in ("tokenizer", "code", "machine")}
+
+    @property
+    def machine(self) -> str:
+        """Where a suite that times was run, in words; "" of any other suite."""
+        return place(self.identity["machine"]) if "machine" in self.identity else ""
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
@@ -213,8 +218,18 @@ def refuse_unlike(runs: Iterable[Kept]) -> None:
             raise UserError(f"{first.where} and {other.where} cannot be compared, they differ in {'; '.join(different)}: run both alike")
 
 
+def place(facts: Mapping[str, object]) -> str:
+    """What a timed run says of its machine, as a few words."""
+    threads = facts["threads"]
+    words = [f"{facts['processor']} ({facts['device']})", f"{threads} thread{'s' * (threads != 1)}", f"torch {facts['torch']}"]
+    return ", ".join(words + ([f"driver {facts['driver']}"] if "driver" in facts else []))
+
+
 def names(runs: Sequence[Kept]) -> list[str]:
-    """What each run is called in a table: its label, with its key where two share it; random weights are called what they are."""
+    """What each run is called in a table: its label, with its key where two share it, its machine where speeds are of several; random
+    weights are called what they are."""
     labels = [run.label for run in runs]
     called = [run.label if labels.count(run.label) == 1 else f"{run.label}-{run.key}" for run in runs]
-    return [name + ("" if run.trained else " (untrained)") for name, run in zip(called, runs, strict=True)]
+    several = len({run.machine for run in runs}) > 1
+    places = [f" on {run.machine}" if several else "" for run in runs]
+    return [name + ("" if run.trained else " (untrained)") + place for name, run, place in zip(called, runs, places, strict=True)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -19,10 +18,12 @@ from typing import TypeVar
 import soxr
 import torch
 
-from bench import audio, registry, weights
-from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, UserError, Variant
-from bench.codec import Code, Given, Reconstruction, Trial, cores, reconstructions, trials
+from bench import audio, machine, registry, weights
+from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, Tokenizer, UserError, Variant
+from bench.codec import Code, Given, Reconstruction, Trial, reconstructions, trials
 from bench.data import partners
+from bench.kept import place
+from bench.machine import cores
 from bench.pool import Failure, Job, Task, WorkerPool
 from bench.stats import Summary, summarise
 from bench.store import LAST, Store, folder_name, folder_of
@@ -57,6 +58,7 @@ class Run:
     rows: list[Row]
     folder: Path
     fresh_clips: int  # scored now, rather than found in the results folder
+    machine: str = ""  # where it was timed; "" of a suite that does not time
 
     @cached_property
     def summaries(self) -> list[Summary]:
@@ -84,7 +86,7 @@ class Session:
         """
         partner = partners(self.data.clips) if self.spec.shuffled else None
         decode = self.suite.needs_decode or self.options.save_audio is not None
-        for item in reconstructions(self.spec, self._load, tuple(clips), self.options.device, partner, decode=decode):
+        for item in reconstructions(self.spec, self.load, tuple(clips), self.options.device, partner, decode=decode):
             if self.options.save_audio and not item.failure:
                 audio.write(self.audio_path(item.clip), item.est.wav, item.est.sample_rate)
                 original = self.audio_path(item.clip, "original")
@@ -95,7 +97,7 @@ class Session:
     def trials(self, trial: Callable[[Code, Given], Result], clips: Iterable[Clip]) -> Iterator[Trial[Result]]:
         """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
         partner = partners(self.data.clips) if self.spec.shuffled else None
-        return trials(self.spec, self._load, tuple(clips), trial, self.options.device, partner)
+        return trials(self.spec, self.load, tuple(clips), trial, self.options.device, partner)
 
     def scores(self, task: Task, jobs: Iterator[Job]) -> Iterator[tuple]:
         """(key, scores) of every job, from the worker processes, in the order of completion."""
@@ -123,7 +125,8 @@ class Session:
         assert self.options.save_audio is not None
         return self.options.save_audio / (label or self.spec.label) / (re.sub(r"[^\w.-]+", "_", clip.id) + ".wav")
 
-    def _load(self):  # one instance for each codec thread
+    def load(self) -> Tokenizer:
+        """A tokenizer of the run on its device: one for each codec thread."""
         return registry.load_tokenizer(self.variant, self.options.device)
 
 
@@ -133,21 +136,23 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
     if suite.prepare:
         suite.prepare()
     for variant in variants:
-        if not folder_of(options.results, suite.name, _label(variant), identity(variant, suite, data, options.seed)).exists():
+        if not folder_of(options.results, suite.name, _label(variant), identity(variant, suite, data, options)).exists():
             prepare(variant)  # first of all: a run that cannot start leaves no trace
     stores = [_open(variant, suite, data, options) for variant in variants]
     for variant, store in zip(variants, stores, strict=True):
         if len(store.done()) < len(data.clips):
             prepare(variant)
     with WorkerPool(options.workers or cores(), options.metric_seconds) as pool:
-        if any(len(store.done()) < len(data.clips) for store in stores):
-            pool.warm()
+        if not suite.sweep and any(len(store.done()) < len(data.clips) for store in stores):
+            pool.warm()  # not beside what is timed
         for variant, store in zip(variants, stores, strict=True):
             yield _run_one(Session(variant, suite, data, store, options, pool), store, progress)
 
 
 def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) -> None:
     """UserError for what can be known to fail beforehand."""
+    if suite.sweep and options.workers > 1:
+        raise UserError(f"the {suite.name} suite times alone, in one process: leave --workers out")
     heard = {domain for metric in suite.metrics for domain in metric.rates}
     if not any(clip.domain in heard for clip in data.clips):
         raise UserError(f"{data.name} has no clip that the {suite.name} suite could score ({', '.join(sorted(heard))}): give other data")
@@ -173,22 +178,24 @@ def prepare(variant: Variant) -> None:
         registry.load_tokenizer(variant)
 
 
-def identity(variant: Variant, suite: Suite, data: Data, seed: int) -> dict[str, object]:
+def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> dict[str, object]:
     """What runs, as data: its hash is the run's key. Rows with unlike identities never share a file."""
     facts = asdict(variant.spec)
     for prose in ("source", "licence"):  # about the tokenizer; no score can depend on them
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
     judge = {"judge": suite.judge} if suite.judge else {}
+    timed = {"sweep": suite.sweep, "machine": machine.speed(options.device)} if suite.sweep else {}
     return {
         "tokenizer": facts,
         "code": variant.code,
         "suite": suite.name,
         "version": suite.version,
         "data": data.sha256,
-        "seed": seed,
+        "seed": options.seed,
         "resampler": audio.RESAMPLER,
         **judge,
+        **timed,
     }
 
 
@@ -197,19 +204,12 @@ def record(suite: Suite, data: Data, options: Options) -> dict[str, object]:
     signals = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soundfile", "pesq", "pyworld", "av", "pycodec2", "transformers")
     packages = (*signals, "jiwer", "openai-whisper", "pocketsphinx", "resemblyzer")
     installed = {name: version for name in packages if (version := _version(name))}
-    device = torch.cuda.get_device_name() if torch.device(options.device).type == "cuda" else platform.processor() or platform.machine()
     return {
         "metrics": [{"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per} for m in suite.metrics],
         "data_name": data.name,
         "clips": len(data.clips),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "device": options.device,
-            "processor": device,
-            "cores": cores(),
-            "python": platform.python_version(),
-            "system": platform.system(),
-        },
+        "machine": machine.record(options.device),
         "packages": {**installed, "soxr-library": soxr.__libsoxr_version__},
     }
 
@@ -222,7 +222,7 @@ def _version(package: str) -> str:
 
 
 def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
-    facts = identity(variant, suite, data, options.seed)
+    facts = identity(variant, suite, data, options)
     return Store(options.results, suite.name, _label(variant), facts, record(suite, data, options), options.fresh)
 
 
@@ -246,4 +246,5 @@ def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:
         lacking = [clip for clip in session.data.clips if not session.audio_path(clip).exists()]
         for _ in session.reconstructions(lacking):
             pass
-    return Run(session.variant, session.suite, session.data, store.rows, store.folder, new)
+    where = place(machine.speed(session.options.device)) if session.suite.sweep else ""
+    return Run(session.variant, session.suite, session.data, store.rows, store.folder, new, where)

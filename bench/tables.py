@@ -13,6 +13,7 @@ from rich.console import Console
 from bench import formats
 from bench.api import DOMAINS, Metric, UserError
 from bench.formats import Grid, cell, few, title
+from bench.profile import table
 from bench.run import Run
 from bench.stats import Summary, reasons, remarks
 
@@ -38,7 +39,11 @@ def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[
     names = ["tokenizer", *map(label, runs)]
     out = []
     for d in domains:
-        cells = [[title(m), *(cell(table.get((d, m.name)), m) for table in found)] for m in metrics if d in m.rates]
+        cells = [
+            [title(m), *(cell(table.get((d, m.name)), m) for table in found)]
+            for m in metrics
+            if any((d, m.name) in table for table in found)
+        ]
         for block in _blocks(names, cells, width):
             header, *lines = map(list, zip(names, *block, strict=True))
             out.append((captions[d], header, lines))
@@ -102,6 +107,8 @@ def notes(runs: Sequence[Run]) -> list[str]:
         f"{run.suite.name} v{run.suite.version} on {run.data.name} ({len(run.data.clips)} clips, sha256 {run.data.sha256[:8]}): "
         "mean [95 % interval, bootstrap over speakers]; -k: k clips have no score"
     ]
+    if run.machine:
+        lines.append(f"timed on {run.machine}: speeds are compared within one machine and one state of it")
     for run in runs:
         for metrics, note, clips in reasons(run.rows)[:5]:
             lines.append(f"{label(run)}: {clips} clip{'s' * (clips > 1)} without {few(metrics.split(', '))}: {note}")
@@ -121,8 +128,9 @@ def to_markdown(runs: Sequence[Run], out: TextIO, columns: Sequence[str] = ()) -
 
 
 def all_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
-    """The tables of the corpus, then those of the codebooks."""
-    return grids(runs, width, columns) + codebook_grids(runs, width, columns)
+    """The tables of the corpus, then those of the codebooks, then the points of a sweep."""
+    swept = table.grid([(label(run), run.folder) for run in runs])
+    return grids(runs, width, columns) + codebook_grids(runs, width, columns) + ([] if columns else swept)
 
 
 def to_csv(runs: Sequence[Run], out: TextIO) -> None:

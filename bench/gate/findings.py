@@ -77,6 +77,10 @@ def refuse(before: Kept, now: Kept) -> None:
             f"{now.label}, {now.suite}: the baseline and {now.where} differ in {'; '.join(different)}: "
             "run with what the baseline was made with, or accept the new terms with bench gate --update"
         )
+    if before.machine != now.machine:
+        raise UserError(
+            f"{now.label}, {now.suite}: timed on {now.machine}, the baseline on {before.machine}: speeds of two machines prove nothing"
+        )
     if now.unfinished:
         raise UserError(f"{now.where}: {now.unfinished} of {now.record['clips']} clips have not run yet: the same bench run goes on")
 

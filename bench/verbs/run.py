@@ -31,6 +31,11 @@ def add(verbs: Verbs) -> None:
     verb.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint of your own for the one tokenizer named")
     verb.add_argument("--asr-model", metavar="NAME", help="of --suite asr: the recognizer, a name or a file (default: its own)")
     verb.add_argument("--speaker-model", metavar="NAME", help="of --suite speaker: the encoder, a name or a path (default: its own)")
+    verb.add_argument(
+        "--sweep",
+        metavar="POINTS",
+        help="of --suite throughput: small (default), full, or as 'batch=1,8,max seconds=1,10 dtype=bfloat16 mode=compiled'",
+    )
     verb.add_argument("--save-audio", type=Path, metavar="DIR", help="keep originals and reconstructions as WAV files")
     verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where rows are kept (default: results)")
     verb.add_argument("--fresh", action="store_true", help="forget the rows of earlier runs of the same thing")
@@ -75,6 +80,10 @@ def _suite(options: argparse.Namespace) -> Suite:
             if suite.name != name or suite.with_judge is None:
                 raise UserError(f"--{name}-model belongs to --suite {name}, not to {suite.name}: leave it out, or name that suite")
             suite = suite.with_judge(judge)
+    if options.sweep:
+        if suite.with_sweep is None:
+            raise UserError(f"--sweep belongs to --suite throughput, not to {suite.name}: leave it out, or name that suite")
+        suite = suite.with_sweep(options.sweep)
     return suite
 
 

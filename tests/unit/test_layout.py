@@ -19,17 +19,17 @@ FLOORS = (  # a module imports from lower floors and from its own package; modul
     {"cli"},
     {"verbs"},
     {"compare", "gate", "tables", "listing", "check", "train"},
-    {"pairs", "caveats", "run", "fit", "probe"},
+    {"pairs", "caveats", "run", "fit", "probe", "profile"},
     {"judges"},
     {"registry", "codec", "subject", "units", "scoring", "alignment", "perturb", "kept", "formats"},
-    {"store", "data", "audio", "stats", "weights", "metrics", "pool", "signals", "stage", "codes", "layouts", "bjontegaard"},
-    {"nn", "inert", "information", "student"},
+    {"store", "data", "audio", "stats", "weights", "metrics", "pool", "signals", "stage", "codes", "layouts", "bjontegaard", "machine"},
+    {"nn", "inert", "information", "student", "nvml"},
     {"api"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 OPEN_TO = {  # what a room's files and the blocks may see of bench
     "tokenizers": {"api", "nn", "weights", "audio", "units"},
-    "tasks": {"api", "metrics", "data", "audio", "pool", "judges", "probe"}
+    "tasks": {"api", "metrics", "data", "audio", "pool", "judges", "probe", "profile"}
     | {"codes", "information", "alignment", "layouts", "scoring", "perturb"},
     "nn": {"api", "nn"},
 }
@@ -149,7 +149,11 @@ def test_transformers_imports_from_the_checkout() -> None:
 def test_every_import_of_the_core_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {d.split(">")[0] for group in (project["dependencies"], *project["optional-dependencies"].values()) for d in group}
-    called = {"sklearn": "scikit-learn", "whisper": "openai-whisper"}  # where a module's name is not its package's
+    called = {
+        "sklearn": "scikit-learn",
+        "pynvml": "nvidia-ml-py",
+        "whisper": "openai-whisper",
+    }  # where a module's name is not its package's
     used = {full.split(".")[0] for p in (*BENCH, *ROOM_FILES) for full in imported(p)} - set(sys.stdlib_module_names) - {"bench"}
     used = {called.get(name, name) for name in used}
     assert used <= declared

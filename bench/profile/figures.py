@@ -1,0 +1,111 @@
+"""The figures of a table: what a sweep, a stream and a count come down to. NaN has its reason; what does not apply is left out."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench import nvml, signals
+from bench.api import Score, Streams, Tokenizer
+from bench.profile import live, table, work
+from bench.profile.material import Material
+from bench.profile.points import Measured
+from bench.profile.sweep import Point, Sweep
+
+LOADS = 3
+LISTENED = 2.0  # s of audio in which the future is changed
+Figures = dict[str, Score]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A tokenizer, and how long it took, the median of LOADS."""
+
+    tokenizer: Tokenizer
+    seconds: float
+
+
+def load(loader: Callable[[], Tokenizer]) -> Loaded:
+    """Files are in the system's cache from the second time on."""
+    seconds: list[float] = []
+    while True:
+        start = time.perf_counter()
+        tokenizer = loader()
+        seconds.append(time.perf_counter() - start)
+        if len(seconds) == LOADS:
+            return Loaded(tokenizer, statistics.median(seconds))
+        del tokenizer  # never two at once
+
+
+def of_sweep(sweep: Sweep, found: dict[Point, list[Measured]], device: str, threads: int) -> Figures:
+    """Speed of one clip of the usual length, latency of the shortest one, and the most that the device gives."""
+    cuda = torch.device(device).type == "cuda"
+    figures: Figures = {}
+    for side in ("encode", "decode"):
+        by_point = {m.point: m for sides in found.values() for m in sides if m.side == side}
+        if not by_point:
+            continue
+        usual, short = by_point[Point(1, sweep.usual)], by_point[Point(1, min(sweep.seconds))]
+        audio = usual.point.audio
+        figures[f"rtfx_{side}"] = Score(usual.rtfx, note=usual.note)
+        figures[f"rtfx_{side}_p5"] = Score(audio / usual.p95, note=usual.note)
+        figures[f"rtfx_{side}_p95"] = Score(audio / usual.p5, note=usual.note)
+        figures[f"latency_{side}_p50_ms"] = Score(1000 * short.median, note=short.note)
+        figures[f"latency_{side}_p95_ms"] = Score(1000 * short.p95, note=short.note)
+        figures["host_mb"] = _largest("host_mb", usual.host, figures, usual.note or "this system does not tell a process's peak memory")
+        if cuda:
+            figures["device_mb"] = _largest("device_mb", usual.device, figures, usual.note)
+        best = max(table.plain(found, side), key=lambda m: m.rtfx, default=usual)
+        at = best.note or f"at {best.point.batch} x {best.point.seconds:g} s"
+        figures[f"{side}_h_per_device_h"] = Score(best.rtfx / (1 if cuda else threads), note=at)
+        if cuda:
+            watts = best.joules / best.point.audio
+            figures[f"{side}_wh_per_h"] = Score(watts, note=nvml.MISSING if math.isnan(watts) else at)
+        if side == "encode":
+            figures["encode_tokens_per_s"] = Score(best.tokens / best.median, note=at)
+    return figures
+
+
+def _largest(name: str, found: float, figures: Figures, why: str) -> Score:
+    before = figures.get(name, Score(math.nan)).value
+    known = [value / 1e6 for value in (found,) if not math.isnan(value)] + [before] * (not math.isnan(before))
+    return Score(max(known)) if known else Score(math.nan, note=why)
+
+
+def of_arithmetic(tokenizer: Tokenizer, wav: Tensor, seconds: float) -> Figures:
+    """Parameters, and multiply-accumulates for a second of audio; wav [1, C, T] of so many seconds, on the device."""
+    sides = ("encode", "decode") if tokenizer.spec.decodes else ("encode",)
+    if not work.layers(tokenizer):
+        return {name: Score(math.nan, note=work.LIBRARY) for name in ("parameters_m", *(f"{side}_gmac_per_s" for side in sides))}
+    figures = {"parameters_m": Score(work.parameters(tokenizer) / 1e6)}
+    codes = tokenizer.encode(wav)
+    calls = {"encode": lambda: tokenizer.encode(wav), "decode": lambda: tokenizer.decode(codes)}
+    return figures | {f"{side}_gmac_per_s": Score(work.macs(calls[side]) / seconds / 1e9) for side in sides}
+
+
+def of_live(tokenizer: Tokenizer, device: str, material: Material) -> Figures:
+    """What a listener waits for. A codec of varying frames has no frame to change the future by, and one that does not stream no pieces."""
+    spec, rate, figures = tokenizer.spec, material.rate, Figures()
+    hop = rate / spec.frame_rate
+    wav = material.cut(1, LISTENED).to(device)
+    other = signals.noise(tuple(wav.shape), seed=0, level=0.5).clamp(-1, 1).to(device)  # as unlike speech as can be
+    if math.isnan(hop):
+        with torch.inference_mode():
+            hop = wav.shape[-1] / tokenizer.encode(wav).shape[-1]
+    samples = live.lookahead(tokenizer, wav, other, hop)
+    whole = Score(math.nan, note="the end of a clip moves its start: nothing can be made before all of it is there")
+    figures["lookahead_ms"] = Score(1000 * samples / rate) if math.isfinite(samples) else whole
+    if isinstance(tokenizer, Streams):
+        found = live.streamed(tokenizer, device, material.cut(1, 1 + live.CHUNKS * hop / rate), round(hop), rate)
+        figures["stream_hop_ms"] = Score(1000 * found.hop)
+        figures["stream_first_ms"] = Score(1000 * found.first)
+        figures["stream_chunk_p50_ms"] = Score(1000 * found.at(50))
+        figures["stream_chunk_p95_ms"] = Score(1000 * found.at(95))
+        figures["stream_late"] = Score(found.late)
+    return figures

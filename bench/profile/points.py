@@ -1,0 +1,144 @@
+"""One point of a sweep, measured: encode and decode apart, each warm, with nothing else going on.
+
+Inside the time is the tokenizer's own work on tensors that lie on its device. Reading, resampling, copying and checking are not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.api import Packs, Tokenizer, UserError
+from bench.codes import agreement, check_codes
+from bench.profile import memory
+from bench.profile.material import Material
+from bench.profile.sweep import Point, Sweep
+from bench.profile.timing import LEAST, timed
+from bench.profile.ways import Skip, way
+
+ROOM = 0.8  # of the memory that the system has left
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Encode or decode at a point. Where nothing was measured, `note` says why."""
+
+    point: Point
+    side: str
+    n: int = 0  # repeats
+    p5: float = math.nan  # s a call
+    median: float = math.nan
+    p95: float = math.nan
+    tokens: int = 0  # codes of one call; of a codec of varying rate, bytes
+    equal: float = math.nan  # share of codes that are those of the tokenizer as it runs by itself; NaN where that is what was run
+    host: float = math.nan  # bytes at the highest, above what the process held before the tokenizer was loaded
+    device: float = math.nan  # bytes of tensors on the device at the highest
+    joules: float = math.nan  # a call
+    note: str = ""
+
+    @property
+    def rtfx(self) -> float:
+        """Seconds of audio a second, at the median."""
+        return self.point.audio / self.median
+
+
+class Stopwatch:
+    """A tokenizer on its device, and what is known of its pace by now."""
+
+    def __init__(self, tokenizer: Tokenizer, device: str, material: Material, limit: float, before: float):
+        self.tokenizer, self.device, self.material = tokenizer, device, material
+        self.sides = ("encode", "decode") if tokenizer.spec.decodes else ("encode",)
+        self.limit = limit  # s that one side of a point may take
+        self.before = before  # bytes that this process held before the tokenizer was loaded
+        self.pace = 0.0  # s of work for a second of audio, of the slower side
+        self.weight = 0.0  # bytes for a second of audio
+
+    def sweep(self, sweep: Sweep, done: Mapping[Point, list[Measured]]) -> Iterator[list[Measured]]:
+        """The sides of a point at a time, without the points that are done."""
+        for point in sweep.points():
+            if point not in done:
+                yield self.measure(point)
+            elif point.plain:
+                self._learn(done[point])
+        for point in sweep.beyond():
+            found = done.get(point) or self.measure(point)
+            if point not in done:
+                yield found
+            if any(side.note for side in found):
+                return
+
+    def measure(self, point: Point) -> list[Measured]:
+        """Encode, and decode where there is one."""
+        given: dict[str, Tensor] = {}
+
+        def begin() -> None:
+            self._refuse(point)
+            wav = self.material.cut(point.batch, point.seconds).to(self.device)
+            given["encode"], given["decode"] = wav, self.tokenizer.encode(wav)  # what other ways' codes are compared with
+            check_codes(given["decode"], self.tokenizer.spec, point.batch)
+
+        if why := self._why_not(begin):
+            return [Measured(point, side, note=why) for side in self.sides]
+        found: list[Measured] = []
+        for side in self.sides:
+            why = self._why_not(lambda side=side: found.append(self._side(point, side, given)))
+            if why:
+                found.append(Measured(point, side, note=why))
+        if point.plain:
+            self._learn(found)
+        return found
+
+    def _why_not(self, work: Callable[[], None]) -> str:
+        """Does it; the reason where that fails."""
+        try:
+            with torch.inference_mode():
+                work()
+        except UserError:
+            raise
+        except Skip as skip:
+            return str(skip)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            return "out of memory"
+        except Exception as error:  # a tokenizer may be anyone's code, and a compiler may fail in any way: the point is lost, and told
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return ""
+
+    def _side(self, point: Point, side: str, given: Mapping[str, Tensor]) -> Measured:
+        x, codes = given[side], given["decode"]
+        start = memory.held()
+        memory.start(self.device)
+        with way(self.tokenizer, side, point, x) as call:
+            made = call(x)
+            equal = math.nan if point.plain or side == "decode" else agreement(made, codes)
+            del made
+            times = timed(lambda: call(x), self.device)
+        host = memory.peak()
+        if point.plain:
+            self.weight = max(self.weight, (host - start) / point.audio) if host > start else self.weight
+        return Measured(
+            point,
+            side,
+            len(times.seconds),
+            *(times.at(percent) for percent in (5, 50, 95)),
+            tokens=sum(self.tokenizer.packed_bits(c[None]) // 8 for c in codes) if isinstance(self.tokenizer, Packs) else codes.numel(),
+            equal=equal,
+            host=max(0.0, host - self.before),
+            device=memory.device_peak(self.device),
+            joules=times.joules,
+        )
+
+    def _refuse(self, point: Point) -> None:
+        """Skip for what the points before say would take too long, or more memory than there is."""
+        seconds, needed = self.pace * point.audio * (LEAST + 2), self.weight * point.audio
+        if seconds > self.limit:
+            raise Skip(f"would take about {seconds:.0f} s, the limit is {self.limit:.0f} s")
+        if torch.device(self.device).type == "cpu" and needed > ROOM * memory.available():
+            raise Skip(f"would need about {needed / 2**30:.1f} GiB, {memory.available() / 2**30:.1f} GiB are left")
+
+    def _learn(self, found: list[Measured]) -> None:
+        self.pace = max((side.median / side.point.audio for side in found if not side.note), default=self.pace)

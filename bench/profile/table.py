@@ -1,0 +1,98 @@
+"""sweep.csv: a line for each side of each point, all digits. It is what a stopped run goes on from, and what plots are made of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.api import UserError
+from bench.formats import Grid
+from bench.profile.points import Measured
+from bench.profile.sweep import Point
+from bench.store import heal
+
+FILE = "sweep.csv"
+COLUMNS = (
+    *("batch", "seconds", "dtype", "mode", "side", "n", "p5_s", "median_s", "p95_s", "rtfx", "tokens", "equal_codes"),
+    *("host_bytes", "device_bytes", "joules", "note"),
+)
+
+
+def read(folder: Path) -> dict[Point, list[Measured]]:
+    """The points of a run by now; none where it has no such file."""
+    path, found = folder / FILE, {}
+    if not path.exists():
+        return found
+    heal(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            try:
+                measured = _measured(line)
+            except (KeyError, TypeError, ValueError) as error:
+                raise UserError(f"{path}: a line is not of this version ({error}): use --fresh to start again") from error
+            found.setdefault(measured.point, []).append(measured)
+    return found
+
+
+def _measured(line: dict[str, str]) -> Measured:
+    point = Point(int(line["batch"]), float(line["seconds"]), line["dtype"], line["mode"])
+    p5, median, p95, equal, host, device, joules = (
+        float(line[name]) for name in ("p5_s", "median_s", "p95_s", "equal_codes", "host_bytes", "device_bytes", "joules")
+    )
+    return Measured(point, line["side"], int(line["n"]), p5, median, p95, int(line["tokens"]), equal, host, device, joules, line["note"])
+
+
+def add(folder: Path, found: Sequence[Measured]) -> None:
+    """Appends a point, in one write."""
+    path, out = folder / FILE, io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if not path.exists():
+        writer.writerow(COLUMNS)
+    for m in found:
+        p = m.point
+        writer.writerow(
+            (p.batch, f"{p.seconds:g}", p.dtype, p.mode, m.side, m.n, m.p5, m.median, m.p95, m.rtfx, m.tokens, m.equal)
+            + (m.host, m.device, m.joules, m.note)
+        )
+    try:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(out.getvalue())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: finished points are kept, mend it and give the same command again") from error
+
+
+def forget(folder: Path) -> None:
+    """For --fresh."""
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def plain(found: dict[Point, list[Measured]], side: str) -> list[Measured]:
+    """Those that were measured with the tokenizer as it runs by itself, in the order of the sweep."""
+    return [m for sides in found.values() for m in sides if m.side == side and m.point.plain and not math.isnan(m.median)]
+
+
+def grid(runs: Sequence[tuple[str, Path]]) -> list[Grid]:
+    """Every point of runs given as label and folder, a line each; none where no run was timed."""
+    lines = [[label, *_cells(sides)] for label, folder in runs for sides in read(folder).values()]
+    header = ["tokenizer", "clips", "of", "dtype", "way", "encode ↑", "decode ↑", "same codes", "host MB ↓", "device MB ↓", ""]
+    filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
+    caption = "every point: seconds of audio a second, median [5 %, 95 % of the repeats]"
+    return [(caption, [header[i] for i in filled], [[line[i] for i in filled] for line in lines])] if lines else []
+
+
+def _cells(sides: Sequence[Measured]) -> list[str]:
+    point, encode = sides[0].point, sides[0]
+    speeds = {m.side: "–" if m.note else f"{m.rtfx:.4g} [{point.audio / m.p95:.4g}, {point.audio / m.p5:.4g}]" for m in sides}
+    equal = "" if math.isnan(encode.equal) else f"{100 * encode.equal:.2f} %"
+    notes = "; ".join(dict.fromkeys(m.note for m in sides if m.note))
+    memory = [_most([m.host for m in sides]), _most([m.device for m in sides])]
+    where = [str(point.batch), f"{point.seconds:g} s", point.dtype, point.mode]
+    return [*where, speeds.get("encode", ""), speeds.get("decode", ""), equal, *memory, notes]
+
+
+def _most(values: Sequence[float]) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    return f"{max(known) / 1e6:.0f}" if known else ""

@@ -1,0 +1,85 @@
+"""Encode and decode as one call each, in another precision, compiled, or as a CUDA graph. What does not apply raises Skip and says why."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from bench.api import Tokenizer
+from bench.profile.sweep import Point
+from bench.profile.work import LIBRARY, layers
+
+Call = Callable[[Tensor], Tensor]
+
+
+class Skip(Exception):
+    """This way of running does not apply; the text says why."""
+
+
+@contextmanager
+def way(tokenizer: Tokenizer, side: str, point: Point, example: Tensor) -> Iterator[Call]:
+    """tokenizer.encode or .decode as a point runs it, for what looks like the example."""
+    refuse(tokenizer, point, example.device.type)
+    dtype = None if point.dtype == "float32" else getattr(torch, point.dtype)
+    function = tokenizer.encode if side == "encode" else tokenizer.decode
+    if point.mode == "compiled":
+        for part in ("torch._dynamo", "torch._inductor"):
+            logging.getLogger(part).setLevel(logging.ERROR)  # that a codec is compiled in parts is no news
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield _run(torch.compile(function, dynamic=False), dtype)
+        torch.compiler.reset()
+    else:
+        yield _graph(function, example, dtype) if point.mode == "graph" else _run(function, dtype)
+
+
+def refuse(tokenizer: Tokenizer, point: Point, kind: str) -> None:
+    """Skip where it is known beforehand that this cannot be."""
+    if point.plain:
+        return
+    if not layers(tokenizer):
+        raise Skip(LIBRARY)
+    if point.mode == "graph" and kind != "cuda":
+        raise Skip("a CUDA graph needs a GPU")
+    if point.mode == "compiled" and kind == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        raise Skip("torch.compile needs a C++ compiler: install g++")
+
+
+def _run(call: Call, dtype: torch.dtype | None) -> Call:
+    @torch.inference_mode()
+    def run(x: Tensor) -> Tensor:
+        if dtype is None:
+            return call(x)
+        with torch.autocast(x.device.type, dtype):
+            return call(x)
+
+    return run
+
+
+def _graph(call: Call, example: Tensor, dtype: torch.dtype | None) -> Call:
+    """The call's kernels, recorded once and launched together; input and output lie where they lay."""
+    eager = _run(call, dtype)
+    given = example.clone()
+    aside = torch.cuda.Stream(example.device)
+    aside.wait_stream(torch.cuda.current_stream(example.device))
+    with torch.cuda.stream(aside):  # torch wants a few calls on a stream of their own first
+        for _ in range(3):
+            eager(given)
+    torch.cuda.current_stream(example.device).wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        made = eager(given)
+
+    @torch.inference_mode()
+    def replay(x: Tensor) -> Tensor:
+        given.copy_(x)
+        graph.replay()
+        return made
+
+    return replay

@@ -1,0 +1,116 @@
+"""How fast a tokenizer is on this machine, and what it takes: time, memory, arithmetic, energy, bits.
+
+Timed alone, in one process, on clips of the data joined to the lengths of a sweep (bench/profile): speech, where there is any. Every
+other clip is only encoded, for what its codes cost. The rows of the whole corpus hold the figures; sweep.csv beside them holds every point.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from bench.api import Metric, Row, Score, Spec, Suite
+from bench.codes import CodeCounts, rates
+from bench.metrics import METRICS, NO_SIGNAL
+from bench.profile import figures, memory, table
+from bench.profile.material import Material, material
+from bench.profile.points import Stopwatch
+from bench.profile.sweep import SMALL, Sweep, parse
+
+if TYPE_CHECKING:
+    from bench.run import Session
+
+
+def run(sweep: Sweep, session: Session) -> Iterator[list[Row]]:
+    """Times first, while nothing else runs; then the rows of one clip at a time, and the figures."""
+    if session.options.fresh and len(session.todo) == len(session.data.clips):
+        table.forget(session.folder)
+    sounds = material(session.data.clips, session.spec)
+    found = _figures(sweep, session, sounds)
+    counts = CodeCounts(session.spec)
+    done = [clip for clip in session.data.clips if clip not in session.todo]
+    for item in session.reconstructions(session.todo):
+        counts.add(item)
+        missing = {metric.name: Score(math.nan, note=item.failure) for metric in session.expected(item.clip.domain)}
+        yield session.clip_rows(item.clip, missing if item.failure else rates(item), item.seconds)
+    for item in session.reconstructions(done):  # a resumed run: their codes count too, and were not kept
+        counts.add(item)
+    timed = [Row("*", sounds.domain, "", name, score.value, note=score.note) for name, score in found.items()]
+    for domain in sorted(counts.seconds):
+        yield counts.rows(domain) + (timed if domain == sounds.domain else [])
+
+
+def _figures(sweep: Sweep, session: Session, sounds: Material) -> figures.Figures:
+    device, before = session.options.device, memory.settled()
+    loaded = figures.load(session.load)
+    watch = Stopwatch(loaded.tokenizer, device, sounds, session.options.metric_seconds, before)
+    for point in watch.sweep(sweep, table.read(session.folder)):
+        table.add(session.folder, point)
+    usual = sounds.cut(1, sweep.usual).to(device)
+    return (
+        figures.of_sweep(sweep, table.read(session.folder), device, torch.get_num_threads())
+        | {"load_s": Score(loaded.seconds), "frame_rate": _frame_rate(session.spec)}
+        | figures.of_arithmetic(loaded.tokenizer, usual, sweep.usual)
+        | figures.of_live(loaded.tokenizer, device, sounds)
+    )
+
+
+def _frame_rate(spec: Spec) -> Score:
+    return Score(spec.frame_rate, note="" if math.isfinite(spec.frame_rate) else "no frames of one length: see tokens_per_s")
+
+
+def _figure(name: str, unit: str, better: Literal["higher", "lower", ""], tolerance: float, about: str) -> Metric:
+    return Metric(name, unit, better, NO_SIGNAL, tolerance, None, about, "corpus")
+
+
+def _sides(name: str, unit: str, better: Literal["higher", "lower"], tolerance: float, about: str) -> tuple[Metric, ...]:
+    return tuple(_figure(name.replace("*", side), unit, better, tolerance, f"{side}: {about}") for side in ("encode", "decode"))
+
+
+FIGURES = (
+    *_sides("rtfx_*", "s/s", "higher", 0.1, "seconds of audio a second of wall time, one clip of 10 s, median of the repeats"),
+    *_sides(
+        "*_h_per_device_h", "h/h", "higher", 0.1, "hours of audio an hour of one GPU, or of one CPU core, float32, best point of the sweep"
+    ),
+    _figure("encode_tokens_per_s", "1/s", "higher", 1, "tokens made a second of wall time at that point (bytes, where rates vary)"),
+    *_sides("latency_*_p50_ms", "ms", "lower", 0.1, "wall time of one clip of the sweep's shortest length (1 s), median"),
+    *_sides("latency_*_p95_ms", "ms", "lower", 0.1, "the same, slower in 5 % of the repeats"),
+    _figure("lookahead_ms", "ms", "lower", 1, "algorithmic latency: how much of the future moves the audio, found by changing it"),
+    _figure("stream_hop_ms", "ms", "", 0.1, "a piece of the stream: the codec's own frame"),
+    _figure("stream_first_ms", "ms", "lower", 0.1, "first sample said to first sample heard: the pieces that must come in, and the work"),
+    _figure("stream_chunk_p50_ms", "ms", "lower", 0.1, "work on a piece, encoded and decoded, CPU to CPU, median"),
+    _figure("stream_chunk_p95_ms", "ms", "lower", 0.1, "the same, slower in 5 % of the pieces"),
+    _figure("stream_late", "", "lower", 0.001, "share of pieces not done when the next one is there"),
+    _figure("frame_rate", "Hz", "", 0.01, "frames a second, of the codebooks"),
+    _figure("parameters_m", "M", "lower", 0.01, "numbers in weights and codebooks, millions"),
+    *_sides("*_gmac_per_s", "GMAC/s", "lower", 0.001, "multiply-accumulates a second of audio; no Fourier transforms"),
+    _figure("load_s", "s", "lower", 0.01, "loading, files in the system's cache, median of 3"),
+    _figure("host_mb", "MB", "lower", 1, "peak of the process above what it held before loading, one clip of 10 s"),
+    _figure("device_mb", "MB", "lower", 1, "peak of tensors on the GPU, one clip of 10 s"),
+    *_sides("*_wh_per_h", "Wh/h", "lower", 0.1, "energy of the GPU an hour of audio, at the point of h_per_device_h (NVML)"),
+    *_sides("rtfx_*_p5", "s/s", "higher", 0.1, "rtfx, slower in 5 % of the repeats"),
+    *_sides("rtfx_*_p95", "s/s", "higher", 0.1, "rtfx, faster in 5 % of the repeats"),
+)
+RATES = tuple(METRICS[name] for name in ("tokens_per_s", "kbps_packed", "kbps_nominal", "kbps_entropy"))
+
+
+def suite(sweep: Sweep) -> Suite:
+    """The suite with that sweep."""
+    return Suite(
+        name="throughput",
+        version=1,
+        about="how fast a tokenizer is on this machine, alone in one process, and what memory, arithmetic and bits it takes",
+        metrics=(*FIGURES, *RATES),
+        data="mini",
+        run=partial(run, sweep),
+        needs_decode=False,
+        sweep=str(sweep),
+        with_sweep=lambda text: suite(parse(text)),
+    )
+
+
+SUITE = suite(SMALL)
