@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-.PHONY: run test test-slow test-perf lint setup clean
+.PHONY: run test test-slow test-perf bench lint setup clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed ## the embedded corpus through mimi, ending in a table
@@ -26,6 +26,12 @@ test-slow: .venv/installed-test
 
 test-perf: .venv/installed-test
 	$(BIN)/python -m pytest -m perf $(ARGS)
+
+bench: export OMP_NUM_THREADS := 1
+bench: .venv/installed-test ## speeds against the stored run, pass or fail; STORE=1 makes this one the stored run
+	mkdir -p .benchmarks
+	$(BIN)/python -m pytest tests/perf/test_registry_speed.py -m perf -q --benchmark-json .benchmarks/latest.json $(ARGS)
+	$(BIN)/python -m tests.perf.ratios .benchmarks/latest.json tests/perf/stored.json $(if $(STORE),--store)
 
 lint: .venv/installed-test
 	$(PIP) --editable '.[dev]'

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from bench import data, registry, weights
+from bench import data, kept, registry, weights
 from bench.api import DOMAINS, Checkpoint, Variant
 from bench.layouts import CONTEXTS, Layout, layouts
+from bench.store import folder_name
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -79,6 +82,27 @@ def facts(variant: Variant) -> dict[str, str]:
         "licence": spec.licence or "none stated",
         "source": spec.source or "none stated",
     }
+
+
+def speed(variant: Variant, results: Path) -> dict[str, str]:
+    """What runs of the throughput suite say of it, a line a machine."""
+    spec = variant.spec
+    folders = sorted((results / "throughput").glob(f"{glob.escape(folder_name(spec.label))}-*/run.json"))
+    runs = [run for run in (kept.read(path.parent) for path in folders) if run.tokenizer["weights"] == spec.weights and not run.unfinished]
+    lines = {run.machine: _speed(run) for run in sorted(runs, key=lambda run: run.record["started"])}  # the latest of a machine counts
+    if not lines:
+        return {"speed": f"not measured: bench run --suite throughput --tokenizer {spec.label}"}
+    return {"speed" + f" {i}" * (i > 1): f"{line}, on {place}" for i, (place, line) in enumerate(lines.items(), 1)}
+
+
+def _speed(run: kept.Kept) -> str:
+    figures = {row.metric: row.value for row in run.rows if row.clip == "*"}
+    hour = "GPU-hour" if run.identity["machine"]["device"] == "cuda" else "CPU-core-hour"
+    sides = [f"{_number(figures[name])} h of audio {verb}" for name, verb in HOURS.items() if name in figures]
+    return f"{' and '.join(sides)} per {hour}, {_number(figures['encode_tokens_per_s'])} tokens/s encoded"
+
+
+HOURS = {"encode_h_per_device_h": "encoded", "decode_h_per_device_h": "decoded"}
 
 
 def _budget(layout: Layout) -> str:

@@ -47,12 +47,17 @@ class RateLine:
 
 
 def ladders(runs: Sequence[Kept]) -> list[Ladder]:
-    """Those with points enough, in the order of their first runs."""
+    """The families with points enough."""
+    return [family for family in families(runs) if len(family.runs) >= FEWEST]
+
+
+def families(runs: Sequence[Kept]) -> list[Ladder]:
+    """Runs of one codec together, however few, in the order of their first runs."""
     groups: dict[tuple, list[Kept]] = {}
     for run in runs:
         facts = run.tokenizer
         groups.setdefault((facts["name"], facts["sample_rate"], facts["weights"]), []).append(run)
-    return [Ladder(_name(group), tuple(group)) for group in groups.values() if len(group) >= FEWEST]
+    return [Ladder(_name(group), tuple(group)) for group in groups.values()]
 
 
 def _name(runs: Sequence[Kept]) -> str:
@@ -82,7 +87,7 @@ def _line(domain: str, metric: Metric, ladder: Ladder, anchor: Ladder) -> RateLi
     index, count = _clusters([quality[0][clip] for clip in clips])
     goods = [goodness(metric, 1.0) * _means([rows[clip] for clip in clips], index, count) for rows in quality]
     costs = [
-        _means([rows[clip] for clip in clips], index, count) if measured else np.full(count + 1, _nominal(run) / 1000)
+        _means([rows[clip] for clip in clips], index, count) if measured else np.full(count + 1, nominal(run) / 1000)
         for rows, run in zip(rates, runs, strict=True)
     ]
     split = len(ladder.runs)
@@ -112,7 +117,7 @@ def _means(rows: Sequence[Row], index: np.ndarray, count: int) -> np.ndarray:
         return np.concatenate([[totals.sum() / sizes.sum()], (totals.sum() - totals) / (sizes.sum() - sizes)])
 
 
-def _nominal(run: Kept) -> float:
+def nominal(run: Kept) -> float:
     """bit/s of the spec; NaN where the rate varies."""
     return sum(rate * math.log2(size) if rate is not None else math.nan for size, rate in run.tokenizer["codebooks"])
 

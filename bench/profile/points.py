@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -73,6 +74,12 @@ class Stopwatch:
 
     def measure(self, point: Point) -> list[Measured]:
         """Encode, and decode where there is one."""
+        if point.mode != "compiled":
+            return self._measure(point)
+        with ThreadPoolExecutor(1) as apart:  # a compiler that fails leaves torch broken for the thread that called it
+            return apart.submit(self._measure, point).result()
+
+    def _measure(self, point: Point) -> list[Measured]:
         given: dict[str, Tensor] = {}
 
         def begin() -> None:

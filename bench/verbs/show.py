@@ -19,9 +19,10 @@ def add(verbs: Verbs) -> None:
     verb.set_defaults(verb=list_)
     verb.add_argument("what", choices=("tokenizers", "suites", "metrics", "data"))
 
-    verb = verbs.add_parser("show", help="the facts of one tokenizer: rates, token budget, weights, licence, source")
+    verb = verbs.add_parser("show", help="the facts of one tokenizer: rates, token budget, weights, licence, source, speed")
     verb.set_defaults(verb=show)
     verb.add_argument("tokenizer")
+    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where its speed was kept (default: results)")
 
     verb = verbs.add_parser("check", help="does a tokenizer keep the contract? exit code 1 if not")
     verb.set_defaults(verb=check)
@@ -51,7 +52,8 @@ def show(options: argparse.Namespace) -> int:
     """bench show"""
     from bench import listing, registry
 
-    facts = listing.facts(registry.variant(options.tokenizer))
+    variant = registry.variant(options.tokenizer)
+    facts = listing.facts(variant) | listing.speed(variant, options.results)
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")

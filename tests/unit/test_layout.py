@@ -18,6 +18,7 @@ FLOORS = (  # a module imports from lower floors and from its own package; modul
     {"__main__"},
     {"cli"},
     {"verbs"},
+    {"plot"},
     {"compare", "gate", "tables", "listing", "check", "train"},
     {"pairs", "caveats", "run", "fit", "probe", "profile"},
     {"judges"},

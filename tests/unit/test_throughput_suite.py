@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import kept, machine, registry, tables
+from bench import kept, listing, machine, registry, tables
 from bench.api import Clip, Codebook, Score, Spec, Suite, UserError, Variant
 from bench.data import open_data
 from bench.gate.findings import refuse
@@ -164,6 +165,25 @@ def test_a_point_that_fails_costs_that_point(ran: Callable[..., Ran], monkeypatc
     assert math.isfinite(found.figures["rtfx_encode"].value)
 
 
+def test_a_compiler_that_fails_costs_its_points_and_leaves_the_others_alone(
+    ran: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+
+    def compiler(function: Callable, **_: object) -> Callable:
+        def broken(x: Tensor) -> Tensor:
+            threads.add(threading.get_ident())
+            raise ValueError("no such instruction")
+
+        return broken
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    found = ran(TOY, "batch=1 seconds=1 mode=compiled")
+    (encode, decode) = table.read(found.run.folder)[Point(1, 1.0, "float32", "compiled")]
+    assert encode.note == decode.note == "ValueError: no such instruction"
+    assert threading.get_ident() not in threads  # what it broke in torch, it broke for a thread that is gone
+
+
 def stopwatch(limit: float = 120.0) -> Stopwatch:
     return Stopwatch(Slow(TOY.spec), "cpu", Material(torch.randn(1, 16_000) / 9, 16_000, "speech"), limit, 0.0)
 
@@ -248,3 +268,17 @@ def test_on_a_gpu_a_graph_gives_the_same_codes_and_memory_is_told(ran: Callable[
     assert swept[Point(2, 1.0)][0].device > 0 and found.figures["device_mb"].value > 0
     graph: list[Measured] = swept[Point(2, 1.0, "float32", "graph")]
     assert graph[0].equal > 0.99 or graph[0].note
+
+
+def test_show_tells_the_speed_of_every_machine(ran: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variant = registry.variant("mulaw")
+    assert listing.speed(variant, tmp_path / "results") == {"speed": "not measured: bench run --suite throughput --tokenizer mulaw@8bit"}
+    ran("mulaw")
+    (line,) = listing.speed(variant, tmp_path / "results").values()
+    assert "h of audio encoded and" in line and "per CPU-core-hour" in line and line.endswith(kept.place(machine.speed("cpu")))
+    speed = machine.speed("cpu")
+    monkeypatch.setattr(machine, "speed", lambda device: speed | {"processor": "Abacus 3000"})
+    ran("mulaw")
+    assert list(listing.speed(variant, tmp_path / "results")) == ["speed", "speed 2"]
+    other = replace(variant, spec=replace(variant.spec, weights="sha256:" + "0" * 64))
+    assert "not measured" in listing.speed(other, tmp_path / "results")["speed"]

@@ -1,0 +1,1 @@
+"""Runs -> pictures, as PNG and SVG: readable in black and white, every line named beside its end."""

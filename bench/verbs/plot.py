@@ -1,0 +1,51 @@
+"""bench plot: runs as pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.api import DOMAINS, UserError
+
+if TYPE_CHECKING:
+    from bench.verbs.arguments import Verbs
+
+
+def add(verbs: Verbs) -> None:
+    """Its words."""
+    verb = verbs.add_parser("plot", help="pictures of runs: quality against bitrate, speed against batch; PNG and SVG")
+    verb.set_defaults(verb=plot)
+    verb.add_argument("what", choices=("quality", "speed"), help="quality against bitrate, or speed against batch")
+    verb.add_argument("run", nargs="+", help="a label as mimi@mini, a pattern as 'opus@*', a run folder or its rows.csv")
+    verb.add_argument("--metric", default="pesq_wb", metavar="A,B,...", help="of quality: a panel for each (default: pesq_wb)")
+    verb.add_argument("--domain", choices=DOMAINS, default="speech", help="of quality: which clips (default: speech)")
+    verb.add_argument("--suite", metavar="NAME", help="where labels are looked up (default: reconstruction, for speed throughput)")
+    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept (default: results)")
+    verb.add_argument("--out", type=Path, metavar="PATH", help="of the picture, .png and .svg are added (default: quality or speed)")
+
+
+def plot(options: argparse.Namespace) -> int:
+    """bench plot"""
+    from bench import kept
+    from bench.compare.ladders import usable
+    from bench.plot import paper, quality, speed
+
+    suite = options.suite or {"quality": "reconstruction", "speed": "throughput"}[options.what]
+    runs = kept.find(options.run, options.results, suite)
+    if options.what == "speed":
+        figure = speed.figure(runs)
+    else:
+        from bench import registry
+
+        known = usable(list(runs[0].metrics.values()))
+        chosen = [name.strip() for name in options.metric.split(",") if name.strip()]
+        for name in chosen:
+            if name not in known:
+                raise registry.unknown("metric of quality", name, known)
+        if not chosen:
+            raise UserError("--metric names no metric: write as --metric pesq_wb,stoi")
+        figure = quality.figure(runs, [runs[0].metrics[name] for name in chosen], options.domain)
+    for path in paper.save(figure, options.out or Path(options.what)):
+        print(path)
+    return 0
