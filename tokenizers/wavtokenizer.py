@@ -88,7 +88,7 @@ class WavTokenizer(nn.Module):
         """wav [B, 1, T] -> codes [B, 1, ceil(T / hop)]."""
         if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
             raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
-        return one_by_one(lambda item: self.quantizer.encode(self.latents(item)), wav)
+        return self.quantizer.encode(self.latents(wav))
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:

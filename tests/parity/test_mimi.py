@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.tokenizers.mimi import OFFICIAL, VARIANTS, Mimi, load, renamed
-from tests.parity.ties import residual_levels, ties
+from tests.parity.ties import Level, residual_levels, ties
 
 loaders = pytest.importorskip("moshi.models.loaders", reason="the oracle is missing: pip install moshi")
 
@@ -87,13 +87,18 @@ def compare(official, mine: Mimi, wav: Tensor) -> Tensor:
     return codes
 
 
-def assert_equal_but_for_ties(mine: Mimi, codes: Tensor, expected: Tensor, latents: Tensor) -> None:
-    """The two parts of the quantizer do not know of each other: a tie in the first excuses nothing in the second."""
+def parts(mine: Mimi, codes: Tensor, expected: Tensor, latents: Tensor) -> Iterator[tuple[Tensor, Tensor, Iterator[Level]]]:
+    """What `ties` asks of each part of the quantizer: neither knows of the other, and a tie in the first excuses nothing in the second."""
     sizes = (1, codes.shape[1] - 1)
-    parts = mine.quantizer.rvq_first, mine.quantizer.rvq_rest
-    for part, some, right in zip(parts, codes.split(sizes, 1), expected.split(sizes, 1), strict=True):
+    both = mine.quantizer.rvq_first, mine.quantizer.rvq_rest
+    for part, some, right in zip(both, codes.split(sizes, 1), expected.split(sizes, 1), strict=True):
         books = [codebook.vectors()[0] for codebook in part.codebooks()[: right.shape[1]]]
-        ties(some, right, residual_levels(part.input_proj(latents), books, right))
+        yield some, right, residual_levels(part.input_proj(latents), books, right)
+
+
+def assert_equal_but_for_ties(mine: Mimi, codes: Tensor, expected: Tensor, latents: Tensor) -> None:
+    for part in parts(mine, codes, expected, latents):
+        ties(*part)
 
 
 def different(codes: Tensor) -> int:

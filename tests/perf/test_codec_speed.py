@@ -1,0 +1,104 @@
+"""How fast our codecs are beside the public implementations: the same weights, the same sound, in turns. Run it on an idle machine:
+
+    OMP_NUM_THREADS=1 pytest tests/perf/test_codec_speed.py -m perf -s
+    SPEED_FAMILIES=mimi,dac-44khz SPEED_BATCHES=1 SPEED_SECONDS=2 SPEED_TURNS=9 pytest tests/perf/test_codec_speed.py -m perf -s
+
+The oracles are `encodec`, `descript-audio-codec`, `moshi` and `transformers`; for WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of
+https://github.com/jishengpeng/WavTokenizer. What is missing is skipped.
+
+Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
+is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
+multiply-accumulates alone would take at the rate of a large matrix product, timed in the same run. Without OMP_NUM_THREADS all cores work.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+
+import pytest
+import torch
+
+from bench.nn.onednn import linear
+from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
+from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
+from tests.perf.contest import Call, Contest, Contests
+from tests.perf.unit_contests import LARGE, STABLE, units
+
+pytestmark = pytest.mark.perf
+FAMILIES: dict[str, Contests] = {
+    "encodec-24khz": encodec,
+    "encodec-48khz": encodec_stereo,
+    "dac-16khz": dac("16khz", 12.29, 27.82),
+    "dac-24khz": dac("24khz", 18.47, 41.74),
+    "dac-44khz": dac("44khz", 30.68, 69.32),
+    "mimi": mimi,
+    "wavtokenizer-75tps": wavtokenizer_at("75"),
+    "wavtokenizer-40tps": wavtokenizer_at("40"),
+    "hubert-l9": units(hubert_kmeans, "base-l9-km500", "Hubert", 6.25),
+    "hubert-l6": units(hubert_kmeans, "base-l6-km100", "Hubert", 5.06),
+    "wav2vec2-l6": units(wav2vec2_kmeans, "base-l6-km500", "Wav2Vec2", 5.06),
+    "wavlm-l9": units(wavlm_kmeans, "base-plus-l9-km500", "WavLM"),
+    "hubert-large": units(hubert_kmeans, "large-l18-km500", "Hubert", 15.14, conv_bias=True, **LARGE, **STABLE),
+}
+CHOSEN = os.environ.get("SPEED_FAMILIES", ",".join(FAMILIES)).split(",")
+BATCHES = [int(size) for size in os.environ.get("SPEED_BATCHES", "1,8").split(",")]
+SECONDS = float(os.environ.get("SPEED_SECONDS", "10"))
+TURNS = int(os.environ.get("SPEED_TURNS", "5"))
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+BARS = "bars: never below 1; 1.3 x official at batch 1, 2 x at batch 8 on a CPU, 3 x frame by frame"
+
+
+def timed(call: Call, device: str) -> float:
+    """Seconds of one call."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    call()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def in_turns(calls: dict[str, Call], device: str, turns: int) -> dict[str, list[float]]:
+    """Seconds of each call in each turn, after one that warms up; who begins changes from turn to turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
+    for turn in range(turns + 1):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            seconds = timed(calls[name], device)
+            if turn:
+                times[name].append(seconds)
+    return times
+
+
+def product_rate(device: str) -> float:
+    """Multiply-accumulates a second of a large matrix product, the faster of torch's own and oneDNN's."""
+    layer, x = torch.nn.Linear(1024, 1024, device=device), torch.randn(4096, 1024, device=device)
+    times = in_turns({"own": lambda: x @ layer.weight.T, "onednn": lambda: linear(layer, x)}, device, 9)
+    return 4096 * 1024**2 / min(statistics.median(taken) for taken in times.values())
+
+
+def line(contest: Contest, times: dict[str, list[float]], seconds: float, floor: float) -> str:
+    """A row: our time and how near the floor it is, then each rival's ratio."""
+    mine = statistics.median(times["ours"])
+    cells = [f"{contest.name:36} ours {1000 * mine:8.1f} ms {seconds / mine:7.1f} x real time"]
+    cells.append(f"{100 * floor / mine:3.0f} % of floor" if contest.gmacs else " " * 14)
+    for name in list(times)[1:]:
+        ratios = sorted(theirs / own for theirs, own in zip(times[name], times["ours"], strict=True))
+        cells.append(f"{name} {statistics.median(ratios):5.2f} x [{ratios[0]:.2f}, {ratios[-1]:.2f}]")
+    return "  ".join(cells)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("family", CHOSEN)
+@torch.no_grad()  # not inference mode: weights that are made in it are ordered at every call
+def test_speed(family: str, batch: int, device: str) -> None:
+    rate = product_rate(device)
+    print(f"\n{device}, {torch.get_num_threads()} threads, {batch} x {SECONDS:g} s, {TURNS} turns, product {rate / 1e9:.0f} GMAC/s; {BARS}")
+    for contest in FAMILIES[family](batch, SECONDS, device):
+        equal = contest.equal()
+        times = in_turns(contest.calls, device, TURNS)
+        print(line(contest, times, batch * SECONDS, contest.gmacs * 1e9 * SECONDS * batch / rate), equal, sep="  ", flush=True)
