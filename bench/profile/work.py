@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode, bmm_flop
 
 from bench.api import Tokenizer
 
-aten = torch.ops.aten
+aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
 Shape = torch.Size | tuple[int, ...]
 LIBRARY = "no torch layers: the work is done elsewhere"
 
@@ -55,6 +55,20 @@ def _distances(a: Shape, b: Shape, *rest: object, out_shape: object = None, **na
     return bmm_flop((math.prod(a[:-2]), *a[-2:]), (math.prod(a[:-2]), b[-1], b[-2]))
 
 
+def _linear(x: Shape, *rest: object, out_shape: Shape, **named: object) -> int:
+    """x [..., in] -> [..., out]."""
+    return 2 * x[-1] * math.prod(out_shape)
+
+
+def _convolution(x: Shape, weight: Shape, *rest: object, out_shape: Shape, **named: object) -> int:
+    """Weight [out, in, ...]: each output is so many products."""
+    return 2 * math.prod(weight[1:]) * math.prod(out_shape)
+
+
+def _convolution_onto(onto: Shape, x: Shape, weight: Shape, *rest: object, out_shape: Shape, **named: object) -> int:
+    return _convolution(x, weight, out_shape=out_shape)
+
+
 UNKNOWN_TO_TORCH = {  # its own counter knows what these are made of on some devices only; an overload's name keeps it from looking
     aten.scaled_dot_product_attention.default: _attention,
     aten.scaled_dot_product_attention: _attention,
@@ -62,4 +76,7 @@ UNKNOWN_TO_TORCH = {  # its own counter knows what these are made of on some dev
     aten.lstm: _lstm,
     aten._cdist_forward: _distances,
     aten._euclidean_dist: _distances,
+    mkldnn._linear_pointwise: _linear,
+    mkldnn._convolution_pointwise: _convolution,
+    mkldnn._convolution_pointwise_: _convolution_onto,
 }

@@ -8,7 +8,9 @@ from torch.nn import functional as F
 from bench import registry
 from bench.api import Codebook, Spec
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d
+from bench.nn.onednn import Linear
 from bench.nn.reflect import SkipLSTM
+from bench.nn.seanet import Residual
 from bench.profile.work import layers, macs, parameters
 
 
@@ -19,10 +21,15 @@ def test_convolution() -> None:
     assert macs(lambda: nn.Conv1d(4, 8, 3, groups=4)(torch.zeros(1, 4, 12))) == 10 * 8 * 1 * 3
 
 
-def test_causal_convolution_in_both_of_its_ways() -> None:
-    layer = CausalConv1d(4, 8, 3)
-    assert macs(lambda: layer(torch.zeros(1, 4, 100))) == 100 * 8 * 4 * 3  # as a convolution
-    assert macs(lambda: layer(torch.zeros(1, 4, 2))) == 2 * 8 * 4 * 3  # as one matrix product
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")
+@pytest.mark.parametrize("onednn", [True, False])
+def test_the_layers_of_both_ways_of_inference(onednn: bool) -> None:
+    with torch.backends.mkldnn.flags(enabled=onednn):
+        assert macs(lambda: CausalConv1d(4, 8, 3)(torch.zeros(1, 4, 100))) == 100 * 8 * 4 * 3
+        assert macs(lambda: CausalConv1d(4, 8, 1)(torch.zeros(1, 4, 100))) == 100 * 8 * 4  # a product
+        assert macs(lambda: Residual(4, 3, 1, 2)(torch.zeros(1, 4, 100))) == 100 * (4 * 3 * 2 + 2 * 4)
+        assert macs(lambda: CausalConv1d(4, 8, 3).valid(torch.zeros(2, 4, 102), torch.zeros(2, 8, 100))) == 2 * 100 * 8 * 4 * 3
+        assert macs(lambda: Linear(8, 16)(torch.zeros(2, 5, 8), "gelu")) == 2 * 5 * 8 * 16
 
 
 def test_transposed_convolution() -> None:
