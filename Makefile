@@ -1,6 +1,7 @@
 # Two commands: `make run` and `make test`. Both make .venv first, once; `make setup` does only that.
 #
 #   make run ARGS="--tokenizer opus@12kbps"    more for `bench run`
+#   make boards                               runs all that the leaderboards show, and makes them again; hours on two cores
 #   make setup TORCH_INDEX=URL                 Linux without a GPU: the index of small CPU builds that pytorch.org names
 #   make PYTHON=python3.12 setup               another Python, 3.11 to 3.13
 
@@ -8,15 +9,19 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+BOARDS := reconstruction codes asr:pocketsphinx speaker probe
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-.PHONY: run test test-slow test-perf bench lint setup clean
+.PHONY: run boards test test-slow test-perf bench lint setup clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed ## the embedded corpus through mimi, ending in a table
 	$(BIN)/bench run --tokenizer mimi --suite reconstruction $(ARGS)
+
+boards: .venv/installed-test ## every suite for every tokenizer of the leaderboards, then the boards; goes on where it was stopped
+	$(BIN)/bench leaderboard $(addprefix --run ,$(BOARDS)) $(ARGS)
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest $(ARGS)
@@ -52,6 +57,7 @@ setup: .venv/installed
 	$(PIP) --editable '.[test]'
 	$(PIP) --no-deps moshi encodec descript-audio-codec # the authors' code, as oracles; their own pins ask for an older torch, and for torchaudio
 	$(PIP) --no-deps openai-whisper resemblyzer # judges, without triton (1 GB) and what only training and recording need
+	$(PIP) --no-deps axe-playwright-python # of which the tests read axe-core, the checks of accessibility
 	@touch $@
 
 clean:

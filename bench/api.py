@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # --help and a wrong flag answer without waiting for torch
 
 Domain = Literal["speech", "music", "general"]
 DOMAINS: tuple[Domain, ...] = ("speech", "music", "general")
+SHARE, POSITIVE, CORRELATION = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0)  # where the scores of many metrics lie
 
 
 class UserError(Exception):
@@ -206,6 +207,7 @@ class Metric:
     about: str = ""  # one line for `bench list metrics`
     per: Literal["clip", "corpus", "codebook"] = "clip"
     """"corpus": one value pooled over all clips, in a row of clip "*"; "codebook": the same, and beside it one for each codebook."""
+    span: tuple[float, float] = (-math.inf, math.inf)  # no score lies outside: a leaderboard refuses it
 
     def of_codebook(self, k: int) -> str:
         """The name in the row of codebook k, counted from 0, as `usage_cb1`."""
@@ -242,4 +244,6 @@ class Suite:
         ""  # of a suite that times: the points it looks at. With the machine it is part of what a run is, and nothing runs beside it
     )
     with_sweep: Callable[[str], Suite] | None = None  # the same suite at other points; None: it does not time
+    judges: tuple[str, ...] = ()  # the names that with_judge knows
     prepare: Callable[[], None] | None = None  # UserError before anything starts, where the judge's package or weights are missing
+    headline: tuple[str, ...] = ()  # the columns that a leaderboard shows first; none named: all

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from bench.api import UserError
-from bench.verbs import compare, fit, gate, plot, run, show
+from bench.verbs import compare, fit, gate, leaderboard, plot, run, show
 
 
 class _Parser(argparse.ArgumentParser):
@@ -41,6 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="bench", description="Audio tokenizers, measured: reconstruction quality against bits and tokens.")
     verbs = parser.add_subparsers(required=True, metavar="verb", parser_class=_Parser)
-    for module in (run, compare, plot, gate, show, fit):
+    for module in (run, compare, plot, gate, leaderboard, show, fit):
         module.add(verbs)
     return parser

@@ -18,7 +18,7 @@ from typing import TypeVar
 import soxr
 import torch
 
-from bench import audio, machine, registry, weights
+from bench import audio, machine, registry, revision, weights
 from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, Tokenizer, UserError, Variant
 from bench.codec import Code, Given, Reconstruction, Trial, reconstructions, trials
 from bench.data import partners
@@ -205,7 +205,12 @@ def record(suite: Suite, data: Data, options: Options) -> dict[str, object]:
     packages = (*signals, "jiwer", "openai-whisper", "pocketsphinx", "resemblyzer")
     installed = {name: version for name in packages if (version := _version(name))}
     return {
-        "metrics": [{"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per} for m in suite.metrics],
+        "metrics": [
+            {"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "about": m.about}
+            for m in suite.metrics
+        ],
+        "headline": list(suite.headline),
+        "commit": revision.commit(),
         "data_name": data.name,
         "clips": len(data.clips),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -236,11 +241,12 @@ def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:
     report = partial(progress, session.spec.label) if progress else lambda done, total: None
     report(done, total)
     pooled = {domain for metric in session.suite.metrics if metric.per != "clip" for domain in metric.rates}
-    if new or not {clip.domain for clip in session.data.clips} & pooled <= session.pooled:
-        for rows in session.suite.run(session):
-            store.append(rows)
-            done += any(row.metric == LAST for row in rows)
-            report(done, total)
+    lacking = new or not {clip.domain for clip in session.data.clips} & pooled <= session.pooled
+    for rows in session.suite.run(session) if lacking else ():
+        store.append(rows)
+        done += any(row.metric == LAST for row in rows)
+        report(done, total)
+    if lacking or not store.sealed:
         store.finish()
     if session.options.save_audio:
         lacking = [clip for clip in session.data.clips if not session.audio_path(clip).exists()]

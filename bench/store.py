@@ -22,6 +22,7 @@ from bench.api import Row, UserError
 
 COLUMNS = ("clip", "domain", "speaker", "metric", "value", "weight", "note")
 LAST = "seconds"  # the metric whose row ends the rows of a clip
+SEAL = "rows_sha256"  # of the finished rows.csv, in run.json
 
 
 def key_of(identity: object) -> str:
@@ -88,6 +89,7 @@ class Store:
             replace(self.path, ",".join(COLUMNS) + "\n")
         heal(self.path)
         self.rows = read_rows(self.path)
+        self.sealed = SEAL in self._record()
 
     def done(self) -> set[str]:
         """The clips that need not run again."""
@@ -118,10 +120,22 @@ class Store:
                 text = ",".join(COLUMNS) + "\n" + format_rows(rows)
                 if self.path.read_text(encoding="utf-8") != text:
                     replace(self.path, text)
+                self._seal(text)
         except OSError as error:
             raise self._failed(error) from error
         self.rows = rows
         return rows
+
+    def _seal(self, text: str) -> None:
+        """run.json states the sha256 of the finished rows, so that a later change of either shows."""
+        record = self._record() | {SEAL: hashlib.sha256(text.encode()).hexdigest()}
+        replace(self.folder / "run.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+    def _record(self) -> dict[str, object]:
+        try:
+            return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{self.folder / 'run.json'}: not JSON ({error}): use --fresh to start again") from error
 
     def _failed(self, error: OSError) -> UserError:
         kept = f"nothing lost, {len(self.done())} finished clips are kept; " if hasattr(self, "rows") else ""

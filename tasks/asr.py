@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from bench.api import Clip, Domain, Metric, Row, Score, Suite
+from bench.api import POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
 from bench.audio import RESAMPLER, Audio, resample, to_channels
 from bench.judges import asr as judges
 from bench.judges.asr import AsrJudge, Recognizer
@@ -185,13 +185,19 @@ def metrics(judge: AsrJudge) -> tuple[Metric, ...]:
     """The columns of a judge."""
     name = judge.name
     columns = (
-        Metric(f"wer_{name}", "", "lower", SPEECH, 0.005, None, f"word errors by words of the transcript ({judge.about})"),
-        Metric(f"cer_{name}", "", "lower", SPEECH, 0.005, None, "character errors by characters of the transcript"),
-        Metric(f"dwer_{name}", "", "lower", SPEECH, 0.005, None, "word errors by words that the judge hears in the original"),
-        Metric(f"wer_{name}_original", "", "", SPEECH, 0.005, None, "the judge's word error rate on the originals themselves"),
+        Metric(f"wer_{name}", "", "lower", SPEECH, 0.005, None, f"word errors by words of the transcript ({judge.about})", span=POSITIVE),
+        Metric(f"cer_{name}", "", "lower", SPEECH, 0.005, None, "character errors by characters of the transcript", span=POSITIVE),
+        Metric(
+            f"dwer_{name}", "", "lower", SPEECH, 0.005, None, "word errors by words that the judge hears in the original", span=POSITIVE
+        ),
+        Metric(
+            f"wer_{name}_original", "", "", SPEECH, 0.005, None, "the judge's word error rate on the originals themselves", span=POSITIVE
+        ),
         Metric(f"wer_{name}_delta", "", "lower", SPEECH, 0.005, None, "word error rate less that of the originals, in pairs"),
     )
-    closed = Metric(f"oov_{name}", "", "", SPEECH, 0.001, None, "words of the transcripts that the judge can never say, 0..1", "corpus")
+    closed = Metric(
+        f"oov_{name}", "", "", SPEECH, 0.001, None, "words of the transcripts that the judge can never say, 0..1", "corpus", SHARE
+    )
     return (*columns, closed) if judge.closed else columns
 
 
@@ -206,7 +212,9 @@ def suite(judge: AsrJudge) -> Suite:
         run=partial(run, judge),
         judge=judge.label,
         with_judge=lambda name: suite(judges.judge(name)),
+        judges=tuple(judges.JUDGES),
         prepare=judge.prepare,
+        headline=tuple(f"{column}_{judge.name}" for column in ("wer", "cer", "dwer")) + (f"wer_{judge.name}_original",),
     )
 
 

@@ -214,4 +214,5 @@ SUITE = Suite(
     data="mini",
     run=run,
     needs_decode=False,
+    headline=("kbps_packed", "tokens_per_s", "usage", "perplexity_share", "efficiency", "mi_speaker", "agree_excess"),
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bench.api import Clip, Domain, Metric, Row, Score, Suite
+from bench.api import POSITIVE, Clip, Domain, Metric, Row, Score, Suite
 from bench.audio import BadAudio, read_clip
 from bench.pool import Failure, Job
 from bench.probe import outcomes
@@ -219,7 +219,7 @@ def _columns(question: str, what: str, better: Literal["higher", "lower"]) -> tu
 
     chance = () if question == "asr" else (fact(f"{name}_chance", "the commonest label, always"),)
     return (
-        Metric(score, "", better, SPEECH, 0.01, None, f"{what}, mean of {SEEDS} probes of the tokens"),
+        Metric(score, "", better, SPEECH, 0.01, None, f"{what}, mean of {SEEDS} probes of the tokens", span=POSITIVE),
         fact(f"{score}_random", "the same, of random codes as common as the tokenizer's", "clip"),
         fact(f"{score}_shuffled", "the same, of tokens with other clips' answers to learn from", "clip"),
         fact(f"{score}_logmel", "the same, of log-mel in place of tokens", "clip"),
@@ -250,4 +250,5 @@ SUITE = Suite(
     data="digits",
     run=run,
     needs_decode=False,
+    headline=tuple(f"{score}{control}" for score in SCORE.values() for control in ("", "_random", "_logmel")),
 )

@@ -61,4 +61,5 @@ SUITE = Suite(
     metrics=tuple(METRICS.values()),
     data="mini",
     run=run,
+    headline=("pesq_wb", "stoi", "mel_dac", "si_sdr", "kbps_packed", "tokens_per_s"),
 )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.api import Clip, Domain, Metric, Row, Score, Spec, Suite
+from bench.api import SHARE, Clip, Domain, Metric, Row, Score, Spec, Suite
 from bench.audio import Audio
 from bench.codes import agreement
 from bench.metrics import METRICS, NO_SIGNAL
@@ -217,7 +217,7 @@ def _lost(scores: Mapping[str, Score]) -> dict[str, Score]:
 
 
 def _kept_metric(name: str, about: str) -> Metric:
-    return Metric(f"kept_{name}", "", "higher", NO_SIGNAL, 0.001, None, f"codes kept {about}")
+    return Metric(f"kept_{name}", "", "higher", NO_SIGNAL, 0.001, None, f"codes kept {about}", span=SHARE)
 
 
 def _lost_metric(metric: str, condition: str) -> Metric:

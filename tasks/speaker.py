@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.api import Clip, Domain, Metric, Row, Score, Suite
+from bench.api import CORRELATION, POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
 from bench.audio import RESAMPLER, Audio, BadAudio, read_clip, resample, to_channels
 from bench.judges import speaker as judges
 from bench.judges.cache import Answers
@@ -126,12 +126,32 @@ def metrics(judge: SpeakerJudge) -> tuple[Metric, ...]:
     """The columns of a judge."""
     name, known = judge.name, "the same with the originals tested: the most that the judge can know"
     return (
-        Metric(f"spk_sim_{name}", "cosine", "higher", SPEECH, 0.005, None, f"voices of original and reconstruction ({judge.about})"),
-        Metric(f"spk_id_acc_{name}", "", "higher", SPEECH, 0.01, None, "recognised among all speakers, by other originals of each, 0..1"),
-        Metric(f"spk_id_acc_{name}_original", "", "", SPEECH, 0.01, None, known),
-        Metric(f"spk_eer_{name}", "", "lower", SPEECH, 0.005, None, "equal error rate, enrolled with originals, 0..1", "corpus"),
-        Metric(f"spk_eer_{name}_original", "", "", SPEECH, 0.005, None, known, "corpus"),
-        Metric(f"spk_trials_{name}", "", "", SPEECH, 1.0, None, "trials behind spk_eer, half of them by the same speaker", "corpus"),
+        Metric(
+            f"spk_sim_{name}",
+            "cosine",
+            "higher",
+            SPEECH,
+            0.005,
+            None,
+            f"voices of original and reconstruction ({judge.about})",
+            span=CORRELATION,
+        ),
+        Metric(
+            f"spk_id_acc_{name}",
+            "",
+            "higher",
+            SPEECH,
+            0.01,
+            None,
+            "recognised among all speakers, by other originals of each, 0..1",
+            span=SHARE,
+        ),
+        Metric(f"spk_id_acc_{name}_original", "", "", SPEECH, 0.01, None, known, span=SHARE),
+        Metric(f"spk_eer_{name}", "", "lower", SPEECH, 0.005, None, "equal error rate, enrolled with originals, 0..1", "corpus", SHARE),
+        Metric(f"spk_eer_{name}_original", "", "", SPEECH, 0.005, None, known, "corpus", SHARE),
+        Metric(
+            f"spk_trials_{name}", "", "", SPEECH, 1.0, None, "trials behind spk_eer, half of them by the same speaker", "corpus", POSITIVE
+        ),
     )
 
 
@@ -152,7 +172,9 @@ def suite(judge: SpeakerJudge) -> Suite:
         run=partial(run, judge),
         judge=judge.label,
         with_judge=lambda name: suite(judges.judge(name)),
+        judges=tuple(judges.JUDGES),
         prepare=partial(prepare, judge),
+        headline=tuple(f"spk_{column}_{judge.name}" for column in ("sim", "id_acc", "eer")),
     )
 
 

@@ -33,7 +33,8 @@ def made(
 ) -> Kept:
     """A run with those scores, by domain."""
     name, variant = label.split("@")
-    spec = {"name": name, "variant": variant, "sample_rate": 16_000, "weights": weights, "codebooks": codebooks or [[1024, 50.0]]}
+    spec: dict[str, object] = {"name": name, "variant": variant, "sample_rate": 16_000, "weights": weights, "decodes": True}
+    spec["codebooks"] = codebooks or [[1024, 50.0]]
     facts: dict[str, object] = {"tokenizer": spec, "code": "", "suite": suite, "version": 1, "data": "d" * 64, "seed": 0, "resampler": "r"}
     facts |= identity
     places = sorted({(domain, clip) for domain, metrics in scores.items() for rows in metrics.values() for clip in rows if clip != "*"})

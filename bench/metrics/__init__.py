@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.api import DOMAINS, Domain, Metric
+from bench.api import CORRELATION, DOMAINS, POSITIVE, SHARE, Domain, Metric
 from bench.metrics import delay, pesq, pitch, spectral, stoi, waveform
 
 NARROW: Mapping[Domain, int] = {"speech": 8_000}
@@ -17,32 +17,79 @@ WAVEFORM: Mapping[Domain, int] = {"speech": 16_000, "music": 44_100, "general": 
 SPECTRUM: Mapping[Domain, int] = {"speech": 24_000, "music": 44_100, "general": 44_100}  # the DAC paper's 44.1 kHz; speech codecs run at 24
 ALL_24K: Mapping[Domain, int] = dict.fromkeys(DOMAINS, 24_000)
 NO_SIGNAL: Mapping[Domain, int] = dict.fromkeys(DOMAINS, 0)  # a column of every domain that no function of two signals gives
+MOS, DB = (1.0, 5.0), (-100.0, 100.0)
 
 _ALL = (
-    Metric("pesq_wb", "MOS-LQO", "higher", SPEECH, 0.02, pesq.pesq_wb, "ITU-T P.862.2 at 16 kHz, 1.04..4.64 (package pesq)"),
-    Metric("pesq_nb", "MOS-LQO", "higher", NARROW, 0.02, pesq.pesq_nb, "ITU-T P.862.1 at 8 kHz, 1.02..4.55 (package pesq)"),
-    Metric("stoi", "", "higher", SPEECH, 0.003, stoi.stoi, "short-time objective intelligibility, 0..1 (Taal 2011)"),
-    Metric("estoi", "", "higher", SPEECH, 0.003, stoi.estoi, "extended STOI, 0..1 (Jensen 2016)"),
-    Metric("stoi_aligned", "", "higher", SPEECH, 0.003, stoi.stoi_aligned, "STOI after removing delay_ms"),
-    Metric("mel_dac", "L1", "lower", SPECTRUM, 0.01, spectral.mel_dac, "log10 mel distance summed over 7 scales (DAC paper)"),
-    Metric("mel_l1", "L1", "lower", ALL_24K, 0.01, spectral.mel_l1, "natural-log mel distance, 80 mels, window 1024, 24 kHz"),
-    Metric("stft_dac", "L1", "lower", SPECTRUM, 0.02, spectral.stft_dac, "magnitude + log magnitude distance, windows 2048 and 512 (DAC)"),
-    Metric("si_sdr", "dB", "higher", WAVEFORM, 0.1, waveform.si_sdr, "scale-invariant SDR (Le Roux 2019), within +-100"),
+    Metric("pesq_wb", "MOS-LQO", "higher", SPEECH, 0.02, pesq.pesq_wb, "ITU-T P.862.2 at 16 kHz, 1.04..4.64 (package pesq)", span=MOS),
+    Metric("pesq_nb", "MOS-LQO", "higher", NARROW, 0.02, pesq.pesq_nb, "ITU-T P.862.1 at 8 kHz, 1.02..4.55 (package pesq)", span=MOS),
+    Metric("stoi", "", "higher", SPEECH, 0.003, stoi.stoi, "short-time objective intelligibility, 0..1 (Taal 2011)", span=CORRELATION),
+    Metric("estoi", "", "higher", SPEECH, 0.003, stoi.estoi, "extended STOI, 0..1 (Jensen 2016)", span=CORRELATION),
+    Metric("stoi_aligned", "", "higher", SPEECH, 0.003, stoi.stoi_aligned, "STOI after removing delay_ms", span=CORRELATION),
     Metric(
-        "si_sdr_aligned", "dB", "higher", WAVEFORM, 0.1, waveform.si_sdr_aligned, "SI-SDR at the lag of greatest correlation near delay_ms"
+        "mel_dac", "L1", "lower", SPECTRUM, 0.01, spectral.mel_dac, "log10 mel distance summed over 7 scales (DAC paper)", span=POSITIVE
     ),
-    Metric("snr", "dB", "higher", WAVEFORM, 0.1, waveform.snr, "signal-to-noise ratio, nothing corrected, within +-100"),
-    Metric("lsd", "dB", "lower", SPECTRUM, 0.05, spectral.lsd, "log-spectral distance, window 2048, hop 512"),
-    Metric("mcd", "dB", "lower", SPEECH, 0.05, spectral.mcd, "mel-cepstral distortion over c1..c24, no time warping, 16 kHz"),
-    Metric("f0_rmse", "Hz", "lower", SPEECH, 1.0, pitch.f0_rmse, "F0 error where both are voiced (tracker nccf-dp, 60..500 Hz)"),
-    Metric("f0_corr", "r", "higher", SPEECH, 0.01, pitch.f0_corr, "F0 correlation where both are voiced (tracker nccf-dp)"),
-    Metric("vuv_f1", "F1", "higher", SPEECH, 0.005, pitch.vuv_f1, "voiced frames found again (tracker nccf-dp)"),
-    Metric("delay_ms", "ms", "zero", WAVEFORM, 1.0, delay.delay_ms, "est behind ref, by 5 ms log-band envelopes, within +-200"),
+    Metric(
+        "mel_l1", "L1", "lower", ALL_24K, 0.01, spectral.mel_l1, "natural-log mel distance, 80 mels, window 1024, 24 kHz", span=POSITIVE
+    ),
+    Metric(
+        "stft_dac",
+        "L1",
+        "lower",
+        SPECTRUM,
+        0.02,
+        spectral.stft_dac,
+        "magnitude + log magnitude distance, windows 2048 and 512 (DAC)",
+        span=POSITIVE,
+    ),
+    Metric("si_sdr", "dB", "higher", WAVEFORM, 0.1, waveform.si_sdr, "scale-invariant SDR (Le Roux 2019), within +-100", span=DB),
+    Metric(
+        "si_sdr_aligned",
+        "dB",
+        "higher",
+        WAVEFORM,
+        0.1,
+        waveform.si_sdr_aligned,
+        "SI-SDR at the lag of greatest correlation near delay_ms",
+        span=DB,
+    ),
+    Metric("snr", "dB", "higher", WAVEFORM, 0.1, waveform.snr, "signal-to-noise ratio, nothing corrected, within +-100", span=DB),
+    Metric("lsd", "dB", "lower", SPECTRUM, 0.05, spectral.lsd, "log-spectral distance, window 2048, hop 512", span=POSITIVE),
+    Metric(
+        "mcd", "dB", "lower", SPEECH, 0.05, spectral.mcd, "mel-cepstral distortion over c1..c24, no time warping, 16 kHz", span=POSITIVE
+    ),
+    Metric(
+        "f0_rmse", "Hz", "lower", SPEECH, 1.0, pitch.f0_rmse, "F0 error where both are voiced (tracker nccf-dp, 60..500 Hz)", span=POSITIVE
+    ),
+    Metric(
+        "f0_corr", "r", "higher", SPEECH, 0.01, pitch.f0_corr, "F0 correlation where both are voiced (tracker nccf-dp)", span=CORRELATION
+    ),
+    Metric("vuv_f1", "F1", "higher", SPEECH, 0.005, pitch.vuv_f1, "voiced frames found again (tracker nccf-dp)", span=SHARE),
+    Metric(
+        "delay_ms",
+        "ms",
+        "zero",
+        WAVEFORM,
+        1.0,
+        delay.delay_ms,
+        "est behind ref, by 5 ms log-band envelopes, within +-200",
+        span=(-200.0, 200.0),
+    ),
     Metric("gain_db", "dB", "zero", WAVEFORM, 0.1, waveform.gain_db, "level of est above ref, ratio of standard deviations"),
-    Metric("tail_loss_ms", "ms", "lower", NO_SIGNAL, 0.1, None, "end of the clip that decode did not give back"),
-    Metric("tokens_per_s", "1/s", "lower", NO_SIGNAL, 0.01, None, "codes made a second of real audio"),
-    Metric("kbps_nominal", "kbit/s", "lower", NO_SIGNAL, 0.001, None, "sum of rate x log2(size) of the spec", "corpus"),
-    Metric("kbps_packed", "kbit/s", "lower", NO_SIGNAL, 0.001, None, "bits of the packed stream, padding included, over real seconds"),
-    Metric("kbps_entropy", "kbit/s", "lower", NO_SIGNAL, 0.001, None, "zero-order entropy of each codebook x its rate", "corpus"),
+    Metric("tail_loss_ms", "ms", "lower", NO_SIGNAL, 0.1, None, "end of the clip that decode did not give back", span=POSITIVE),
+    Metric("tokens_per_s", "1/s", "lower", NO_SIGNAL, 0.01, None, "codes made a second of real audio", span=POSITIVE),
+    Metric("kbps_nominal", "kbit/s", "lower", NO_SIGNAL, 0.001, None, "sum of rate x log2(size) of the spec", "corpus", span=POSITIVE),
+    Metric(
+        "kbps_packed",
+        "kbit/s",
+        "lower",
+        NO_SIGNAL,
+        0.001,
+        None,
+        "bits of the packed stream, padding included, over real seconds",
+        span=POSITIVE,
+    ),
+    Metric(
+        "kbps_entropy", "kbit/s", "lower", NO_SIGNAL, 0.001, None, "zero-order entropy of each codebook x its rate", "corpus", span=POSITIVE
+    ),
 )
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -19,12 +19,12 @@ FLOORS = (  # a module imports from lower floors and from its own package; modul
     {"cli"},
     {"verbs"},
     {"plot"},
-    {"compare", "gate", "tables", "listing", "check", "train"},
-    {"pairs", "caveats", "run", "fit", "probe", "profile"},
+    {"compare", "gate", "board", "tables", "check", "train"},
+    {"pairs", "caveats", "run", "fit", "probe", "profile", "listing"},
     {"judges"},
     {"registry", "codec", "subject", "units", "scoring", "alignment", "perturb", "kept", "formats"},
     {"store", "data", "audio", "stats", "weights", "metrics", "pool", "signals", "stage", "codes", "layouts", "bjontegaard", "machine"},
-    {"nn", "inert", "information", "student", "nvml"},
+    {"nn", "inert", "information", "student", "nvml", "revision"},
     {"api"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -154,6 +154,7 @@ def test_every_import_of_the_core_is_declared() -> None:
         "sklearn": "scikit-learn",
         "pynvml": "nvidia-ml-py",
         "whisper": "openai-whisper",
+        "markdown_it": "markdown-it-py",
     }  # where a module's name is not its package's
     used = {full.split(".")[0] for p in (*BENCH, *ROOM_FILES) for full in imported(p)} - set(sys.stdlib_module_names) - {"bench"}
     used = {called.get(name, name) for name in used}

@@ -1,0 +1,77 @@
+"""Everything that `bench leaderboard` writes, as one mapping from path to content, so that writing and checking cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import data
+from bench.api import UserError
+from bench.board import listening, page, sheets
+from bench.board.fold import Board, fold
+from bench.kept import Kept
+from bench.store import replace
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where runs are read and boards are written."""
+
+    results: Path
+    out: Path
+    readme: Path
+
+    @property
+    def audio(self) -> Path:
+        return self.out / listening.FOLDER
+
+
+def contents(places: Places, boards: Sequence[Board]) -> dict[Path, str]:
+    """Path -> what belongs there. The same runs, samples and code give the same bytes."""
+    corpus = data.open_data(listening.CORPUS)
+    found = {places.out / f"{board.suite}.csv": sheets.to_csv(board) for board in boards}
+    found[places.out / "README.md"] = sheets.readme(boards)
+    found[places.out / "index.html"] = page.render(boards, listening.read(places.audio, listening.chosen(corpus)))
+    if places.readme.is_file():
+        text = places.readme.read_text(encoding="utf-8")
+        found[places.readme] = sheets.into(text, {board.suite: board for board in boards}, str(places.readme))
+    return found
+
+
+def write(places: Places, audio: bool = True) -> Iterator[str]:
+    """Writes what is new, takes away boards without runs, and tells what it did."""
+    boards = fold(places.results)
+    try:
+        places.out.mkdir(parents=True, exist_ok=True)
+        if audio:
+            yield from listening.make(places.audio, heard(boards), data.open_data(listening.CORPUS))
+        for path, text in contents(places, boards).items():
+            if not path.is_file() or path.read_bytes() != text.encode():
+                replace(path, text)
+                yield f"written: {path}"
+        for path in strangers(places, boards):
+            path.unlink()
+            yield f"taken away: {path}"
+    except OSError as error:
+        raise UserError(f"{error.filename or places.out}: {error.strerror}: choose another place with --out") from error
+
+
+def check(places: Places) -> list[str]:
+    """What is stale. Samples are not made again, as encoders differ in the last bit, but must be of these tokenizers and as they were."""
+    boards = fold(places.results)
+    stale = [
+        f"stale: {path}" for path, text in contents(places, boards).items() if not path.is_file() or path.read_bytes() != text.encode()
+    ]
+    stale += [f"stale: {path} is a board without runs" for path in strangers(places, boards)]
+    return stale + [f"stale: {line}" for line in listening.wrong(places.audio, heard(boards), data.open_data(listening.CORPUS))]
+
+
+def heard(boards: Sequence[Board]) -> dict[str, Kept]:
+    """The tokenizers that give audio back."""
+    return {label: run for label, run in page.latest(boards).items() if run.tokenizer["decodes"]}
+
+
+def strangers(places: Places, boards: Sequence[Board]) -> list[Path]:
+    """Boards of suites that have no runs any more."""
+    return sorted(set(places.out.glob("*.csv")) - {places.out / f"{board.suite}.csv" for board in boards})

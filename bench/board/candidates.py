@@ -1,0 +1,44 @@
+"""The project's own entries: every tokenizer of the registry that is trained or needs no training, and needs no download."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench import registry, weights
+from bench.api import Suite, UserError, Variant
+from bench.data import open_data
+from bench.kept import label_of
+from bench.run import Options, Progress
+from bench.run import run as engine
+from bench.store import folder_name
+
+
+def candidates(suite: Suite) -> list[Variant]:
+    """Those that the suite can ask."""
+    variants = [variant for family in registry.families().values() for variant in family.values()]
+    here = [v for v in variants if v.spec.trained and all(not f.url and weights.shipped(f.file).is_file() for f in v.files)]
+    return [v for v in here if v.spec.decodes or not suite.needs_decode]
+
+
+def run(named: Sequence[tuple[str, str]], results: Path, progress: Progress | None = None) -> Iterator[str]:
+    """Each (suite, judge or "") for all its candidates; runs of theirs that are of something older go. Tells of each run as it ends."""
+    suites = [_suite(name, judge) for name, judge in named]
+    for suite in suites:
+        for done in engine(candidates(suite), suite, open_data(suite.data), Options(results), progress):
+            label = folder_name(done.variant.spec.label)
+            for old in done.folder.parent.glob(f"{label}-????????"):
+                if label_of(old) == label and old != done.folder:
+                    shutil.rmtree(old)
+                    yield f"taken away: {old}"
+            yield f"{done.folder}: {done.fresh_clips} clips now, {len(done.data.clips) - done.fresh_clips} before"
+
+
+def _suite(name: str, judge: str) -> Suite:
+    suite = registry.load_suite(name)
+    if not judge:
+        return suite
+    if suite.with_judge is None:
+        raise UserError(f"the suite {name} asks no judge: give --run {name}")
+    return suite.with_judge(judge)

@@ -1,0 +1,147 @@
+"""Runs as they lie in results/boards/<suite>/<label>-<key8>/ -> boards: the runs of one suite whose scores may stand side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bench import kept
+from bench.api import DOMAINS, Metric, UserError
+from bench.kept import Kept
+from bench.stats import Summary, summarise
+from bench.store import SEAL, folder_name, key_of
+
+RESULTS = Path("results") / "boards"
+FIRST = "reconstruction"  # what bench run does unless told otherwise comes first
+AGAIN = "make the run again with bench run --fresh"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a board: one run of one tokenizer variant, every figure computed from its rows."""
+
+    run: Kept
+
+    @property
+    def label(self) -> str:
+        return self.run.label
+
+    @property
+    def commit(self) -> str:
+        """Of the code that made the run; "" where it ran from an installed package."""
+        return self.run.record.get("commit", "")
+
+    @property
+    def kbps(self) -> float:
+        """Nominal kbit/s of the spec; NaN where the rate varies."""
+        return sum(rate * math.log2(size) if rate is not None else math.nan for size, rate in self.run.tokenizer["codebooks"]) / 1000
+
+    @cached_property
+    def summaries(self) -> Mapping[tuple[str, str], Summary]:
+        """(domain, metric) -> mean with its interval, n and n_missing."""
+        return {(s.domain, s.metric): s for s in summarise(self.run.rows, self.run.metrics.values())}
+
+
+@dataclass(frozen=True)
+class Board:
+    """The runs of one suite, of one fingerprint, sorted by label."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def first(self) -> Kept:
+        return self.entries[0].run
+
+    @property
+    def suite(self) -> str:
+        return self.first.suite
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return self.first.metrics
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen digits that stand for suite version, data, seed, resampler and judge together."""
+        return key_of(self.first.fingerprint)[:16]
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Metric -> what it is."""
+        return {fact["name"]: fact.get("about", "") for fact in self.first.record["metrics"]}
+
+    @property
+    def headline(self) -> Sequence[str]:
+        """The columns that are shown first."""
+        return [name for name in self.first.record.get("headline", ()) if name in self.metrics] or list(self.metrics)
+
+    @cached_property
+    def domains(self) -> Sequence[str]:
+        return [d for d in DOMAINS if any(domain == d for entry in self.entries for domain, _ in entry.summaries)]
+
+    def columns(self, domain: str) -> list[Metric]:
+        """The metrics that any entry has in the domain, in the suite's order."""
+        return [m for m in self.metrics.values() if any((domain, m.name) in entry.summaries for entry in self.entries)]
+
+    def clips(self, domain: str) -> int:
+        return len({row.clip for row in self.first.rows if row.domain == domain and row.clip != "*"})
+
+    def speakers(self, domain: str) -> int:
+        return len({row.speaker for row in self.first.rows if row.domain == domain and row.speaker})
+
+
+def fold(results: Path) -> list[Board]:
+    """Every board that the runs below `results` make, by suite. UserError for a run that has no place on one."""
+    folders = kept.folders(results)
+    kept.refuse_twins(folders)
+    suites: dict[str, list[Kept]] = {}
+    for folder in folders:
+        run = kept.read(folder)
+        refuse(run)
+        if (folder.parent.name, folder.name) != (run.suite, f"{folder_name(run.label)}-{run.key}"):
+            raise UserError(f"{folder}: holds {run.label} of {run.suite}, key {run.key}: give the folder the name that bench run gave it")
+        suites.setdefault(run.suite, []).append(run)
+    for runs in suites.values():
+        kept.refuse_unlike(runs)
+        for run in runs[1:]:
+            refuse_gaps(runs[0], run)
+    return [Board(tuple(map(Entry, sorted(runs, key=lambda run: natural(run.label))))) for _, runs in sorted(suites.items(), key=_place)]
+
+
+def _place(item: tuple[str, object]) -> tuple[bool, str]:
+    return item[0] != FIRST, item[0]
+
+
+def refuse(run: Kept) -> None:
+    """UserError for a run that is unfinished, untrained, or not as bench run left it."""
+    if not run.trained:
+        raise UserError(f"{run.where}: {run.label} has untrained weights, and those never enter a leaderboard: take it away")
+    if run.unfinished:
+        raise UserError(f"{run.where}: {run.unfinished} of {run.record['clips']} clips have not run yet: the same bench run goes on")
+    if SEAL not in run.record:
+        raise UserError(f"{run.where}: run.json states no {SEAL}: it is unfinished, or of an older version: {AGAIN}")
+    if hashlib.sha256((run.where / "rows.csv").read_bytes()).hexdigest() != run.record[SEAL]:
+        raise UserError(f"{run.where}: rows.csv is not what the run wrote (its sha256 differs from run.json's): {AGAIN}")
+
+
+def refuse_gaps(a: Kept, b: Kept) -> None:
+    """UserError where one of two runs of one fingerprint lacks rows of the other: a score that failed is a row, too."""
+    for x, y in ((a, b), (b, a)):
+        if lacking := sorted(_places(x) - _places(y)):
+            clip, metric = lacking[0]
+            raise UserError(f"{y.where}: lacks {len(lacking)} rows that {x.where} has, as {metric} of {clip}: {AGAIN}")
+
+
+def _places(run: Kept) -> set[tuple[str, str]]:
+    return {(row.clip, row.metric) for row in run.rows if row.clip != "*"}
+
+
+def natural(label: str) -> list[tuple[str, float]]:
+    """A key that sorts opus@6kbps before opus@12kbps."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", label)
+    return [(text, float(number)) for text, number in zip(parts[::2], [*parts[1::2], "0"], strict=True)]

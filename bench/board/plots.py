@@ -1,0 +1,53 @@
+"""Boards -> the numbers that the page draws its plots from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bench.api import Metric
+from bench.board.fold import Board
+from bench.codes import LARGEST_COUNTED
+from bench.kept import Kept
+
+
+def points(boards: Sequence[Board]) -> dict[str, object]:
+    """What the plots are drawn from: points by domain, metric and label, [mean, low, high]; null where there is no interval."""
+    metrics = [
+        (board, m) for board in boards for m in board.metrics.values() if m.better and any(_drawn(board, d, m) for d in board.domains)
+    ]
+    return {
+        "metrics": [
+            {
+                "id": f"{board.suite}/{m.name}",
+                "suite": board.suite,
+                "name": m.name,
+                "unit": m.unit,
+                "better": m.better,
+                "first": m.name in board.headline,
+                "domains": {domain: _drawn(board, domain, m) for domain in board.domains if _drawn(board, domain, m)},
+            }
+            for board, m in metrics
+        ],
+        "uncoded": sorted({e.label for board in boards for e in board.entries if _uncoded(e.run)}),
+        "ladders": {e.label: _ladder(e.run) for board in boards for e in board.entries},
+    }
+
+
+def _uncoded(run: Kept) -> bool:
+    """Codes that are the samples themselves: an anchor whose bitrate would squeeze all others into a corner."""
+    return any(size > LARGEST_COUNTED for size, _ in run.tokenizer["codebooks"])
+
+
+def _ladder(run: Kept) -> str:
+    """Variants of one codec at several rates share it, and are joined by a line."""
+    return f"{run.tokenizer['name']} {run.tokenizer['sample_rate']} {run.tokenizer['weights']}"
+
+
+def _drawn(board: Board, domain: str, metric: Metric) -> dict[str, list[float | None]]:
+    found = {entry.label: entry.summaries.get((domain, metric.name)) for entry in board.entries}
+    return {label: [_six(s.mean), _six(s.low), _six(s.high)] for label, s in found.items() if s and not math.isnan(s.mean)}
+
+
+def _six(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.6g}")

@@ -1,0 +1,127 @@
+"""A board -> <suite>.csv with every number, and its tables in Markdown.
+
+A CSV has one line a tokenizer variant. `speech.pesq_wb` is a weighted mean over the clips of a domain; `.low` and `.high` are its 95 %
+interval, `.n` the clips that have a score, `.n_missing` those that should and do not. An empty cell does not apply. Six digits are kept:
+what lies beyond them may differ from one processor to the next.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench import formats
+from bench.api import UserError
+from bench.board.fold import Board, Entry
+from bench.caveats import missing, packages
+from bench.formats import Grid, cell, title
+from bench.stats import Summary
+
+HEAD = ("tokenizer", "suite", "version", "data", "fingerprint", "run", "commit", "weights", "sample_rate", "codebooks", "kbps_spec")
+PARTS = ("", ".low", ".high", ".n", ".n_missing")
+INTRO = Path(__file__).parent / "templates" / "readme.md"
+MARK = re.compile(
+    r"(?P<open><!-- board: (?P<suite>\S+) (?P<domain>\S+) \| (?P<columns>[^|]*) \| (?P<labels>[^|]*) -->\n).*?(?P<close><!-- /board -->)",
+    re.S,
+)
+
+
+def to_csv(board: Board) -> str:
+    """The whole board."""
+    places = [(domain, metric.name) for domain in board.domains for metric in board.columns(domain)]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((*HEAD, *(f"{domain}.{name}{part}" for domain, name in places for part in PARTS)))
+    for entry in board.entries:
+        writer.writerow((*_head(board, entry), *(text for place in places for text in _numbers(entry.summaries.get(place)))))
+    return out.getvalue()
+
+
+def _head(board: Board, entry: Entry) -> Sequence[str]:
+    spec, identity = entry.run.tokenizer, entry.run.identity
+    data = f"{entry.run.record['data_name']}:{identity['data'][:8]}"
+    sizes = " ".join(str(size) for size, _ in spec["codebooks"]) if len(spec["codebooks"]) <= 32 else str(len(spec["codebooks"]))
+    return (
+        *(entry.label, board.suite, str(identity["version"]), data, board.fingerprint, entry.run.key, entry.commit),
+        *(spec["weights"], str(spec["sample_rate"] or ""), sizes, number(entry.kbps)),
+    )
+
+
+def number(value: float) -> str:
+    """Six digits; empty for NaN."""
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _numbers(summary: Summary | None) -> Sequence[str]:
+    if summary is None:
+        return [""] * len(PARTS)
+    return [*map(number, (summary.mean, summary.low, summary.high)), str(summary.n), str(summary.n_missing)]
+
+
+def grid(board: Board, domain: str, columns: Sequence[str], labels: Sequence[str] = ()) -> Grid:
+    """Some columns of one domain, of the tokenizers named (none: all)."""
+    by_label = {entry.label: entry for entry in board.entries}
+    shown = [by_label[label] for label in labels] if labels else board.entries
+    metrics = [m for m in board.columns(domain) if m.name in columns]
+    metrics.sort(key=lambda m: columns.index(m.name))
+    lines = [[entry.label, *(cell(entry.summaries.get((domain, m.name)), m) for m in metrics)] for entry in shown]
+    return _caption(board, domain), ["tokenizer", *map(title, metrics)], lines
+
+
+def _caption(board: Board, domain: str) -> str:
+    speakers = board.speakers(domain)
+    return f"{domain} (n = {board.clips(domain)}" + (f", {speakers} speakers)" if speakers else ")")
+
+
+def facts(board: Board) -> str:
+    """What all lines of a board have in common."""
+    run = board.first
+    judge = f", judge {run.identity['judge'].split(' ')[0]}" if "judge" in run.identity else ""
+    return (
+        f"{run.suite} v{run.identity['version']} on {run.record['data_name']} ({run.record['clips']} clips, sha256 "
+        f"{run.identity['data'][:8]}){judge}, fingerprint {board.fingerprint}"
+    )
+
+
+def notes(board: Board) -> list[str]:
+    """Why scores are missing, and what was not the same everywhere."""
+    lines = [line for entry in board.entries for line in missing(entry.label, entry.run)]
+    return [*lines, *packages([entry.run for entry in board.entries])]
+
+
+def to_markdown(board: Board) -> str:
+    """The first columns of every domain, and the notes."""
+    out = io.StringIO()
+    formats.to_markdown([grid(board, domain, board.headline) for domain in board.domains], notes(board), out)
+    return out.getvalue()
+
+
+def into(text: str, boards: Mapping[str, Board], where: str) -> str:
+    """A README with its tables made again, each between `<!-- board: SUITE DOMAIN | columns | tokenizers -->` and `<!-- /board -->`."""
+
+    def table(match: re.Match[str]) -> str:
+        board, columns, labels = boards.get(match["suite"]), match["columns"].split(), match["labels"].split()
+        if board is None:
+            raise UserError(f"{where}: a table of the suite {match['suite']}, which has no board: add runs of it, or take the table away")
+        absent = [c for c in columns if c not in board.metrics] + [x for x in labels if x not in {entry.label for entry in board.entries}]
+        if absent:
+            raise UserError(
+                f"{where}: the board of {board.suite} has no {', '.join(absent)}: add the run, or correct the line of the table"
+            )
+        out = io.StringIO()
+        formats.to_markdown([grid(board, match["domain"], columns, labels)], [], out)
+        return f"{match['open']}{out.getvalue().strip()}\n\n{facts(board)}.\n{match['close']}"
+
+    return MARK.sub(table, text)
+
+
+def readme(boards: Sequence[Board]) -> str:
+    """leaderboards/README.md: the first columns of every board."""
+    parts = [INTRO.read_text(encoding="utf-8")]
+    for board in boards:
+        parts.append(f"\n## {board.suite}\n\n{facts(board)}.\n\n{to_markdown(board)}")
+    return "".join(parts)

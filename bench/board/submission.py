@@ -1,0 +1,174 @@
+"""What a run must be to enter a leaderboard. Nothing is taken on trust that can be computed: names, data, columns and ranges are compared
+with the registry and the embedded data, and the figures of a board are made from rows.csv alone.
+
+A row that was changed and sealed anew by somebody who means it is found only by running the tokenizer again: `repeated` does that for
+some clips.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench import data, kept, registry
+from bench.api import Clip, Data, Metric, Row, Suite, UserError, Variant
+from bench.board.fold import refuse, refuse_gaps
+from bench.kept import CALLED, Kept
+from bench.run import identity
+from bench.store import LAST, folder_name
+
+SLACK = 1e-6  # of a range: float32 arithmetic gives a STOI of 1.0000001
+
+
+def checked(folder: Path) -> Kept:
+    """The run in a folder, which may enter; UserError says why it may not."""
+    if not (folder / "run.json").is_file():
+        raise UserError(f"{folder}: no folder of a run: name one that holds run.json and rows.csv, as results/<suite>/<tokenizer>-<key>")
+    run = kept.read(folder)
+    refuse(run)
+    suite = _suite(run)
+    clips = _data(run)
+    if variant := _variant(run):
+        _same(run, identity(variant, suite, clips or Data("", (), run.identity["data"]), run.identity["seed"]))
+    facts = {m.name: {"unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per} for m in suite.metrics}
+    stated = {fact["name"]: {key: fact.get(key) for key in ("unit", "better", "tolerance", "per")} for fact in run.record["metrics"]}
+    if stated != facts:
+        raise UserError(f"{folder}: run.json's metrics are not those of the suite {suite.name} v{suite.version}: make the run again")
+    for problem in _problems(run, suite, clips):
+        raise UserError(f"{folder}/rows.csv: {problem}: make the run again with bench run --fresh")
+    return run
+
+
+def _suite(run: Kept) -> Suite:
+    """The suite as it is now, with the run's judge."""
+    suite = registry.load_suite(run.suite)
+    if suite.version != run.identity["version"]:
+        raise UserError(f"{run.where}: of {suite.name} v{run.identity['version']}, and that is v{suite.version} now: make the run again")
+    asked = run.identity.get("judge", "")
+    if asked == suite.judge:
+        return suite
+    for name in suite.judges:
+        assert suite.with_judge is not None
+        try:
+            other = suite.with_judge(name)
+        except UserError:  # its package is not here, so it may be another one that was asked
+            continue
+        if other.judge == asked:
+            return other
+    raise UserError(
+        f"{run.where}: its judge {asked.split(' ')[0]!r} is none that is installed here: name one of {', '.join(suite.judges) or 'none'}"
+    )
+
+
+def _data(run: Kept) -> Data | None:
+    """The embedded data of that name, of which the run may have taken the first clips; None: data of the user's own."""
+    name, count = run.record["data_name"], run.record["clips"]
+    if name not in data.names():
+        return None
+    whole = data.open_data(name)
+    found = whole if count == len(whole.clips) else data.open_data(name, count)
+    if found.sha256 != run.identity["data"]:
+        raise UserError(f"{run.where}: its data is not the embedded {name} (sha256 {run.identity['data'][:8]}, not {found.sha256[:8]})")
+    return found
+
+
+def _variant(run: Kept) -> Variant | None:
+    """The tokenizer as the registry has it; None for a file of the user's own."""
+    known = run.tokenizer["name"] in registry.families()
+    if not known and run.identity["code"]:
+        return None
+    if known and run.identity["code"]:
+        raise UserError(f"{run.where}: a file of its own that calls itself {run.label}, which is another tokenizer: rename it")
+    return registry.variant(run.label)
+
+
+def _same(run: Kept, now: Mapping[str, object]) -> None:
+    """UserError where the run is not of what its name stands for today."""
+    for key, value in now.items():
+        stated = run.identity.get(key)
+        if stated == value:
+            continue
+        if isinstance(value, dict) and isinstance(stated, dict):
+            key = ", ".join(
+                f"{part} ({str(stated.get(part))[:40]}, not {str(value[part])[:40]})" for part in value if stated.get(part) != value[part]
+            )
+        raise UserError(f"{run.where}: {run.label} is something else here, by its {CALLED.get(key, key)}: make the run again")
+
+
+def _problems(run: Kept, suite: Suite, clips: Data | None) -> Iterator[str]:
+    """What is wrong with the rows, the first of which is told."""
+    by_id = {clip.id: clip for clip in clips.clips} if clips else {}
+    metrics = {m.name: m for m in suite.metrics}
+    books = {m.of_codebook(k): m for m in suite.metrics if m.per == "codebook" for k in range(len(run.tokenizer["codebooks"]))}
+    done: set[str] = set()
+    for row in run.rows:
+        metric = metrics.get(row.metric) or books.get(row.metric)
+        if row.metric != LAST and metric is None:
+            yield f"{row.metric} is no column of {suite.name}"
+        if row.clip != "*" and clips and (row.clip not in by_id or not _is_of(row, by_id[row.clip])):
+            yield f"clip {row.clip!r} ({row.domain}, speaker {row.speaker!r}) is none of {clips.name}"
+        if metric is not None and (row.clip == "*") != (metric.per != "clip"):
+            yield f"{row.metric} of clip {row.clip!r}: that column has {'one value for all clips' if row.clip != '*' else 'a value a clip'}"
+        if metric is not None:
+            yield from _wrong(row, metric)
+        if row.metric == LAST:
+            done.add(row.clip)
+    if len(done) != run.record["clips"]:
+        yield f"{len(done)} clips, and run.json says {run.record['clips']}"
+    yield from _rate(run)
+
+
+def _is_of(row: Row, clip: Clip) -> bool:
+    return (row.domain, row.speaker) == (clip.domain, clip.speaker)
+
+
+def _wrong(row: Row, metric: Metric) -> Iterator[str]:
+    low, high = metric.span
+    if math.isnan(row.value):
+        if not row.note:
+            yield f"{row.metric} of {row.clip} is missing without a reason"
+    elif not (math.isfinite(row.value) and low - SLACK <= row.value <= high + SLACK):
+        yield f"{row.metric} of {row.clip} is {row.value:g}, outside of {low:g}..{high:g}"
+    if not (math.isfinite(row.weight) and row.weight >= 0):
+        yield f"{row.metric} of {row.clip} has the weight {row.weight:g}"
+
+
+def _rate(run: Kept) -> Iterator[str]:
+    """The nominal bitrate is computed again from the codebooks."""
+    rates = [math.nan if rate is None else rate * math.log2(size) / 1000 for size, rate in run.tokenizer["codebooks"]]
+    for row in run.rows:
+        if row.metric == "kbps_nominal" and not _equal(row.value, sum(rates)):
+            yield f"kbps_nominal is {row.value:g}, and the codebooks make {sum(rates):g}"
+
+
+def _equal(a: float, b: float) -> bool:
+    return math.isnan(a) and math.isnan(b) or math.isclose(a, b, rel_tol=1e-9)
+
+
+def add(folder: Path, results: Path) -> Path:
+    """Takes a run in: its run.json and rows.csv, in the place of an older run of that tokenizer. Gives where they lie."""
+    run = checked(folder)
+    home = results / run.suite
+    place = home / f"{folder_name(run.label)}-{run.key}"
+    if place.resolve() == folder.resolve():
+        return place
+    older = [f for f in home.glob(f"{folder_name(run.label)}-????????") if kept.label_of(f) == folder_name(run.label)]
+    others = [f for f in home.glob("*-????????") if f not in older]
+    if others:
+        beside = kept.read(others[0])
+        kept.refuse_unlike([beside, run])
+        refuse_gaps(beside, run)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home) as new:
+            for name in ("run.json", "rows.csv"):
+                shutil.copyfile(folder / name, Path(new) / name)
+            for old in older:
+                shutil.rmtree(old)
+            shutil.copytree(new, place)
+    except OSError as error:
+        raise UserError(f"{place}: {error.strerror}: mend it, and add the run again") from error
+    return place

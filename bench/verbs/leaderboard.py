@@ -1,0 +1,79 @@
+"""bench leaderboard: committed runs -> boards, a page to read and hear them, and a gate for what may enter."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.api import UserError
+
+if TYPE_CHECKING:
+    from bench.verbs.arguments import Verbs
+
+
+def add(verbs: Verbs) -> None:
+    """Its words."""
+    verb = verbs.add_parser("leaderboard", help="committed runs -> boards (CSV), their README and their page; --add takes a run in")
+    verb.set_defaults(verb=leaderboard)
+    verb.add_argument(
+        "--add", action="append", default=[], type=Path, metavar="RUN", help="a run's folder: validate it and take it in; may be repeated"
+    )
+    verb.add_argument(
+        "--run",
+        action="append",
+        default=[],
+        metavar="SUITE[:JUDGE]",
+        help="first run what is lacking, for every trained or classical tokenizer that needs no download; may be repeated",
+    )
+    verb.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the boards are not those of the runs")
+    verb.add_argument(
+        "--results", type=Path, default=Path("results/boards"), metavar="DIR", help="the committed runs (default: results/boards)"
+    )
+    verb.add_argument("--out", type=Path, default=Path("leaderboards"), metavar="DIR", help="where boards go (default: leaderboards)")
+    verb.add_argument(
+        "--readme",
+        type=Path,
+        default=Path("README.md"),
+        metavar="FILE",
+        help="its tables between marks are made again, too (default: README.md)",
+    )
+    verb.add_argument("--no-audio", action="store_true", help="make no samples to listen to; those that are there stay")
+
+
+def leaderboard(options: argparse.Namespace) -> int:
+    """bench leaderboard"""
+    from bench.board import submission
+    from bench.board.build import Places, check, write
+
+    places = Places(options.results, options.out, options.readme)
+    if options.check:
+        if options.add or options.run:
+            raise UserError("--check writes nothing, and --add and --run do: leave them out")
+        problems = check(places)
+        print(*problems, sep="\n")
+        print(f"{len(problems)} stale: make them again with bench leaderboard" if problems else f"{options.out}: as the runs have it")
+        return 1 if problems else 0
+    if options.run:
+        _run(options)
+    for run in options.add:
+        print(f"added: {submission.add(run, options.results)}")
+    for line in write(places, audio=not options.no_audio):
+        print(line)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Every tokenizer of the boards through some suites."""
+    from bench.pool import start_server
+
+    named = [words.partition(":") for words in options.run]
+    start_server("bench.metrics", *(f"bench.tasks.{suite}" for suite, _, _ in named))
+    from rich.console import Console
+
+    from bench.board.candidates import run
+    from bench.verbs.arguments import progress_bar
+
+    with progress_bar(Console(stderr=True)) as progress:
+        for line in run([(suite, judge) for suite, _, judge in named], options.results, progress):
+            print(line, flush=True)
