@@ -179,7 +179,7 @@ def _facts(label: str, run: Kept) -> dict[str, str]:
     except UserError:  # a file of somebody's own
         known = None
     if known and known.spec.weights == run.tokenizer["weights"] and not run.identity["code"]:
-        return {name: text for name, text in listing.facts(known).items() if name in SHOWN}
+        return {name: text for name, text in listing.facts(known).items() if name in SHOWN} | {"weights": str(run.tokenizer["weights"])}
     codebooks = ", ".join(f"{size} at {rate or 'varying'} Hz" for size, rate in run.tokenizer["codebooks"])
     return {"sample rate": str(run.tokenizer["sample_rate"]), "codebooks": codebooks, "weights": str(run.tokenizer["weights"])}
 
