@@ -1,8 +1,7 @@
 """What a run must be to enter a leaderboard. Nothing is taken on trust that can be computed: names, data, columns and ranges are compared
 with the registry and the embedded data, and the figures of a board are made from rows.csv alone.
 
-A row that was changed and sealed anew by somebody who means it is found only by running the tokenizer again: `repeated` does that for
-some clips.
+Scores that somebody invented and sealed are found only by running the tokenizer again, which `repeat` does.
 """
 
 from __future__ import annotations
@@ -17,21 +16,23 @@ from bench import data, kept, registry
 from bench.api import Clip, Data, Metric, Row, Suite, UserError, Variant
 from bench.board.fold import refuse, refuse_gaps
 from bench.kept import CALLED, Kept
-from bench.run import identity
+from bench.run import Options, Progress, identity
+from bench.run import run as engine
 from bench.store import LAST, folder_name
 
 SLACK = 1e-6  # of a range: float32 arithmetic gives a STOI of 1.0000001
 
 
-def checked(folder: Path) -> Kept:
-    """The run in a folder, which may enter; UserError says why it may not."""
+def checked(folder: Path, again: bool = False, progress: Progress | None = None) -> Kept:
+    """The run in a folder, which may enter; UserError says why it may not. `again`: its tokenizer must give the same scores here."""
     if not (folder / "run.json").is_file():
         raise UserError(f"{folder}: no folder of a run: name one that holds run.json and rows.csv, as results/<suite>/<tokenizer>-<key>")
     run = kept.read(folder)
     refuse(run)
     suite = _suite(run)
     clips = _data(run)
-    if variant := _variant(run):
+    variant = _variant(run)
+    if variant:
         _same(run, identity(variant, suite, clips or Data("", (), run.identity["data"]), run.identity["seed"]))
     facts = {m.name: {"unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per} for m in suite.metrics}
     stated = {fact["name"]: {key: fact.get(key) for key in ("unit", "better", "tolerance", "per")} for fact in run.record["metrics"]}
@@ -39,7 +40,36 @@ def checked(folder: Path) -> Kept:
         raise UserError(f"{folder}: run.json's metrics are not those of the suite {suite.name} v{suite.version}: make the run again")
     for problem in _problems(run, suite, clips):
         raise UserError(f"{folder}/rows.csv: {problem}: make the run again with bench run --fresh")
+    if again:
+        if variant is None or clips is None:
+            raise UserError(f"{folder}: only a tokenizer of the registry on embedded data can be run again here: leave --again out")
+        repeat(run, variant, suite, clips, progress)
     return run
+
+
+def repeat(run: Kept, variant: Variant, suite: Suite, clips: Data, progress: Progress | None = None) -> None:
+    """Runs it again, elsewhere; UserError where a score differs by more than its metric's tolerance."""
+    with tempfile.TemporaryDirectory() as results:
+        (again,) = engine([variant], suite, clips, Options(Path(results), seed=run.identity["seed"]), progress)
+    now = {(row.clip, row.domain, row.metric): row.value for row in again.rows}
+    metrics = {m.name: m for m in suite.metrics}
+    off = [
+        row
+        for row in run.rows
+        if row.metric in metrics and _moved(row.value, now.get((row.clip, row.domain, row.metric)), metrics[row.metric])
+    ]
+    if off:
+        row = off[0]
+        value = now.get((row.clip, row.domain, row.metric), math.nan)
+        raise UserError(
+            f"{run.where}: {len(off)} scores are not found again here, as {row.metric} of {row.clip}: {row.value:g} there, {value:g} here"
+        )
+
+
+def _moved(then: float, now: float | None, metric: Metric) -> bool:
+    if now is None or math.isnan(then) != math.isnan(now):
+        return True
+    return abs(then - now) > metric.tolerance
 
 
 def _suite(run: Kept) -> Suite:
@@ -148,10 +178,9 @@ def _equal(a: float, b: float) -> bool:
     return math.isnan(a) and math.isnan(b) or math.isclose(a, b, rel_tol=1e-9)
 
 
-def add(folder: Path, results: Path) -> Path:
-    """Takes a run in: its run.json and rows.csv, in the place of an older run of that tokenizer. Gives where they lie."""
-    run = checked(folder)
-    home = results / run.suite
+def add(run: Kept, results: Path) -> Path:
+    """Takes a checked run in: its run.json and rows.csv, in the place of an older run of that tokenizer. Gives where they lie."""
+    folder, home = run.where, results / run.suite
     place = home / f"{folder_name(run.label)}-{run.key}"
     if place.resolve() == folder.resolve():
         return place

@@ -19,6 +19,7 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--add", action="append", default=[], type=Path, metavar="RUN", help="a run's folder: validate it and take it in; may be repeated"
     )
+    verb.add_argument("--again", action="store_true", help="with --add: run it again here, and refuse scores that are not found again")
     verb.add_argument(
         "--run",
         action="append",
@@ -43,10 +44,11 @@ def add(verbs: Verbs) -> None:
 
 def leaderboard(options: argparse.Namespace) -> int:
     """bench leaderboard"""
-    from bench.board import submission
     from bench.board.build import Places, check, write
 
     places = Places(options.results, options.out, options.readme)
+    if options.again and not options.add:
+        raise UserError("--again belongs to --add: name a run's folder")
     if options.check:
         if options.add or options.run:
             raise UserError("--check writes nothing, and --add and --run do: leave them out")
@@ -56,11 +58,28 @@ def leaderboard(options: argparse.Namespace) -> int:
         return 1 if problems else 0
     if options.run:
         _run(options)
-    for run in options.add:
-        print(f"added: {submission.add(run, options.results)}")
+    if options.add:
+        _add(options)
     for line in write(places, audio=not options.no_audio):
         print(line)
     return 0
+
+
+def _add(options: argparse.Namespace) -> None:
+    """Runs that were made elsewhere, all checked before the first one enters."""
+    from bench.pool import start_server
+
+    if options.again:
+        start_server("bench.metrics")
+    from rich.console import Console
+
+    from bench.board import submission
+    from bench.verbs.arguments import progress_bar
+
+    with progress_bar(Console(stderr=True)) as progress:
+        runs = [submission.checked(folder, options.again, progress) for folder in options.add]
+    for run in runs:
+        print(f"added: {submission.add(run, options.results)}")
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -199,10 +199,10 @@ def test_a_true_run_is_added_once_and_an_older_one_of_its_tokenizer_goes(submitt
     results = tmp_path / "boards"
     older = results / "codes" / "mulaw@8bit-00000000"
     shutil.copytree(submitted, older)
-    place = submission.add(submitted, results)
+    place = submission.add(submission.checked(submitted), results)
     assert sorted(path.name for path in place.iterdir()) == ["rows.csv", "run.json"] and not older.exists()
     assert [path.name for path in (results / "codes").iterdir()] == [submitted.name]
-    assert submission.add(place, results) == place
+    assert submission.add(submission.checked(place), results) == place
     (board,) = fold.fold(results)
     assert "mulaw@8bit" in sheets.to_csv(board)
 
@@ -270,9 +270,18 @@ def test_a_run_that_was_forged_to_fit_is_refused_by_what_can_be_computed(
         submission.checked(submitted)
 
 
+def test_scores_that_were_invented_and_sealed_are_not_found_again(submitted: Path) -> None:
+    submission.checked(submitted, again=True)
+    resealed(submitted, first_row("kbps_packed", "64.0"))
+    submission.checked(submitted)
+    with pytest.raises(UserError, match="1 scores are not found again here, as kbps_packed of .*: 64 there, 128"):
+        submission.checked(submitted, again=True)
+
+
 WRONG = [
     (["--add", "none"], "no folder of a run"),
     (["--check", "--add", "none"], "writes nothing"),
+    (["--again"], "belongs to --add"),
     (["--run", "reconstrution"], "did you mean 'reconstruction'"),
     (["--run", "codes:whisper"], "asks no judge"),
     ([], "no run in"),
