@@ -1,0 +1,26 @@
+"""The boards of this repository, and the table of its README, are those of the committed runs."""
+
+from bench.board.build import Places, check
+from bench.board.fold import fold
+from tests.conftest import ROOT
+
+PLACES = Places(ROOT / "results" / "boards", ROOT / "leaderboards", ROOT / "README.md")
+
+
+def test_the_committed_boards_are_what_their_runs_say() -> None:
+    assert check(PLACES) == [], "make them again with bench leaderboard"
+
+
+def test_every_board_has_the_floor_and_the_ceiling_and_a_codec_that_is_trained() -> None:
+    for board in fold(PLACES.results):
+        labels = {entry.label for entry in board.entries}
+        assert {"identity@float32", "shuffled@float32", "mimi@mini"} <= labels, board.suite
+
+
+def test_the_folder_of_the_boards_stays_small() -> None:
+    assert sum(path.stat().st_size for path in PLACES.out.rglob("*") if path.is_file()) < 8_000_000
+
+
+def test_the_first_screen_of_the_readme_is_the_board() -> None:
+    first = (ROOT / "README.md").read_text().splitlines()[:30]
+    assert any(line.startswith("<!-- board: reconstruction") for line in first) and any("| mimi@mini |" in line for line in first)
