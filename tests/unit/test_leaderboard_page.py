@@ -16,6 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from bench.board.build import Places, write
+from tests.conftest import ROOT
 from tests.runs import keep, speech
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -42,7 +43,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keep(root / "results", "opus@12kbps", scores(4.0, 12.0), **facts)
     keep(root / "results", "opus@6kbps", scores(2.5, 6.0, missing=True), note=f"failed: {EVIL}", **facts)
     keep(root / "results", "mulaw@8bit", scores(3.5, 128.0), **facts)
-    keep(root / "results", EVIL, scores(1.5, 1.0), **facts)
+    keep(root / "results", EVIL, scores(1.5, 0.14), **facts)
     list(write(Places(root / "results", root / "out", root / "README.md")))
     return root / "out" / "index.html"
 
@@ -100,6 +101,19 @@ def test_the_page_loads_without_a_complaint_and_asks_for_nothing_but_files_besid
     assert browser.get_log("browser") == []
     asked = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert all(name.startswith(("file://", "data:")) for name in asked)
+
+
+@pytest.mark.parametrize("domain", ["speech", "music", "general"])
+def test_the_committed_page_draws_every_plot(chromium: webdriver.Chrome, domain: str) -> None:
+    chromium.get("about:blank")
+    chromium.get_log("browser")
+    chromium.get((ROOT / "leaderboards" / "index.html").as_uri())
+    shown = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'))"
+    chromium.execute_script(shown, "plot-domain", domain)
+    for metric in chromium.execute_script("return [...document.getElementById('plot-y').options].map(option => option.value)"):
+        chromium.execute_script(shown, "plot-y", metric)
+        assert chromium.execute_script("return document.querySelector('#plot canvas').width") > 300, metric
+    assert chromium.get_log("browser") == []
 
 
 def test_a_column_sorts_its_best_to_the_top_then_its_worst_by_mouse_and_by_key(opened: Open) -> None:

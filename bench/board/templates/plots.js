@@ -86,7 +86,7 @@
         x: { time: false, distr: log.checked ? 3 : 1, range: () => reach(ends("x").filter((v) => !log.checked || v > 0), log.checked) },
         y: { range: () => reach(ends("y"), false) },
       },
-      axes: [{ ...axis(title(mx)), ...(log.checked ? { filter: round, grid: { stroke: faint, width: 1, filter: round }, ticks: { stroke: faint, filter: round }, values: (u, splits) => splits.map((v) => v === null ? "" : short(v)) } : {}) }, { ...axis(title(my)), size: 58 }],
+      axes: [{ ...axis(title(mx)), ...(log.checked ? { splits: round, filter: (u, splits) => splits, values: (u, splits) => splits.map(short) } : {}) }, { ...axis(title(my)), size: 58 }],
       series: [{}, ...groups.map((group) => ({
         label: group, stroke: colours[groups.indexOf(group) % colours.length], width: 1.5, spanGaps: true,
         points: { show: true, size: 8, fill: colours[groups.indexOf(group) % colours.length], filter: (u, i) => points.flatMap((p, at) => groups.indexOf(p.ladder) === i - 1 ? [at] : []) },
@@ -104,12 +104,11 @@
   }
 
   // Of a logarithmic axis 1, 2, 5 and their decades have a number; over many decades these alone.
-  function round(u, splits) {
-    const many = splits[splits.length - 1] / splits[0] > 2000;
-    return splits.map((v) => {
-      const lead = Math.round(v / 10 ** Math.floor(Math.log10(v) + 1e-9));
-      return lead === 1 || (!many && (lead === 2 || lead === 5)) ? v : null;
-    });
+  function round(u, axis, low, high) {
+    const leads = high / low > 2000 ? [1] : [1, 2, 5], found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
+      for (const lead of leads) found.push(Number(`${lead}e${power}`));
+    return found.filter((v) => v >= low && v <= high);
   }
 
   // Intervals as bars, then names where there is room for them.
@@ -123,7 +122,7 @@
     c.lineWidth = ratio;
     for (const p of points) {
       const [x, y] = [at(p.x[0], "x"), at(p.y[0], "y")];
-      taken.push([x - 6 * ratio, y - 6 * ratio, 12 * ratio, 12 * ratio]);
+      taken.push([x - 4 * ratio, y - 4 * ratio, 8 * ratio, 8 * ratio]);
       c.strokeStyle = colour(p);
       c.globalAlpha = 0.55;
       c.beginPath();
@@ -136,14 +135,35 @@
     c.textBaseline = "middle";
     c.textAlign = "left";
     c.fillStyle = ink;
-    points.forEach((p, i) => {
-      const [x, y] = [at(p.x[0], "x"), at(p.y[0], "y")], w = c.measureText(p.label).width, h = 13 * ratio, gap = 8 * ratio;
-      const edge = u.ctx.canvas.width - 2 * ratio;
-      const places = [[x + gap, y], [x - gap - w, y], [x - w / 2, y - gap - h / 2], [x - w / 2, y + gap + h / 2]];
-      const free = places.find(([left, middle]) => left > u.bbox.left && left + w < edge && !taken.some(([a, b, aw, bh]) => left < a + aw && left + w > a && middle - h / 2 < b + bh && middle + h / 2 > b));
-      if (free) { c.fillText(p.label, ...free); taken.push([free[0], free[1] - h / 2, w, h]); }
-      if (i === chosen) { c.strokeStyle = ink; c.lineWidth = 2 * ratio; c.beginPath(); c.arc(x, y, 8 * ratio, 0, 7); c.stroke(); }
-    });
+    const edge = c.canvas.width - 2 * ratio, h = 11 * ratio, gap = 8 * ratio, named = new Set();
+    const name = (p) => {
+      const [x, y] = [at(p.x[0], "x"), at(p.y[0], "y")], w = c.measureText(p.label).width, aside = gap * 0.7;
+      const places = [
+        [x + gap, y], [x - gap - w, y], [x + aside, y - aside - h / 4], [x + aside, y + aside + h / 4],
+        [x - w / 2, y - gap - h / 2], [x - w / 2, y + gap + h / 2], [x - aside - w, y - aside - h / 4], [x - aside - w, y + aside + h / 4],
+        [x - w / 2, y - 2 * gap - h / 2], [x - w / 2, y + 2 * gap + h / 2],
+      ];
+      const clear = (left, middle) => !taken.some(([a, b, width, height]) => left < a + width && left + w > a && middle - h / 2 < b + height && middle + h / 2 > b);
+      const free = places.find(([left, middle]) => left > u.bbox.left && left + w < edge && clear(left, middle));
+      if (!free) return;
+      c.fillText(p.label, ...free);
+      taken.push([free[0], free[1] - h / 2, w, h]);
+      named.add(p.ladder);
+    };
+    // One name for every codec, the fewer rates it has the sooner; then whatever there is room for.
+    const size = (ladder) => points.filter((p) => p.ladder === ladder).length, labelled = new Set();
+    for (const ladder of [...new Set(points.map((p) => p.ladder))].sort((one, two) => size(one) - size(two)))
+      for (const p of points.filter((q) => q.ladder === ladder).reverse())
+        if (!named.has(ladder)) { name(p); labelled.add(p); }
+    for (const p of points) if (!labelled.has(p)) name(p);
+    const p = points[chosen];
+    if (p) {
+      c.strokeStyle = ink;
+      c.lineWidth = 2 * ratio;
+      c.beginPath();
+      c.arc(at(p.x[0], "x"), at(p.y[0], "y"), 8 * ratio, 0, 7);
+      c.stroke();
+    }
     c.restore();
   }
 
