@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import data
 from bench.api import UserError
-from bench.board import listening, page, sheets
+from bench.board import listening, page, sheets, submission
 from bench.board.fold import Board, fold
 from bench.kept import Kept
 from bench.store import replace
@@ -63,6 +63,7 @@ def check(places: Places) -> list[str]:
     stale = [
         f"stale: {path}" for path, text in contents(places, boards).items() if not path.is_file() or path.read_bytes() != text.encode()
     ]
+    stale += [f"stale: {line}" for board in boards for entry in board.entries if (line := submission.outdated(entry.run))]
     stale += [f"stale: {path} is a board without runs" for path in strangers(places, boards)]
     return stale + [f"stale: {line}" for line in listening.wrong(places.audio, heard(boards), data.open_data(listening.CORPUS))]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import registry, weights
 from bench.api import Suite, UserError, Variant
 from bench.data import open_data
-from bench.kept import label_of
+from bench.kept import label_of, matches
 from bench.run import Options, Progress
 from bench.run import run as engine
 from bench.store import folder_name
@@ -22,11 +22,17 @@ def candidates(suite: Suite) -> list[Variant]:
     return [v for v in here if v.spec.decodes or not suite.needs_decode]
 
 
-def run(named: Sequence[tuple[str, str]], results: Path, progress: Progress | None = None) -> Iterator[str]:
-    """Each (suite, judge or "") for all its candidates; runs of theirs that are of something older go. Tells of each run as it ends."""
+def run(named: Sequence[tuple[str, str]], only: Sequence[str], results: Path, progress: Progress | None = None) -> Iterator[str]:
+    """Each (suite, judge or "") for its candidates, or for those of them that the words of `only` name; runs of theirs of something
+    older go. Tells of each run as it ends."""
     suites = [_suite(name, judge) for name, judge in named]
+    labels = [variant.spec.label for suite in suites for variant in candidates(suite)]
+    for word in only:
+        if not any(matches(word, label) for label in labels):
+            raise registry.unknown("tokenizer of the leaderboards", word, dict.fromkeys(labels))
     for suite in suites:
-        for done in engine(candidates(suite), suite, open_data(suite.data), Options(results), progress):
+        chosen = [v for v in candidates(suite) if not only or any(matches(word, v.spec.label) for word in only)]
+        for done in engine(chosen, suite, open_data(suite.data), Options(results), progress):
             label = folder_name(done.variant.spec.label)
             for old in done.folder.parent.glob(f"{label}-????????"):
                 if label_of(old) == label and old != done.folder:

@@ -51,7 +51,7 @@ def render(boards: Sequence[Board], listening: Listening) -> str:
         suites=[_suite(board, anchors) for board in boards],
         tokenizers=[_tokenizer(label, run, boards, listening, anchors[label]) for label, run in runs.items()],
         cards=[{"anchor": _card_anchor(path), "name": f"{path.stem}.md", "html": cards.rendered(path)} for path in shown],
-        clips=[_clip(clip.id, clip.domain, clip.text, listening, anchors) for clip in listening.clips],
+        clips=[_clip(clip.id, clip.domain, clip.text, listening, anchors) for clip in listening.clips if listening.samples],
         plots=points(boards),
         plot_domains=[domain for domain in DOMAINS if any(domain in board.domains for board in boards)],
         styles=[Markup(path.read_text(encoding="utf-8").strip()) for path in STYLES],

@@ -72,6 +72,20 @@ def _moved(then: float, now: float | None, metric: Metric) -> bool:
     return abs(then - now) > metric.tolerance
 
 
+def outdated(run: Kept) -> str:
+    """How a run is not of what its names stand for today, as after new weights; "" where it is, or where nobody here knows its suite."""
+    if run.suite not in registry.suites():
+        return ""
+    try:
+        suite, clips, variant = registry.load_suite(run.suite), _data(run), _variant(run)
+        _same(run, {"version": suite.version})
+        if variant:
+            _same(run, {"tokenizer": identity(variant, suite, clips or Data("", (), ""), run.identity["seed"])["tokenizer"]})
+    except UserError as error:
+        return str(error)
+    return ""
+
+
 def _suite(run: Kept) -> Suite:
     """The suite as it is now, with the run's judge."""
     suite = registry.load_suite(run.suite)

@@ -27,6 +27,9 @@ def add(verbs: Verbs) -> None:
         metavar="SUITE[:JUDGE]",
         help="first run what is lacking, for every trained or classical tokenizer that needs no download; may be repeated",
     )
+    verb.add_argument(
+        "--tokenizer", action="append", default=[], metavar="NAME", help="with --run: only these, labels, families or 'opus@*'"
+    )
     verb.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the boards are not those of the runs")
     verb.add_argument(
         "--results", type=Path, default=Path("results/boards"), metavar="DIR", help="the committed runs (default: results/boards)"
@@ -47,6 +50,8 @@ def leaderboard(options: argparse.Namespace) -> int:
     from bench.board.build import Places, check, write
 
     places = Places(options.results, options.out, options.readme)
+    if options.tokenizer and not options.run:
+        raise UserError("--tokenizer belongs to --run: name a suite with it")
     if options.again and not options.add:
         raise UserError("--again belongs to --add: name a run's folder")
     if options.check:
@@ -94,5 +99,5 @@ def _run(options: argparse.Namespace) -> None:
     from bench.verbs.arguments import progress_bar
 
     with progress_bar(Console(stderr=True)) as progress:
-        for line in run([(suite, judge) for suite, _, judge in named], options.results, progress):
+        for line in run([(suite, judge) for suite, _, judge in named], options.tokenizer, options.results, progress):
             print(line, flush=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import kept
 from bench.api import UserError
 from bench.board import fold, sheets, submission
 from bench.board.build import Places, check, write
@@ -278,10 +279,18 @@ def test_scores_that_were_invented_and_sealed_are_not_found_again(submitted: Pat
         submission.checked(submitted, again=True)
 
 
+def test_new_weights_make_a_board_stale(submitted: Path, tmp_path: Path) -> None:
+    assert submission.outdated(submission.checked(submitted)) == ""
+    resealed(submitted, change("identity/tokenizer/weights", "sha256:1"))
+    assert "weights (sha256:1, not none)" in submission.outdated(kept.read(submitted))
+
+
 WRONG = [
     (["--add", "none"], "no folder of a run"),
     (["--check", "--add", "none"], "writes nothing"),
     (["--again"], "belongs to --add"),
+    (["--tokenizer", "opus"], "belongs to --run"),
+    (["--run", "codes", "--tokenizer", "opuss"], "did you mean 'opus@"),
     (["--run", "reconstrution"], "did you mean 'reconstruction'"),
     (["--run", "codes:whisper"], "asks no judge"),
     ([], "no run in"),

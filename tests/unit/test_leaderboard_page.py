@@ -203,9 +203,10 @@ def test_the_theme_follows_the_system_and_then_the_reader(opened: Open) -> None:
     light = paper()
     assert dark != light
     find(browser, "#theme").click()
-    assert paper() == dark and find(browser, "#theme").text == "Light theme"
+    assert until(lambda: paper() == dark) and find(browser, "#theme").text == "Light theme"
+    assert browser.execute_script("return localStorage.getItem('theme')") == "dark"
     browser.refresh()
-    assert paper() == dark, "the choice is kept"
+    assert until(lambda: paper() == dark), "the choice is kept"
 
 
 def test_a_phone_needs_no_sideways_scrolling_of_the_page(opened: Open) -> None:
