@@ -1,13 +1,29 @@
-"""The commit that this code is of, where it runs from a checkout."""
+"""Which code runs: the commit, where it runs from a checkout, and the packages beside it."""
 
 from __future__ import annotations
 
 import subprocess
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("bench", "tokenizers", "tasks", ":!bench/board")  # what a score can depend on
+
+SIGNALS = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soundfile", "pesq", "pyworld", "av", "pycodec2", "transformers")
+JUDGES = ("jiwer", "openai-whisper", "pocketsphinx", "resemblyzer")
+
+
+def packages() -> dict[str, str]:
+    """The versions of those that are installed and that a score can depend on."""
+    return {name: version for name in (*SIGNALS, *JUDGES) if (version := _version(name))}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
-from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
@@ -201,9 +200,6 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
 
 def record(suite: Suite, data: Data, options: Options) -> dict[str, object]:
     """Where and when, and how to read the rows: kept beside them, not part of what they are."""
-    signals = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soundfile", "pesq", "pyworld", "av", "pycodec2", "transformers")
-    packages = (*signals, "jiwer", "openai-whisper", "pocketsphinx", "resemblyzer")
-    installed = {name: version for name in packages if (version := _version(name))}
     return {
         "metrics": [
             {"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "about": m.about}
@@ -215,15 +211,8 @@ def record(suite: Suite, data: Data, options: Options) -> dict[str, object]:
         "clips": len(data.clips),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine.record(options.device),
-        "packages": {**installed, "soxr-library": soxr.__libsoxr_version__},
+        "packages": {**revision.packages(), "soxr-library": soxr.__libsoxr_version__},
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:

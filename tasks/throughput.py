@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from bench.api import Metric, Row, Score, Spec, Suite
+from bench.api import POSITIVE, Metric, Row, Score, Spec, Suite
 from bench.codes import CodeCounts, rates
 from bench.metrics import METRICS, NO_SIGNAL
 from bench.profile import figures, memory, table
@@ -64,7 +64,7 @@ def _frame_rate(spec: Spec) -> Score:
 
 
 def _figure(name: str, unit: str, better: Literal["higher", "lower", ""], tolerance: float, about: str) -> Metric:
-    return Metric(name, unit, better, NO_SIGNAL, tolerance, None, about, "corpus")
+    return Metric(name, unit, better, NO_SIGNAL, tolerance, None, about, "corpus", POSITIVE)
 
 
 def _sides(name: str, unit: str, better: Literal["higher", "lower"], tolerance: float, about: str) -> tuple[Metric, ...]:
@@ -110,6 +110,7 @@ def suite(sweep: Sweep) -> Suite:
         needs_decode=False,
         sweep=str(sweep),
         with_sweep=lambda text: suite(parse(text)),
+        headline=("rtfx_encode", "rtfx_decode", "lookahead_ms", "stream_first_ms", "parameters_m", "host_mb", "kbps_packed"),
     )
 
 

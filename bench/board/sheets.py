@@ -21,7 +21,20 @@ from bench.caveats import missing, packages
 from bench.formats import Grid, cell, title
 from bench.stats import Summary
 
-HEAD = ("tokenizer", "suite", "version", "data", "fingerprint", "run", "commit", "weights", "sample_rate", "codebooks", "kbps_spec")
+HEAD = (
+    "tokenizer",
+    "suite",
+    "version",
+    "data",
+    "fingerprint",
+    "run",
+    "commit",
+    "weights",
+    "machine",
+    "sample_rate",
+    "codebooks",
+    "kbps_spec",
+)
 PARTS = ("", ".low", ".high", ".n", ".n_missing")
 INTRO = Path(__file__).parent / "templates" / "readme.md"
 MARK = re.compile(
@@ -47,7 +60,7 @@ def _head(board: Board, entry: Entry) -> Sequence[str]:
     sizes = " ".join(str(size) for size, _ in spec["codebooks"]) if len(spec["codebooks"]) <= 32 else str(len(spec["codebooks"]))
     return (
         *(entry.label, board.suite, str(identity["version"]), data, board.fingerprint, entry.run.key, entry.commit),
-        *(spec["weights"], str(spec["sample_rate"] or ""), sizes, number(entry.kbps)),
+        *(spec["weights"], entry.run.machine, str(spec["sample_rate"] or ""), sizes, number(entry.kbps)),
     )
 
 
@@ -81,9 +94,11 @@ def facts(board: Board) -> str:
     """What all lines of a board have in common."""
     run = board.first
     judge = f", judge {run.identity['judge'].split(' ')[0]}" if "judge" in run.identity else ""
+    machines = list(dict.fromkeys(entry.run.machine for entry in board.entries if entry.run.machine))
+    timed = f", timed on {' and '.join(machines)}" if machines else ""
     return (
         f"{run.suite} v{run.identity['version']} on {run.record['data_name']} ({run.record['clips']} clips, sha256 "
-        f"{run.identity['data'][:8]}){judge}, fingerprint {board.fingerprint}"
+        f"{run.identity['data'][:8]}){judge}{timed}, fingerprint {board.fingerprint}"
     )
 
 

@@ -33,7 +33,7 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
     clips = _data(run)
     variant = _variant(run)
     if variant:
-        _same(run, identity(variant, suite, clips or Data("", (), run.identity["data"]), run.identity["seed"]))
+        _same(run, _identity(run, variant, suite, clips))
     facts = {m.name: {"unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per} for m in suite.metrics}
     stated = {fact["name"]: {key: fact.get(key) for key in ("unit", "better", "tolerance", "per")} for fact in run.record["metrics"]}
     if stated != facts:
@@ -41,6 +41,8 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
     for problem in _problems(run, suite, clips):
         raise UserError(f"{folder}/rows.csv: {problem}: make the run again with bench run --fresh")
     if again:
+        if suite.sweep:
+            raise UserError(f"{folder}: times are never found again exactly: leave --again out")
         if variant is None or clips is None:
             raise UserError(f"{folder}: only a tokenizer of the registry on embedded data can be run again here: leave --again out")
         repeat(run, variant, suite, clips, progress)
@@ -72,6 +74,12 @@ def _moved(then: float, now: float | None, metric: Metric) -> bool:
     return abs(then - now) > metric.tolerance
 
 
+def _identity(run: Kept, variant: Variant, suite: Suite, clips: Data | None) -> dict[str, object]:
+    """What the run would be if it were made here and now; the machine that a timed one names stays its own."""
+    known = identity(variant, suite, clips or Data("", (), run.identity["data"]), Options(seed=run.identity["seed"]))
+    return {key: value for key, value in known.items() if key != "machine"}
+
+
 def outdated(run: Kept) -> str:
     """How a run is not of what its names stand for today, as after new weights; "" where it is, or where nobody here knows its suite."""
     if run.suite not in registry.suites():
@@ -80,7 +88,7 @@ def outdated(run: Kept) -> str:
         suite, clips, variant = registry.load_suite(run.suite), _data(run), _variant(run)
         _same(run, {"version": suite.version})
         if variant:
-            _same(run, {"tokenizer": identity(variant, suite, clips or Data("", (), ""), run.identity["seed"])["tokenizer"]})
+            _same(run, {"tokenizer": _identity(run, variant, suite, clips)["tokenizer"]})
     except UserError as error:
         return str(error)
     return ""
@@ -91,6 +99,8 @@ def _suite(run: Kept) -> Suite:
     suite = registry.load_suite(run.suite)
     if suite.version != run.identity["version"]:
         raise UserError(f"{run.where}: of {suite.name} v{run.identity['version']}, and that is v{suite.version} now: make the run again")
+    if suite.with_sweep is not None:
+        suite = suite.with_sweep(run.identity["sweep"])
     asked = run.identity.get("judge", "")
     if asked == suite.judge:
         return suite
