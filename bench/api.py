@@ -47,6 +47,7 @@ class Spec:
     decodes: bool = True
     shuffled: bool = False  # the floor of every table: encodes ANOTHER clip of the corpus
     delay: int = 0  # samples by which decode lags encode, as the codec's authors state it
+    beam: int = 1  # sequences of codes that encode follows from codebook to codebook; above 1 it finds better ones than level by level
     source: str = ""  # paper, standard or repository
     licence: str = ""  # of the weights, or of the library that does the work
 

@@ -77,6 +77,7 @@ def facts(variant: Variant) -> dict[str, str]:
         "bitrate": _number(spec.bitrate / 1000) + " kbps",
         **({layout.name: _budget(layout) for layout in layouts(spec)} or {"token budget": "varies, see bench run --suite codes"}),
         "causal": "yes" if spec.causal else "no",
+        **({"search": f"encode follows {spec.beam} sequences of codes"} if spec.beam > 1 else {}),
         "decodes": "yes" if spec.decodes else "no, tokens only",
         "weights": _weights(variant),
         "licence": spec.licence or "none stated",

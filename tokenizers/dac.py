@@ -190,6 +190,7 @@ def variant(name: str, levels: int | None = None) -> Variant:
         sample_rate=config.sample_rate,
         codebooks=(Codebook(config.size, config.sample_rate / config.hop),) * (levels or config.levels),
         weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
+        beam=config.beam,
         source="https://arxiv.org/abs/2306.06546, https://github.com/descriptinc/descript-audio-codec",
         licence="MIT" if checkpoint else "",
     )

@@ -226,6 +226,7 @@ def variant(name: str, levels: int) -> Variant:
         codebooks=(Codebook(config.size, config.sample_rate * rate),) * levels,
         weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
         channels=config.waveform.channels,
+        beam=config.beam,
         source="https://arxiv.org/abs/2210.13438, https://github.com/facebookresearch/encodec",
         licence="MIT" if checkpoint else "",
     )

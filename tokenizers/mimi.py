@@ -211,6 +211,7 @@ def variant(name: str, levels: int, checkpoint: Checkpoint | None = None, licenc
         codebooks=(Codebook(config.size, config.sample_rate / config.hop),) * levels,
         weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
         causal=True,
+        beam=config.beam,
         source="https://arxiv.org/abs/2410.00037, https://github.com/kyutai-labs/moshi",
         licence=licence,
     )
