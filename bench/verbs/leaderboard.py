@@ -36,11 +36,7 @@ def add(verbs: Verbs) -> None:
     )
     verb.add_argument("--out", type=Path, default=Path("leaderboards"), metavar="DIR", help="where boards go (default: leaderboards)")
     verb.add_argument(
-        "--readme",
-        type=Path,
-        default=Path("README.md"),
-        metavar="FILE",
-        help="its tables between marks are made again, too (default: README.md)",
+        "--readme", type=Path, metavar="FILE", help="whose tables between marks are made again, too (default: README.md beside DIR)"
     )
     verb.add_argument("--no-audio", action="store_true", help="make no samples to listen to; those that are there stay")
 
@@ -49,7 +45,7 @@ def leaderboard(options: argparse.Namespace) -> int:
     """bench leaderboard"""
     from bench.board.build import Places, check, write
 
-    places = Places(options.results, options.out, options.readme)
+    places = Places(options.results, options.out, options.readme or options.out.parent / "README.md")
     if options.tokenizer and not options.run:
         raise UserError("--tokenizer belongs to --run: name a suite with it")
     if options.again and not options.add:

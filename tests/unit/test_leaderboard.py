@@ -166,6 +166,16 @@ def test_a_run_without_the_rows_that_failed_enters_no_board(places: Places) -> N
         made(places)
 
 
+def test_a_timed_run_names_its_machine(tmp_path: Path) -> None:
+    machine = {"device": "cpu", "processor": "Abacus 3", "threads": 1, "torch": "2.13"}
+    keep(tmp_path / "results", "opus@12kbps", GOOD, sweep="small", machine=machine)
+    places = Places(tmp_path / "results", tmp_path / "boards", tmp_path / "README.md")
+    made(places)
+    (line,) = lines(places)
+    assert line["machine"] == "Abacus 3 (cpu), 1 thread, torch 2.13"
+    assert "timed on Abacus 3" in (places.out / "README.md").read_text()
+
+
 def test_two_runs_of_one_tokenizer_are_refused(places: Places) -> None:
     keep(places.results, "opus@6kbps", GOOD, weights="sha256:" + "0" * 64)
     with pytest.raises(UserError, match="2 runs"):
