@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import kept
 from bench.api import DOMAINS, Metric, UserError
+from bench.board.shape import refuse_misshapen
 from bench.kept import Kept
 from bench.stats import Summary, summarise
 from bench.store import SEAL, folder_name, key_of
@@ -119,6 +120,7 @@ def _place(item: tuple[str, object]) -> tuple[bool, str]:
 
 def refuse(run: Kept) -> None:
     """UserError for a run that is unfinished, untrained, or not as bench run left it."""
+    refuse_misshapen(run.record, run.where)
     if not run.trained:
         raise UserError(f"{run.where}: {run.label} has untrained weights, and those never enter a leaderboard: take it away")
     if run.unfinished:

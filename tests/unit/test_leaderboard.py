@@ -252,6 +252,29 @@ def better(record: dict, text: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("identity/tokenizer", "mimi"),
+        ("identity/tokenizer/name", "a\nb"),
+        ("identity/tokenizer/codebooks", []),
+        ("identity/tokenizer/codebooks", [[0, 50]]),
+        ("identity/tokenizer/decodes", "yes"),
+        ("identity/version", "1"),
+        ("identity/seed", None),
+        ("metrics", [{"name": "usage"}]),
+        ("metrics", {}),
+        ("clips", -1),
+        ("headline", [1]),
+        ("commit", 7),
+    ],
+)
+def test_a_record_of_another_shape_is_refused_in_one_line(submitted: Path, path: str, value: object) -> None:
+    resealed(submitted, change(path, value))
+    with pytest.raises(UserError, match="run.json: .* is not what bench run writes"):
+        submission.checked(submitted)
+
+
+@pytest.mark.parametrize(
     ("act", "said"),
     [
         (change("identity/version", 99), "v99"),

@@ -1,6 +1,8 @@
 """What the page of the leaderboards is made of: samples, pictures, cards."""
 
+import hashlib
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -115,3 +117,11 @@ def test_every_shipped_weight_has_a_card_and_a_card_holds_no_tags_of_its_own(tmp
 
 def card_file(name: str) -> bool:
     return any(weights.shipped(file.file).is_file() for file in registry.variant(name).files)
+
+
+def test_what_is_shipped_of_others_is_what_its_list_says() -> None:
+    """Each file's sha256 stands in vendor/README.md, and a licence beside it."""
+    vendor = Path(cards.__file__).parent / "vendor"
+    stated = re.findall(r"`dist/([^`]+)` \| `([0-9a-f]{64})`", (vendor / "README.md").read_text(encoding="utf-8"))
+    assert {name for name, _ in stated} == {path.name for path in (vendor / "uplot").iterdir()} - {"LICENSE"}
+    assert all(hashlib.sha256((vendor / "uplot" / name).read_bytes()).hexdigest() == sha256 for name, sha256 in stated)

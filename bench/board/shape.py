@@ -1,0 +1,52 @@
+"""The shape that a run.json must have before anything in it is used: a submission may hold anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bench.api import UserError
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _codebook(value: object) -> bool:
+    if not isinstance(value, list) or len(value) != 2 or not _count(value[0]) or value[0] < 1:
+        return False
+    return value[1] is None or isinstance(value[1], int | float) and value[1] > 0
+
+
+def _all(test: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and len(value) > 0 and all(map(test, value))
+
+
+def _fits(shape: Mapping[str, Callable[[object], bool]]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, dict) and all(key in value and test(value[key]) for key, test in shape.items())
+
+
+TOKENIZER = {
+    **{"name": _text, "variant": _text, "weights": _text, "codebooks": _all(_codebook)},
+    **{"sample_rate": lambda value: value is None or _count(value), "decodes": lambda value: isinstance(value, bool)},
+}
+IDENTITY = {
+    **{"tokenizer": _fits(TOKENIZER), "code": _text, "suite": _text, "version": _count, "data": _text, "seed": _count, "resampler": _text},
+}
+METRIC = {
+    **{"name": _text, "unit": _text, "better": lambda value: value in ("higher", "lower", "zero", "")},
+    **{"tolerance": lambda value: isinstance(value, int | float), "per": lambda value: value in ("clip", "corpus", "codebook")},
+}
+RECORD = {"identity": _fits(IDENTITY), "metrics": _all(_fits(METRIC)), "data_name": _text, "clips": _count}
+PERHAPS = {"commit": _text, "started": _text, "headline": lambda value: value == [] or _all(_text)(value)}
+
+
+def refuse_misshapen(record: Mapping[str, object], where: object) -> None:
+    """UserError with the first part of a record that is not what bench run writes."""
+    wrong = [key for key, test in RECORD.items() if not test(record.get(key))]
+    wrong += [key for key, test in PERHAPS.items() if key in record and not test(record[key])]
+    if wrong:
+        raise UserError(f"{where}/run.json: {wrong[0]} is not what bench run writes: make the run again with bench run --fresh")
