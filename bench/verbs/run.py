@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     """bench run"""
     from bench.pool import start_server
 
-    start_server("bench.metrics", f"bench.tasks.{options.suite}")
+    if options.suite != "throughput":  # there is no work for others, and their imports would disturb what is timed
+        start_server("bench.metrics", f"bench.tasks.{options.suite}")
     from rich.console import Console
 
     from bench import registry
