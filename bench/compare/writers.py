@@ -85,6 +85,7 @@ def notes(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Lad
     ]
     if any(line.metric.better == "zero" for line in comparison.lines):
         out.append("→0: the smallest magnitude, averaged over clips, is best; differences are of these averages")
+    out += [f"timed on {place}" for place in sorted({run.machine for run in runs} - {""})]
     for name, run in zip(comparison.names, runs, strict=True):
         out += missing(name, run)
     out += packages(runs)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from bench import kept, listing, machine, registry, tables
 from bench.api import Clip, Codebook, Score, Spec, Suite, UserError, Variant
+from bench.compare import writers
+from bench.compare.lines import compare
 from bench.data import open_data
 from bench.gate.findings import refuse
 from bench.profile import live, points, table, timing
@@ -233,6 +235,8 @@ def test_machines_do_not_share_a_folder_and_are_named_side_by_side(ran: Callable
     first, second = kept.names([one, two])
     assert str(speed["processor"]) in first and "Abacus 3000" in second
     assert kept.names([one]) == ["toy@v"]
+    below = writers.notes(compare([one, two]), [], [])
+    assert f"timed on {one.machine}" in below and f"timed on {two.machine}" in below
     with pytest.raises(UserError, match="Abacus 3000"):
         refuse(one, two)
     assert {"threads", "torch", "processor", "cores", "clocks"} <= two.record["machine"].keys()
