@@ -79,7 +79,7 @@ FIGURES = (
     _figure("encode_tokens_per_s", "1/s", "higher", 1, "tokens made a second of wall time at that point (bytes, where rates vary)"),
     *_sides("latency_*_p50_ms", "ms", "lower", 0.1, "wall time of one clip of the sweep's shortest length (1 s), median"),
     *_sides("latency_*_p95_ms", "ms", "lower", 0.1, "the same, slower in 5 % of the repeats"),
-    _figure("lookahead_ms", "ms", "lower", 1, "algorithmic latency: how much of the future moves the audio, found by changing it"),
+    _figure("lookahead_ms", "ms", "lower", 1, "algorithmic latency, from below: future that moved the audio when changed"),
     _figure("stream_hop_ms", "ms", "", 0.1, "a piece of the stream: the codec's own frame"),
     _figure("stream_first_ms", "ms", "lower", 0.1, "first sample said to first sample heard: the pieces that must come in, and the work"),
     _figure("stream_chunk_p50_ms", "ms", "lower", 0.1, "work on a piece, encoded and decoded, CPU to CPU, median"),

@@ -87,7 +87,8 @@ def lookahead(tokenizer: Tokenizer, wav: Tensor, other: Tensor, hop: float) -> f
 
     wav [1, C, T] is encoded again and again, each time with `other` in its place from a later sample on, to find the first frame of codes
     that notices; and its codes are decoded with those of `other` in their place from that frame on, to find the first sample that does.
-    So a frame that is packed as one is waited for as one. A change late in a frame may move no code: the truth may be a little more.
+    So a frame that is packed as one is waited for as one. What is changed may be too little to move a code, the more so the fewer codebooks
+    there are: the truth may be more.
     """
     codes, others = tokenizer.encode(wav), tokenizer.encode(other)
     length, heard = wav.shape[-1], tokenizer.decode(codes) if tokenizer.spec.decodes else None
