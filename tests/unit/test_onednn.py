@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.nn.conv import CausalConv1d, CausalConvTranspose1d
+from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
 from bench.nn.onednn import Linear, elu, for_onednn, joined, linear
 from bench.nn.quantize import nearest
-from bench.nn.reflect import CentredConv1d, CentredConvTranspose1d, Norm, ReflectConv1d
+from bench.nn.reflect import CentredConv1d, CentredConvTranspose1d, Norm, ReflectConv1d, SkipLSTM
 from bench.nn.seanet import Residual
 
 pytestmark = [
@@ -78,6 +78,20 @@ def test_products_give_what_torch_gives(rows: int, after) -> None:
     assert (expected.min() > -0.2) == (after == "gelu")
     torch.testing.assert_close(layer(x, after), expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(linear(layer, x, after), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 3, SkipLSTM.FEW, SkipLSTM.FEW + 1])
+def test_a_few_steps_of_an_lstm_are_those_of_torch(steps: int) -> None:
+    layer = lively(SkipLSTM(12, 2))
+    first, then = random(3, 12, 20), random(3, 12, steps, seed=1)
+    with torch.enable_grad():
+        whole = layer(torch.cat([first, then], -1)).detach()
+    memory: Memory = {}
+    pieces = [layer(first, memory), layer(then, memory), layer(first[..., :1], memory)]
+    torch.testing.assert_close(torch.cat(pieces[:2], -1), whole, rtol=1e-5, atol=1e-6)
+    with torch.enable_grad():
+        longer = layer(torch.cat([first, then, first[..., :1]], -1)).detach()
+    torch.testing.assert_close(pieces[2], longer[..., -1:], rtol=1e-5, atol=1e-6)
 
 
 def test_elu_gives_what_torch_gives() -> None:
