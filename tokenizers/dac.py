@@ -167,6 +167,7 @@ def configuration(variant: str) -> str:
 
 RELEASES = "https://github.com/descriptinc/descript-audio-codec/releases/download"  # a release's files do not change under its tag
 CHECKPOINTS = {
+    "mini": Checkpoint("dac_mini.safetensors", "88809a4bac9e1f2332e5f916a534c14dd6179657d9107d3f222561e57c34523c"),
     "16khz": Checkpoint(
         "dac-16khz.pth", "95ab7176b67137d4d4c6c54b8d6ef3cea797faec228cb03ad084badcad570b4d", f"{RELEASES}/0.0.5/weights_16khz.pth"
     ),
@@ -197,8 +198,8 @@ def variant(name: str, levels: int | None = None) -> Variant:
     return Variant(spec, load, checkpoint)
 
 
-FEWER = {"44khz": (1, 2, 3, 4, 6), "24khz": (1, 2, 4, 8, 16), "16khz": (1, 2, 4, 8), "44khz-16kbps": (9,)}
-OFFICIAL = {
+FEWER = {"mini": (1, 2, 4, 8), "44khz": (1, 2, 3, 4, 6), "24khz": (1, 2, 4, 8, 16), "16khz": (1, 2, 4, 8), "44khz-16kbps": (9,)}
+LADDERS = {
     line.spec.variant: line for name, levels in FEWER.items() for line in (variant(name), *(variant(name, count) for count in levels))
 }
-VARIANTS: dict[str, Variant] = {**OFFICIAL, "mini": variant("mini"), "tiny": variant("tiny")}
+VARIANTS: dict[str, Variant] = {**LADDERS, "tiny": variant("tiny")}

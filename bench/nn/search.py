@@ -13,14 +13,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-FRAMES = 1024  # that are searched at once: of 8 sequences and 1,024 codes the distances fill 32 MiB
+FRAMES = 512  # that are searched at once: of 8 sequences and 1,024 codes the distances fill 32 MiB
 
 
 def search(points: Tensor, tables: Sequence[Tensor], beam: int) -> Tensor:
     """points [N, D], the vectors [S, D] of each level -> codes [N, levels] whose vectors add up nearest to the points.
 
-    The distance is squared, all dimensions alike. `beam` sequences a frame are followed; 1 is the nearest code of each level.
+    The distance is squared, all dimensions alike. `beam` sequences a frame are followed; 1 is the nearest code of each level. In double
+    precision: many sequences are nearly as good as the best, and a frame has to get the same one alone, in a batch and in a stream.
     """
+    points, tables = points.double(), [table.double() for table in tables]
     norms = [table.square().sum(-1) / 2 for table in tables]
     return (
         torch.cat([_search(part, tables, norms, beam) for part in points.split(FRAMES)])
