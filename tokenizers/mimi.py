@@ -192,7 +192,7 @@ def draw(model: Mimi, seed: int) -> None:
 CONFIGS = {"mini": MINI, "24khz": OFFICIAL, "tiny": TINY}
 MINI_WEIGHTS = Checkpoint(
     "mimi_mini.safetensors",
-    sha256="2b02c28df38576a232e778a5a30c30a7a9f501a36e94b8542e3108dfd85d2c93",
+    sha256="5cd632de0bf68b9fa4e7b08f10f31b0e72fecc7d20bd79796b3b649066fa65c7",
 )
 RELEASED = Checkpoint(
     "mimi-e351c8d8.safetensors",
