@@ -30,6 +30,7 @@ test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -m "not perf and not pretrained" $(ARGS)
 
 test-perf: .venv/installed-test
+	$(PIP) --editable '.[perf]'
 	$(BIN)/python -m pytest -m perf $(ARGS)
 
 bench: export OMP_NUM_THREADS := 1

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import soundfile
@@ -32,6 +34,15 @@ def speech_like(seconds: float, sample_rate: int, seed: int = 0) -> torch.Tensor
     syllables = torch.sin(2 * torch.pi * 2.1 * t + seed).clamp(min=0) ** 0.7
     words = (torch.sin(2 * torch.pi * 0.45 * t + 0.5) > -0.75).double()
     return (0.22 * (voice + 0.15 * noise) * syllables * words + 1e-4 * noise).float()
+
+
+def import_pyworld() -> ModuleType:
+    """The package; the test is skipped where it is absent."""
+    stub = ModuleType("pkg_resources")  # pyworld asks it for its own version; setuptools 82 no longer has it
+    stub.get_distribution = lambda name: SimpleNamespace(version="")  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "pkg_resources", stub)
+        return pytest.importorskip("pyworld")
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from tests.parity.ties import Level, ties
@@ -24,6 +27,35 @@ class Contest:
 
 Contests = Callable[[int, float, str], Iterator[Contest]]
 """(batch, seconds, device) -> the contests of a family."""
+
+
+def timed(call: Call, device: str, clock: Callable[[], float]) -> float:
+    """Seconds of one call."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = clock()
+    call()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return clock() - start
+
+
+def in_turns(calls: Mapping[str, Call], device: str, turns: int, clock: Callable[[], float] = time.perf_counter) -> dict[str, list[float]]:
+    """Seconds of each call in each turn, after one that warms up; who begins changes from turn to turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
+    for turn in range(turns + 1):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            seconds = timed(calls[name], device, clock)
+            if turn:
+                times[name].append(seconds)
+    return times
+
+
+def ratio(theirs: list[float], ours: list[float]) -> str:
+    """The median over turns of their time over ours, with the smallest and the largest."""
+    ratios = sorted(a / b for a, b in zip(theirs, ours, strict=True))
+    return f"{statistics.median(ratios):5.2f} x [{ratios[0]:.2f}, {ratios[-1]:.2f}]"
 
 
 def same_codes(codes: Tensor, expected: Tensor, levels: Iterable[Level]) -> str:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
 
 import pytest
 import torch
@@ -23,7 +22,7 @@ import torch
 from bench.nn.onednn import linear
 from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
 from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
-from tests.perf.contest import Call, Contest, Contests
+from tests.perf.contest import Contest, Contests, in_turns, ratio
 from tests.perf.unit_contests import LARGE, STABLE, units
 
 pytestmark = pytest.mark.perf
@@ -50,29 +49,6 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 BARS = "bars: never below 1; 1.3 x official at batch 1, 2 x at batch 8 on a CPU, 3 x frame by frame"
 
 
-def timed(call: Call, device: str) -> float:
-    """Seconds of one call."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    call()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def in_turns(calls: dict[str, Call], device: str, turns: int) -> dict[str, list[float]]:
-    """Seconds of each call in each turn, after one that warms up; who begins changes from turn to turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    names = list(calls)
-    for turn in range(turns + 1):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            seconds = timed(calls[name], device)
-            if turn:
-                times[name].append(seconds)
-    return times
-
-
 def product_rate(device: str) -> float:
     """Multiply-accumulates a second of a large matrix product, the faster of torch's own and oneDNN's."""
     layer, x = torch.nn.Linear(1024, 1024, device=device), torch.randn(4096, 1024, device=device)
@@ -86,8 +62,7 @@ def line(contest: Contest, times: dict[str, list[float]], seconds: float, floor:
     cells = [f"{contest.name:36} ours {1000 * mine:8.1f} ms {seconds / mine:7.1f} x real time"]
     cells.append(f"{100 * floor / mine:3.0f} % of floor" if contest.gmacs else " " * 14)
     for name in list(times)[1:]:
-        ratios = sorted(theirs / own for theirs, own in zip(times[name], times["ours"], strict=True))
-        cells.append(f"{name} {statistics.median(ratios):5.2f} x [{ratios[0]:.2f}, {ratios[-1]:.2f}]")
+        cells.append(f"{name} {ratio(times[name], times['ours'])}")
     return "  ".join(cells)
 
 

@@ -2,9 +2,7 @@
 
 import json
 import math
-import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import mir_eval
 import numpy as np
@@ -15,7 +13,7 @@ import torch
 from bench.audio import resample
 from bench.metrics import pitch
 from bench.metrics.pitch import f0_corr, f0_rmse, track, vuv_f1
-from tests.conftest import speech_like
+from tests.conftest import import_pyworld, speech_like
 
 RATE = 16_000
 
@@ -65,12 +63,9 @@ def test_hiss_and_hum_below_range_have_no_pitch():
     assert vuv_f1(hiss, hiss.clone(), RATE).note == "no voiced frames in the reference"
 
 
-def test_real_speech_is_tracked_as_world_tracks_it(real_data: Path, monkeypatch: pytest.MonkeyPatch):
+def test_real_speech_is_tracked_as_world_tracks_it(real_data: Path):
     """DIO + StoneMask and Harvest, both of WORLD, disagree with each other as much as ours does with them."""
-    stub = ModuleType("pkg_resources")  # pyworld asks it for its own version; setuptools 82 no longer has it
-    stub.get_distribution = lambda name: SimpleNamespace(version="")  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pkg_resources", stub)
-    pyworld = pytest.importorskip("pyworld")
+    pyworld = import_pyworld()
     lines = (real_data / "eval" / "manifest.jsonl").read_text().splitlines()
     gross, fine, overlap = [], [], []
     for clip in [clip for clip in map(json.loads, lines) if clip["domain"] == "speech"][::8]:
