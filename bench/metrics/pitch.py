@@ -33,8 +33,8 @@ FEWEST = 5  # frames voiced on both sides for f0_rmse and f0_corr
 class Peaks:
     """Candidates of every frame, best first; 0 where there are fewer."""
 
-    hz: np.ndarray  # [frames, CANDIDATES]
-    height: np.ndarray  # [frames, CANDIDATES] correlation coefficients
+    hz: np.ndarray  # [..., frames, CANDIDATES]
+    height: np.ndarray  # [..., frames, CANDIDATES] correlation coefficients
 
 
 def _correlations(wav: Tensor, sample_rate: int) -> Tensor:
@@ -69,29 +69,36 @@ def _candidates(correlation: Tensor, sample_rate: int) -> Peaks:
 
 
 def _cheapest(peaks: Peaks) -> np.ndarray:
-    """The path of least cost through voiced candidates and "unvoiced" (state 0): Hz [frames], 0 where unvoiced."""
+    """The path of least cost through voiced candidates and "unvoiced" (state 0): Hz [..., frames], 0 where unvoiced."""
     voiced = peaks.hz > 0
     local = np.where(voiced, 1 - peaks.height * (1 - SHORT_LAGS * LOWEST / np.maximum(peaks.hz, LOWEST)), 9.0)
-    local = np.concatenate([peaks.height.max(1, keepdims=True), local], axis=1)
+    local = np.concatenate([peaks.height.max(-1, keepdims=True), local], axis=-1)
     octave = np.log2(np.maximum(peaks.hz, 1.0))
-    moves = np.full((len(octave) - 1, CANDIDATES + 1, CANDIDATES + 1), SWITCH)  # [frame, from, to]
-    moves[:, 1:, 1:] = GLIDE * np.abs(octave[:-1, :, None] - octave[1:, None, :])
-    moves[:, 0, 0] = 0.0
-    cost, back = local[0], np.zeros(local.shape, dtype=np.intp)
-    for frame in range(1, len(local)):
-        total = cost[:, None] + moves[frame - 1]
-        back[frame] = total.argmin(0)
-        cost = total.min(0) + local[frame]
-    state, hz = int(cost.argmin()), np.zeros(len(local))
-    for frame in range(len(local) - 1, -1, -1):
-        hz[frame] = peaks.hz[frame, state - 1] if state else 0.0
-        state = back[frame, state]
-    return hz
+    moves = np.full((*octave.shape[:-2], octave.shape[-2] - 1, CANDIDATES + 1, CANDIDATES + 1), SWITCH)  # [..., frame, to, from]
+    moves[..., 1:, 1:] = GLIDE * np.abs(octave[..., 1:, :, None] - octave[..., :-1, None, :])
+    moves[..., 0, 0] = 0.0
+    moves = np.ascontiguousarray(np.moveaxis(moves, -3, 0))
+    costs = np.moveaxis(local, -2, 0).astype(np.float64)
+    for cost, step, following in zip(costs, moves, costs[1:], strict=False):  # Python's pace: the same for several signals as for one
+        following += np.minimum.reduce(cost[..., None, :] + step, axis=-1)
+    back = (costs[:-1, ..., None, :] + moves).argmin(-1)
+    paths: list[list[int]] = []
+    for ways, last in zip(back.reshape(len(back), -1, CANDIDATES + 1).swapaxes(0, 1).tolist(), costs[-1].argmin(-1).flat, strict=True):
+        path = [int(last)]
+        for way in reversed(ways):
+            path.append(way[path[-1]])
+        paths.append(path[::-1])
+    states = np.array(paths).reshape(*octave.shape[:-1], 1)
+    hz = np.concatenate([np.zeros_like(octave[..., :1]), peaks.hz], axis=-1)
+    return np.take_along_axis(hz, states, -1)[..., 0].astype(np.float64)
 
 
 def track(wav: Tensor, sample_rate: int) -> np.ndarray:
-    """F0 in Hz of wav [T] every 10 ms from 0 s on [T // hop + 1], 0 where unvoiced."""
-    return _cheapest(_candidates(_correlations(wav, sample_rate), sample_rate))
+    """F0 in Hz of each wav [..., T] every 10 ms from 0 s on [..., T // hop + 1], 0 where unvoiced."""
+    rows = wav.reshape(-1, wav.shape[-1])  # correlated one by one: the frames of two fall out of a cache
+    found = [_candidates(_correlations(row, sample_rate), sample_rate) for row in rows]
+    tracks = _cheapest(Peaks(np.stack([peaks.hz for peaks in found]), np.stack([peaks.height for peaks in found])))
+    return tracks.reshape(*wav.shape[:-1], -1)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class Tracks:
 
 @once_per_pair
 def _tracks(ref: Tensor, est: Tensor, sample_rate: int) -> Tracks:
-    return Tracks(track(ref, sample_rate), track(est, sample_rate))
+    return Tracks(*track(torch.stack([ref, est]), sample_rate))
 
 
 def f0_rmse(ref: Tensor, est: Tensor, sample_rate: int) -> Score:

@@ -55,6 +55,13 @@ def test_words_of_a_melody_are_found_where_they_are(noise: float):
     assert scores["Raw Pitch Accuracy"] > 0.93 and scores["Overall Accuracy"] > 0.93
 
 
+def test_signals_tracked_together_are_tracked_as_alone():
+    wavs = torch.stack([speech_like(2, RATE, seed=1), 0.1 * speech_like(2, RATE, seed=2), torch.zeros(2 * RATE)])
+    together = track(wavs, RATE)
+    assert np.array_equal(together, np.stack([track(wav, RATE) for wav in wavs]))
+    assert (together[:2] > 0).any(-1).all() and not together[2].any()
+
+
 def test_hiss_and_hum_below_range_have_no_pitch():
     hiss = torch.randn(RATE, generator=torch.Generator().manual_seed(0))
     assert (track(hiss, RATE) > 0).mean() < 0.02
@@ -103,7 +110,7 @@ def test_a_pitch_raised_by_a_semitone_shows_in_hertz():
 
 
 def test_a_constant_track_has_no_correlation(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pitch, "track", lambda wav, rate: np.full(100, 150.0))
+    monkeypatch.setattr(pitch, "track", lambda wav, rate: np.full((2, 100), 150.0))
     score = f0_corr(torch.ones(RATE), torch.ones(RATE), RATE)
     assert math.isnan(score.value) and score.note == "constant pitch"
 
