@@ -67,7 +67,8 @@ def _to_10k(wavs: Tensor, sample_rate: int) -> Tensor:
     columns = -(-length // filters.up)
     needed = (columns - 1) * filters.down + filters.kernel.shape[-1]
     padded = F.pad(wavs[:, None], (filters.before, max(0, needed - filters.before - wavs.shape[-1])))
-    phases = F.conv1d(padded, filters.kernel, stride=filters.down)[..., :columns]
+    exact = torch.float64 if wavs.is_cuda else torch.float32  # of float32, cuDNN convolves the first ten bits (TF32)
+    phases = F.conv1d(padded.to(exact), filters.kernel.to(exact), stride=filters.down)[..., :columns].float()
     return phases.transpose(1, 2).reshape(2, -1)[:, :length]
 
 
