@@ -44,6 +44,7 @@ TURNS = int(os.environ.get("METRIC_TURNS", "5"))
 PROFILED = os.environ.get("METRIC_PROFILED", "mulaw@8bit,mimi@mini").split(",")
 NOISE = "mulaw@8bit"  # keeps the waveform, so that all find the same delay, and is cheap, so that the metrics are what is timed
 SECONDS, RATE = 5.0, 24_000
+IDLE = "nothing: waiting, other programs"
 Pairs = Mapping[int, tuple[Tensor, Tensor]]
 """ref [T] and est [T] of one clip, by rate."""
 ALLOWED = {column: within for rival in RIVALS for column, within in rival.columns.items()}
@@ -172,8 +173,10 @@ def test_where_the_time_goes(tokenizer: str, data: Path, tmp_path: Path, monkeyp
     for file in clocks.iterdir():
         for name, seconds in json.loads(file.read_text(encoding="utf-8")).items():
             spent[name] += seconds
-    spent["nothing: waiting, other programs"] = available - sum(spent.values())
+    spent[IDLE] = available - sum(spent.values())
     print(f"\n{tokenizer}, {CLIPS} clips of {SECONDS:g} s: {available / cores():.1f} s x {cores()} cores, in which")
     for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"{100 * seconds / available:6.1f} %  {1000 * seconds / CLIPS:7.2f} ms a clip  {name}")
-    print(f"{100 * (spent[PESQ] + spent[CODEC]) / available:6.1f} %  in PESQ's C code and the codec (bar: 85)")
+    kernels = spent[PESQ] + spent[CODEC]
+    shares = f"{100 * kernels / available:.1f} % (bar: 85), and of what ran {100 * kernels / (available - spent[IDLE]):.1f} %"
+    print(f"In PESQ's C code and the codec: {shares}")
