@@ -1,5 +1,6 @@
 """The pitch tracker against sounds of known pitch (judged by mir_eval) and against WORLD's; its columns against numpy and mir_eval."""
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -60,6 +61,25 @@ def test_signals_tracked_together_are_tracked_as_alone():
     together = track(wavs, RATE)
     assert np.array_equal(together, np.stack([track(wav, RATE) for wav in wavs]))
     assert (together[:2] > 0).any(-1).all() and not together[2].any()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_path_is_the_cheapest_of_all(seed: int):
+    random = np.random.default_rng(seed)
+    hz, height = random.uniform(60, 500, (4, pitch.CANDIDATES)), random.uniform(0, 1, (4, pitch.CANDIDATES))
+    worth = 1 - height * (1 - pitch.SHORT_LAGS * pitch.LOWEST / hz)
+
+    def cost(path: tuple[int, ...]) -> float:
+        """0 is unvoiced, k > 0 the candidate k - 1."""
+        total = sum(worth[frame, state - 1] if state else height[frame].max() for frame, state in enumerate(path))
+        for frame, (a, b) in enumerate(itertools.pairwise(path)):
+            move = pitch.GLIDE * abs(math.log2(hz[frame, a - 1] / hz[frame + 1, b - 1])) if a and b else pitch.SWITCH * ((a > 0) != (b > 0))
+            total += move
+        return total
+
+    best = min(itertools.product(range(pitch.CANDIDATES + 1), repeat=4), key=cost)
+    expected = [hz[frame, state - 1] if state else 0.0 for frame, state in enumerate(best)]
+    assert pitch._cheapest(pitch.Peaks(hz, height)).tolist() == expected
 
 
 def test_hiss_and_hum_below_range_have_no_pitch():
