@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import UserError
-from bench.tokenizers.dac import CONFIGS, DAC, FEWER, VARIANTS, load, port_names, renamed
+from bench.nn.snake import SnakeNet
+from bench.tokenizers.dac import CONFIGS, DAC, FEWER, VARIANTS, Config, load, port_names, renamed
 from tests.parity.ties import Level, ties
 
 NAMES = ("16khz", "24khz", "44khz", "44khz-16kbps")
@@ -48,6 +49,12 @@ def official_class() -> Any:
             pytest.skip(f"the oracle is missing ({error}): pip install --no-deps descript-audio-codec")
 
 
+def snake(config: Config) -> SnakeNet:
+    """The network of a configuration that the authors' code has, too."""
+    assert isinstance(config.waveform, SnakeNet)
+    return config.waveform
+
+
 def noise(shape: tuple[int, int, int], seed: int, sample_rate: int) -> Tensor:
     """Noise [B, 1, T] whose loudness rises and falls, so that frames differ."""
     generator = torch.Generator().manual_seed(seed)
@@ -60,7 +67,7 @@ def noise(shape: tuple[int, int, int], seed: int, sample_rate: int) -> Tensor:
 def alive(name: str, seed: int) -> Any:
     """The authors' model with random weights under which codes vary and each level takes away a part of what is left."""
     config = CONFIGS[name]
-    rates, kind = list(config.waveform.rates), official_class()
+    rates, kind = list(snake(config).rates), official_class()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # weight_norm is old
         torch.manual_seed(seed)
@@ -221,7 +228,7 @@ def assert_loads(path: Path, expected: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("names", ["released", "parametrized"])
 def test_loads_a_checkpoint_with_the_authors_names(tmp_path: Path, names: str) -> None:
-    rates = list(SMALL.waveform.rates)
+    rates = list(snake(SMALL).rates)
     official = official_class()(2, rates, 32, 64, rates[::-1], SMALL.levels, SMALL.size, SMALL.dimension)
     state = dict(official.state_dict())
     assert "encoder.block.0.weight_g" in state and "decoder.model.6.weight_v" in state
@@ -240,7 +247,7 @@ def test_loads_a_checkpoint_with_the_names_of_transformers(tmp_path: Path, names
     model = transformers.DacModel(
         transformers.DacConfig(
             encoder_hidden_size=2,
-            downsampling_ratios=SMALL.waveform.rates,
+            downsampling_ratios=snake(SMALL).rates,
             decoder_hidden_size=64,
             n_codebooks=SMALL.levels,
             codebook_size=SMALL.size,

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -60,7 +61,7 @@ def enliven(model, books: list[tuple], wav: Tensor) -> None:
         rest = rest - book.embed[encode(rest)]
 
 
-def alive(kind: str, seed: int):
+def alive(kind: str, seed: int) -> Any:
     """The authors' model."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def fed(stream: Stream, parts: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([*map(stream.feed, parts), stream.flush()], -1)
 
 
-def encodec_port(official, **differs: object):
+def encodec_port(official: Any, **differs: object) -> Any:
     """transformers' EnCodec with the weights of the authors' model."""
     transformers = pytest.importorskip("transformers")
     port = transformers.EncodecModel(transformers.EncodecConfig(**differs)).eval()
@@ -64,7 +65,8 @@ def encodec_port(official, **differs: object):
 def encodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     """24 kHz. The authors' package cannot stream: frame by frame, the rival is its encoding of the whole clip."""
     official = test_encodec.alive("24khz", 0)
-    mine, port = test_encodec.ours(official, "6kbps").to(device), encodec_port(official).to(device)
+    mine: Any = test_encodec.ours(official, "6kbps").to(device)
+    port = encodec_port(official).to(device)
     official.to(device).set_target_bandwidth(6.0)
     wav = test_encodec.noise((batch, 1, round(75 * seconds) * 320), 1).to(device)
     frames = official.encode(wav)
@@ -120,7 +122,7 @@ def encodec_stereo(batch: int, seconds: float, device: str) -> Iterator[Contest]
     yield Contest("encodec@48khz-6kbps decode", calls, lambda: same_audio(mine.decode(codes), official.decode(frames)), 3.02)
 
 
-def dac_port(model):
+def dac_port(model: Any) -> Any:
     """transformers' DAC with the weights of ours."""
     transformers = pytest.importorskip("transformers")
     config = model.config

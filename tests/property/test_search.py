@@ -67,8 +67,8 @@ def test_a_quantizer_that_searches_decodes_nearer_to_its_latents(kind: type[Resi
     torch.manual_seed(0)
     quantizer = kind(4, 16, 6, 12)
     if isinstance(quantizer, ResidualQuantizer):  # projections that turn nothing: what is nearest within is nearest without
-        torch.nn.init.orthogonal_(quantizer.input_proj.weight)
-        quantizer.output_proj.weight.data = quantizer.input_proj.weight.data.transpose(0, 1).contiguous()
+        turn = torch.nn.init.orthogonal_(torch.empty(6, 12))[..., None]
+        quantizer.load_state_dict({"input_proj.weight": turn, "output_proj.weight": turn.transpose(0, 1)}, strict=False)
     quantizer.scatter(x, generator)
     with torch.inference_mode():
         errors = []

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from bench import registry
-from bench.api import Row
 from bench.data import open_data
 from bench.judges import asr
 from bench.pairs import paired
@@ -34,8 +33,8 @@ def rungs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 def fewer_less_more(fewer: Run, more: Run) -> Estimate:
     """Word errors with fewer codebooks less those with more, on the clips of both."""
     metric = next(m for m in fewer.suite.metrics if m.name == "wer_pocketsphinx_closed")
-    rows: list[dict[str, Row]] = [{r.clip: r for r in done.rows if r.metric == metric.name} for done in (fewer, more)]
-    found = paired(metric, *rows)
+    less, all_ = ({r.clip: r for r in done.rows if r.metric == metric.name} for done in (fewer, more))
+    found = paired(metric, less, all_)
     assert found.clips >= 20
     return found.estimate
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -35,11 +36,11 @@ class Toy:
         return ((codes - 128) / 127).repeat_interleave(16, dim=-1)
 
 
-def spec(**changes: object) -> Spec:
+def spec(**changes: Any) -> Spec:
     return Spec(**{"name": "toy", "variant": "v", "sample_rate": 16_000, "codebooks": (Codebook(256, 1000.0),), "causal": True} | changes)
 
 
-def run(manifest: Path, tokenizer: object, facts: Spec, **options: object) -> dict[str, Reconstruction]:
+def run(manifest: Path, tokenizer: Any, facts: Spec, **options: Any) -> dict[str, Reconstruction]:
     found = reconstructions(facts, lambda: tokenizer, open_data(str(manifest)).clips, **options)
     return {item.clip.id: item for item in found}
 

@@ -152,7 +152,8 @@ def test_a_weight_that_has_learnt_is_ordered_anew(name: str, kind: Callable[...,
 
 def test_a_loaded_a_copied_and_a_stored_layer_have_their_own_weights() -> None:
     layer, other, x = lively(CausalConv1d(6, 10, 4)), CausalConv1d(6, 10, 4), random(1, 6, 40)
-    layer(x), other(x)
+    layer(x)
+    other(x)
     other.load_state_dict(layer.state_dict())
     file = io.BytesIO()
     torch.save(layer.state_dict(), file)  # nothing of the order is in it

@@ -83,7 +83,7 @@ def test_other_jobs_do_not_notice_a_crash(pool: WorkerPool) -> None:
 
 
 def test_jobs_are_pulled_no_faster_than_they_are_done(pool: WorkerPool) -> None:
-    pulled = 0
+    pulled = done = 0
 
     def jobs() -> Iterator[Job[int, str]]:
         nonlocal pulled

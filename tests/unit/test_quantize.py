@@ -78,7 +78,8 @@ def test_gradient_passes_straight_through() -> None:
     upstream = torch.randn(quantized.x.shape, generator=generator(5))
     (gradient,) = torch.autograd.grad(quantized.x, x, upstream)
     parts = (quantizer.rvq_first, quantizer.rvq_rest)
-    through = sum(part.input_proj.weight[..., 0].T @ (part.output_proj.weight[..., 0].T @ upstream) for part in parts)
+    weights = [dict(part.named_parameters()) for part in parts]
+    through = sum(w["input_proj.weight"][..., 0].T @ (w["output_proj.weight"][..., 0].T @ upstream) for w in weights)
     torch.testing.assert_close(gradient, through)
 
 
