@@ -269,8 +269,7 @@ def published(codebook: Checkpoint) -> bool:
     return len(codebook.sha256) == 64 and codebook.url.startswith("https://")
 
 
-def test_the_default_variant_is_the_published_one() -> None:
+def test_the_mini_is_the_default_and_the_published_ones_follow() -> None:
     variants: dict[str, Variant] = hubert_kmeans.VARIANTS
-    first = next(iter(variants.values()))
-    assert first.spec.variant == "base-l9-km500" and published(first.files[0])
+    assert list(variants)[:2] == ["mini", "base-l9-km500"] and published(variants["base-l9-km500"].files[0])
     assert list(variants)[-1] == "tiny" and not variants["tiny"].spec.trained
