@@ -42,6 +42,8 @@ FAMILIES: dict[str, Contests] = {
     "hubert-large": units(hubert_kmeans, "large-l18-km500", "Hubert", 15.14, conv_bias=True, **LARGE, **STABLE),
 }
 CHOSEN = os.environ.get("SPEED_FAMILIES", ",".join(FAMILIES)).split(",")
+if strangers := set(CHOSEN) - set(FAMILIES):
+    raise ValueError(f"SPEED_FAMILIES: {', '.join(sorted(strangers))} is none of {', '.join(FAMILIES)}")
 BATCHES = [int(size) for size in os.environ.get("SPEED_BATCHES", "1,8").split(",")]
 SECONDS = float(os.environ.get("SPEED_SECONDS", "10"))
 TURNS = int(os.environ.get("SPEED_TURNS", "5"))
