@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -64,3 +64,12 @@ def make_data(tmp_path: Path) -> Callable[..., Path]:
         return folder / "manifest.jsonl"
 
     return make
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: more change the order of sums, and barriers cost more than they give at the size of a test."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -24,11 +24,7 @@ def search(points: Tensor, tables: Sequence[Tensor], beam: int) -> Tensor:
     """
     points, tables = points.double(), [table.double() for table in tables]
     norms = [table.square().sum(-1) / 2 for table in tables]
-    return (
-        torch.cat([_search(part, tables, norms, beam) for part in points.split(FRAMES)])
-        if len(points)
-        else points.new_zeros(0, len(tables)).long()
-    )
+    return torch.cat([_search(part, tables, norms, beam) for part in points.split(FRAMES)])
 
 
 def _search(points: Tensor, tables: Sequence[Tensor], norms: Sequence[Tensor], beam: int) -> Tensor:

@@ -26,6 +26,7 @@ from bench.train.loop import train
 from bench.train.losses import LossConfig, Magnitude, SpectralLoss, mel_filters
 from bench.train.recipes import RECIPES
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = replace(
     RECIPES["mimi"],
@@ -52,15 +53,6 @@ from bench.train.loop import train
 recipe = runpy.run_path({__file__!r})["QUICK"]
 train("mimi", sys.argv[1], Path(sys.argv[2]), 16, save_every=3, resume=True, variant="tiny", recipe=recipe)
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads change the order of sums, and barriers cost more than they give at this size."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def log(folder: Path, key: str) -> list[float]:

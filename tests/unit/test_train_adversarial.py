@@ -22,6 +22,8 @@ from bench.train.loop import train
 from bench.train.losses import LossConfig
 from bench.train.recipes import RECIPES, Recipe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = DiscriminatorShape(windows=(512, 256), filters=4, periods=(2, 5), channels=(4, 8))
 PLAN = AdversarialConfig(start=3, every=2, shape=SMALL)
 QUICK = replace(
@@ -42,15 +44,6 @@ QUICK = replace(
     adversarial=PLAN,
     distill="",
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads change the order of sums, and barriers cost more than they give at this size."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def opinions(*logits: float) -> list[Opinion]:

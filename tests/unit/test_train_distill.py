@@ -25,6 +25,8 @@ from bench.train.loop import train
 from bench.train.losses import LossConfig
 from bench.train.recipes import RECIPES
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUICK = replace(
     RECIPES["mimi"],
     seconds=0.8,
@@ -43,15 +45,6 @@ QUICK = replace(
     adversarial=None,
     distill="mfcc_kmeans@tiny",
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads change the order of sums, and barriers cost more than they give at this size."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("line", [MIMI["tiny"], DAC["tiny"]], ids=["residual", "factorised"])

@@ -16,14 +16,7 @@ from bench.train.augment import Augment
 from bench.train.loop import train
 from bench.train.recipes import RECIPES
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads change the order of sums, and barriers cost more than they give at this size."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("family", RECIPES)

@@ -25,20 +25,13 @@ from bench.train.layers import Layer, steady, together
 from bench.train.loop import train
 from bench.train.recipes import UNIT_RECIPES, UnitRecipe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 pytest.importorskip("sklearn", reason="the units of bench train need scikit-learn")
 QUICK = UnitRecipe(
     seconds=1.0, batch=4, rise=0.05, units=20, label=16, augment=Augment(speeds=(0.89, 1.0), image=0.0), heldout=1, report_every=2, ema=0.8
 )
 MINI = registry.variant("hubert_kmeans@mini")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads change the order of sums, and barriers cost more than they give at this size."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
