@@ -111,6 +111,16 @@ def test_a_run_from_weights_begins_where_they_ended(make_data: Callable[..., Pat
         train("hubert_kmeans", str(data), tmp_path / "units", 2, weights=weights)
 
 
+def test_codebooks_of_a_file_weigh_what_batches_would_have_made_them():
+    model = tiny()
+    books = [part for part in model.modules() if isinstance(part, Codebook)]
+    before = [book.vectors()[0].clone() for book in books]
+    codebooks.keep(model, frames=16)
+    for book, vectors in zip(books, before, strict=True):
+        torch.testing.assert_close(book.vectors()[0], vectors)
+        assert torch.all(book.cluster_usage == 16 / book.size)
+
+
 def test_a_folder_with_a_run_is_not_overwritten(make_data: Callable[..., Path], tmp_path: Path):
     data = make_data(4, seconds=1.0, rate=24_000)
     train("mimi", str(data), tmp_path / "run", 2, variant="tiny", recipe=QUICK)
