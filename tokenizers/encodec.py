@@ -154,7 +154,8 @@ class ChunkedEnCodec(Networks):
 
     def _encode_chunk(self, wav: Tensor) -> Tensor:
         """wav [B, C, n], n <= 1 s -> codes [B, K, header + frames]."""
-        scale = EPSILON + wav.mean(1).square().mean(-1).sqrt()  # of the channels' mean
+        power = wav.double().mean(1).square().mean(-1)  # of the channels' mean; the same bits however threads share the sum
+        scale = (EPSILON + power.sqrt()).float()
         codes = self.quantizer.encode(self.encoder(wav / scale[:, None, None]), self.chunks.levels)
         return torch.cat([self.chunks.write_scale(scale), codes], dim=-1)
 
