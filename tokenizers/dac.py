@@ -41,7 +41,7 @@ class Config:
 
 
 CONFIGS = {
-    "mini": Config(16_000, 12, Lapped(dimension=192, decoder_layers=7), dimension=16, beam=8),
+    "mini": Config(16_000, 12, Lapped(dimension=192, decoder_layers=7), dimension=64, beam=8),
     "16khz": Config(16_000, 12, SnakeNet((2, 4, 5, 8))),
     "24khz": Config(24_000, 32, SnakeNet((2, 4, 5, 8))),
     "44khz": Config(44_100, 9, SnakeNet((2, 4, 8, 8))),

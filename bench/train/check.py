@@ -29,7 +29,7 @@ def heldout_scores(run: Run) -> dict[str, float]:
 def one_clip(run: Run, ref: Tensor, levels: int) -> tuple[float, float]:
     """STOI and mel loss of a clip [T] at a number of codebooks."""
     est = rebuilt(run, ref.to(run.device), levels)
-    mel, _ = run.loss(ref[None].to(run.device), est[None])
+    mel = run.loss(ref[None].to(run.device), est[None])["mel"]
     score = stoi(resample(ref, run.sample_rate, RATE), resample(est.cpu(), run.sample_rate, RATE), RATE)
     return score.value, float(mel)
 

@@ -22,17 +22,27 @@ from bench.train.distill import first_output, teaching
 from bench.train.losses import LossConfig, SpectralLoss
 from bench.train.recipes import Recipe
 from bench.train.state import Run, drawn, follow
+from bench.weights import fill, load_state
 
-HEARD = ("mel", "stft", "wave", "adversarial", "features")  # losses of the waveform
+HEARD = ("mel", "stft", "envelope", "wave", "adversarial", "features")  # losses of the waveform
 
 
-def prepare(family: str, variant: str, data: str, recipe: Recipe, seed: int, device: str, weights: Path | None = None) -> Run:
-    """Model, optimizer and packed data of a run at its step 0, from random weights or from those of a file."""
+def prepare(
+    family: str, variant: str, data: str, recipe: Recipe, seed: int, device: str, weights: Path | None = None, new_codebooks: bool = False
+) -> Run:
+    """Model, optimizer and packed data of a run at step 0, from random weights or from those of a file, with its codebooks or without."""
     line = registry.variant(f"{family}@{variant}")
     torch.manual_seed(seed)  # biases draw from the global generator
-    model = line.load(line.spec, weights) if weights else line.load(replace(line.spec, weights=f"seed:{seed}"))
+    model = line.load(line.spec, weights) if weights and not new_codebooks else line.load(replace(line.spec, weights=f"seed:{seed}"))
     if not isinstance(model, nn.Module) or line.spec.sample_rate is None:
         raise UserError(f"{line.spec.label} has nothing to train")
+    if weights and new_codebooks:
+        parts = {True: model.state_dict(), False: load_state(weights)}
+        fill(
+            model,
+            {name: value for own, part in parts.items() for name, value in part.items() if name.startswith("quantizer.") == own},
+            weights,
+        )
     model.to(device).train()
     hop = round(line.spec.sample_rate / line.spec.frame_rate)
     crop = max(1, round(recipe.seconds * line.spec.frame_rate)) * hop
@@ -55,9 +65,9 @@ def prepare(family: str, variant: str, data: str, recipe: Recipe, seed: int, dev
         crop=crop,
         sample_rate=line.spec.sample_rate,
         levels=levels,
-        started=0 if weights else None,
+        started=0 if weights and not new_codebooks else None,
     )
-    if weights:
+    if run.started is not None:
         codebooks.keep(model, recipe.batch * crop // hop)
     aside(run)
     return run
@@ -123,8 +133,7 @@ def backward(run: Run, ref: Tensor, est: Tensor, unheard: dict[str, Tensor], sha
     judge = run.adversary if plan and run.step >= plan.start else None
     direct = judge is None and run.balancer is None
     heard = est if direct else est.detach().requires_grad_()
-    mel, stft = run.loss(ref, heard)
-    terms = {"mel": mel, "stft": stft, "wave": (ref - heard).abs().mean()}
+    terms = run.loss(ref, heard) | {"wave": (ref - heard).abs().mean()}
     judged: Tensor | None = None
     if judge and plan:
         with torch.autocast(torch.device(run.device).type, torch.bfloat16, enabled=run.recipe.bf16):

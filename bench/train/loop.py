@@ -40,11 +40,14 @@ def train(
     variant: str = "mini",
     recipe: Recipe | UnitRecipe | None = None,
     weights: Path | None = None,
+    new_codebooks: bool = False,
 ) -> Path:
     """Train family@variant on a data set (name, manifest or folder) and give the path of the weights.
 
-    `resume` goes on in `out`; `weights` is a file of the same variant to begin from, with its codebooks.
+    `resume` goes on in `out`; `weights` is a file to begin from, of the same variant, or of one with other codebooks for `new_codebooks`.
     """
+    if new_codebooks and weights is None:
+        raise UserError("--new-codebooks belongs to --weights: without it all codebooks are new")
     recipes = RECIPES | UNIT_RECIPES
     recipe = recipe or recipes.get(family)
     if recipe is None:
@@ -67,7 +70,7 @@ def train(
         go_on(units, out)
         loop(units, recipe, out, steps, save_every, hubert.one_step, hubert.scores)
         return layers.export(units, out / "weights.safetensors")
-    run = codec.prepare(family, variant, data, recipe, seed, device, weights)
+    run = codec.prepare(family, variant, data, recipe, seed, device, weights, new_codebooks)
     go_on(run, out)
     loop(run, recipe, out, steps, save_every, codec.one_step, heldout_scores)
     return export(run.model, run.average, out / "weights.safetensors")

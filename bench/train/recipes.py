@@ -40,7 +40,7 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "mimi": Recipe(distill="hubert_kmeans@mini"),
     "encodec": Recipe(plain=300, start=200, refit=1200, bypass=0.3, loss=LossConfig(wave=1.0)),
-    "dac": Recipe(plain=300, start=300, refit=1200, bypass=0.3, loss=LossConfig(wave=1.0, commit=0.5)),
+    "dac": Recipe(plain=300, start=300, refit=1200, bypass=0.3, loss=LossConfig(wave=1.0, commit=0.5, envelope=1.0)),
     "wavtokenizer": Recipe(plain=1500, start=300, bypass=0.3),
 }
 

@@ -26,6 +26,7 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--weights", type=Path, metavar="PATH", help="begin with the weights and codebooks of this file instead of random ones"
     )
+    verb.add_argument("--new-codebooks", action="store_true", help="with --weights: leave its codebooks, and start new ones by k-means")
     verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     verb.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     verb.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
@@ -48,7 +49,18 @@ def train(options: argparse.Namespace) -> int:
     from bench.train.loop import train as recipe
 
     o = options
-    path = recipe(o.family, o.data, o.out, o.steps, o.seed, device_of(o.device), o.resume, o.save_every, weights=o.weights)
+    path = recipe(
+        o.family,
+        o.data,
+        o.out,
+        o.steps,
+        o.seed,
+        device_of(o.device),
+        o.resume,
+        o.save_every,
+        weights=o.weights,
+        new_codebooks=o.new_codebooks,
+    )
     name = f"{o.family}@mini"
     use = f"run --tokenizer {name}" if registry.variant(name).spec.decodes else f"check {name}"  # units have no audio to score
     print(f"weights: {path}; use them: bench {use} --weights {path}")
