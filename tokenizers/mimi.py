@@ -46,6 +46,7 @@ class Config:
     transformer: TransformerShape  # the same shape on both sides; layers=0 for none
     levels: int = 32
     size: int = 2048
+    first_size: int = 2048  # of the first codebook
     dimension: int = 256  # of the codebooks' vectors
     beam: int = 1  # sequences of codes that encoding follows
     stride: int = 2  # from the waveform encoder's rate to the frame rate
@@ -62,12 +63,19 @@ OFFICIAL = Config(SEANet(), TransformerShape())
 MINI = Config(
     Vocos(dimension=256, hidden=512, encoder_layers=1, decoder_layers=4),
     TransformerShape(256, layers=2, heads=4, feedforward=512, context=32, layer_scale=0.1),
-    levels=8,
+    levels=9,
+    size=1024,
+    first_size=256,
     dimension=48,
     beam=8,
 )
 TINY = Config(
-    SEANet(filters=4, dimension=32), TransformerShape(32, layers=1, heads=2, feedforward=64, context=16), levels=4, size=64, dimension=8
+    SEANet(filters=4, dimension=32),
+    TransformerShape(32, layers=1, heads=2, feedforward=64, context=16),
+    levels=4,
+    size=64,
+    first_size=64,
+    dimension=8,
 )
 
 
@@ -83,7 +91,7 @@ class Mimi(nn.Module):
         self.downsample = CausalConv1d(width, width, 2 * stride, stride, bias=False, pad="replicate")
         groups = width if config.channel_wise_upsample else 1
         self.upsample = CausalConvTranspose1d(width, width, 2 * stride, stride, groups=groups, bias=False)
-        self.quantizer = SplitQuantizer(config.levels, config.size, config.dimension, width, beam=config.beam)
+        self.quantizer = SplitQuantizer(config.levels, config.size, config.dimension, width, first_size=config.first_size, beam=config.beam)
 
     def latents(self, wav: Tensor, memory: Memory | None = None) -> Tensor:
         """wav [B, 1, n * hop] -> [B, D, n] before quantization."""
@@ -204,11 +212,12 @@ RELEASED = Checkpoint(
 def variant(name: str, levels: int, checkpoint: Checkpoint | None = None, licence: str = "") -> Variant:
     """A line of VARIANTS: a configuration with the first `levels` of its codebooks."""
     config = CONFIGS[name.split("-")[0]]
+    rate = config.sample_rate / config.hop
     spec = Spec(
         name="mimi",
         variant=name,
         sample_rate=config.sample_rate,
-        codebooks=(Codebook(config.size, config.sample_rate / config.hop),) * levels,
+        codebooks=(Codebook(config.first_size, rate), *(Codebook(config.size, rate),) * (levels - 1)),
         weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
         causal=True,
         beam=config.beam,
@@ -219,7 +228,7 @@ def variant(name: str, levels: int, checkpoint: Checkpoint | None = None, licenc
 
 
 VARIANTS: dict[str, Variant] = {
-    "mini": variant("mini", 8, MINI_WEIGHTS, "MIT"),
+    "mini": variant("mini", 9, MINI_WEIGHTS, "MIT"),
     **{f"mini-{n}cb": variant(f"mini-{n}cb", n, MINI_WEIGHTS, "MIT") for n in (1, 2, 4)},
     "24khz": variant("24khz", 8, RELEASED, "CC-BY-4.0"),
     **{f"24khz-{n}cb": variant(f"24khz-{n}cb", n, RELEASED, "CC-BY-4.0") for n in (1, 2, 4, 16, 32)},

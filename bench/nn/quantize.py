@@ -209,15 +209,18 @@ class ResidualQuantizer(nn.Module):
 
 
 class SplitQuantizer(nn.Module):
-    """Two residual quantizers of the same latents whose outputs add up: `first` levels of meaning, then the rest (Mimi, 2410.00037)."""
+    """Two residual quantizers of the same latents whose outputs add up: `first` levels of meaning, then the rest (Mimi, 2410.00037).
 
-    def __init__(self, levels: int, size: int, dimension: int, width: int, first: int = 1, beam: int = 1):
+    Codebooks of the first have `first_size` codes (0: as many as the others).
+    """
+
+    def __init__(self, levels: int, size: int, dimension: int, width: int, first: int = 1, first_size: int = 0, beam: int = 1):
         super().__init__()
         if levels <= first:
             raise ValueError(f"a split quantizer needs more levels than its first part has, got {levels} and {first}")
         self.first = first
         self.levels = levels
-        self.rvq_first = ResidualQuantizer(first, size, dimension, width, beam)
+        self.rvq_first = ResidualQuantizer(first, first_size or size, dimension, width, beam)
         self.rvq_rest = ResidualQuantizer(levels - first, size, dimension, width, beam)
 
     def encode(self, x: Tensor, levels: int) -> Tensor:

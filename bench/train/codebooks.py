@@ -88,6 +88,11 @@ def keep(model: nn.Module, frames: int) -> None:
             part.forget()
 
 
+def inside(name: str) -> bool:
+    """Whether a tensor of a model's state is a codebook's, or of the projections that a factorised one has for itself."""
+    return name.startswith("quantizer.") and ".layers." in name
+
+
 def settle(codebook: Codebook, points: Tensor) -> None:
     """One step of Lloyd's algorithm over points [N, D]; a vector that nobody is nearest to goes where the worst-served points are."""
     codes = codebook.encode(points)

@@ -18,7 +18,7 @@ from bench.train import codebooks
 from bench.train.adversarial import adversary
 from bench.train.balance import Balancer
 from bench.train.data import crops, pack, places
-from bench.train.distill import first_output, teaching
+from bench.train.distill import first_points, teaching
 from bench.train.losses import LossConfig, SpectralLoss
 from bench.train.recipes import Recipe
 from bench.train.state import Run, drawn, follow
@@ -37,12 +37,8 @@ def prepare(
     if not isinstance(model, nn.Module) or line.spec.sample_rate is None:
         raise UserError(f"{line.spec.label} has nothing to train")
     if weights and new_codebooks:
-        parts = {True: model.state_dict(), False: load_state(weights)}
-        fill(
-            model,
-            {name: value for own, part in parts.items() for name, value in part.items() if name.startswith("quantizer.") == own},
-            weights,
-        )
+        kept = {name: value for name, value in load_state(weights).items() if not codebooks.inside(name)}
+        fill(model, kept | {name: value for name, value in model.state_dict().items() if codebooks.inside(name)}, weights)
     model.to(device).train()
     hop = round(line.spec.sample_rate / line.spec.frame_rate)
     crop = max(1, round(recipe.seconds * line.spec.frame_rate)) * hop
@@ -86,10 +82,8 @@ def aside(run: Run) -> None:
         run.beside["discriminator"] = run.adversary.network
         run.beside["discriminator_optimizer"] = run.adversary.optimizer
     if recipe.distill:
-        width = run.codec.latents(torch.zeros(1, 1, run.hop, device=run.device)).shape[1]
+        width = first_points(run.model, run.codec.latents(torch.zeros(1, 1, run.hop, device=run.device))).shape[1]
         run.teaching = teaching(recipe.distill, run.corpus, width, run.device)
-        run.optimizer.add_param_group({"params": run.teaching.project.parameters()})
-        run.beside["distill"] = run.teaching.project
 
 
 def one_step(run: Run, steps: int) -> dict[str, Tensor]:
@@ -115,7 +109,7 @@ def one_step(run: Run, steps: int) -> dict[str, Tensor]:
         est = codec.synthesis(latents if quantized else unquantized)
     unheard = {"commit": quantized.loss if quantized else torch.zeros((), device=run.device)}
     if run.teaching and not run.settled:
-        unheard["distill"] = lesson(run, encoded, quantized)
+        unheard["distill"] = lesson(run, encoded)
     run.optimizer.zero_grad()
     terms = backward(run, wav[:, 0], est[:, 0].float(), unheard, rise * fall)
     norm = nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
@@ -165,13 +159,13 @@ def weighted(weights: LossConfig, terms: dict[str, Tensor]) -> Tensor:
     return total
 
 
-def lesson(run: Run, latents: Tensor, quantized: Quantized | None) -> Tensor:
-    """How far the first codebook's output is from the teacher's features of the same crops."""
+def lesson(run: Run, latents: Tensor) -> Tensor:
+    """How far what the first level looks up is from the teacher's features of the same crops."""
     assert run.teaching is not None
     clip, offset, _ = places(run.corpus, run.recipe.batch, run.crop, run.seed, run.step)
     with torch.autocast(torch.device(run.device).type, enabled=False):
-        first = first_output(run.model, latents, quantized.codes if quantized else None)
-        return run.teaching.loss(first, clip, offset / run.sample_rate, run.crop / run.sample_rate)
+        points = first_points(run.model, latents.float())
+        return run.teaching.loss(points, clip, offset / run.sample_rate, run.crop / run.sample_rate)
 
 
 def batch(run: Run, step: int) -> Tensor:

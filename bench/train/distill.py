@@ -1,8 +1,11 @@
-"""A first codebook that carries meaning: its output is drawn towards the features of a speech encoder, as Mimi's authors do.
+"""A first codebook that carries meaning: what it looks up is drawn towards the features of a speech encoder.
 
-What the first level of the quantizer gives, through a projection that is not shipped, should point where the teacher's features point
-(cosine distance; arxiv.org/abs/2410.00037, section 3.3). The teacher is any tokenizer of the registry that has features. It hears every
-clip once, at the speed of the recording, before the first step; crops that play faster or slower get the features of the same moments.
+Mimi's authors bend the first level's output towards their teacher's features (cosine, through a projection that learns;
+arxiv.org/abs/2410.00037, section 3.3). Most of a small teacher's features is the same in every frame, and such a projection finds the rest
+wherever the latents hide it, where codes do not follow. Here the numbers that the first level looks up shall themselves be the teacher's,
+centred and along their principal axes: then its codes are clusters of meaning. The teacher is any tokenizer of the registry that has
+features. It hears every clip once, at the speed of the recording, before the first step; crops that play faster or slower get the
+features of the same moments.
 """
 
 from __future__ import annotations
@@ -25,25 +28,26 @@ DELAY = 0.0125  # seconds from the beginning of a teacher's frame to its middle:
 
 @dataclass
 class Teaching:
-    """The teacher's features of a corpus, and the projection [D -> features] that learns to meet them."""
+    """The teacher's features [C] of a corpus, their middle [C] and principal axes [C, n], on which their variance is 1 in the mean."""
 
     features: Track
-    project: nn.Conv1d
+    middle: Tensor
+    axes: Tensor
 
-    def loss(self, first: Tensor, clip: Tensor, offset: Tensor, seconds: float) -> Tensor:
-        """1 - cosine, mean over the frames, of the first level's output [B, D, F] and the teacher's features of the same crops.
+    def loss(self, points: Tensor, clip: Tensor, offset: Tensor, seconds: float) -> Tensor:
+        """The share of the teacher's variance that points [B, D, F] miss: 0 where their first n numbers are the features of the same crops.
 
         Crop b begins `offset` [B] seconds into clip [B]; of the teacher's frames, each of ours is given the mean of those within it.
         """
         count = round(seconds * self.features.rate)
         moments = offset[:, None] + (torch.arange(count) + 0.5) / self.features.rate
-        wanted = frames_at(self.features, clip, moments).to(first.device).float().transpose(1, 2)
-        wanted = F.adaptive_avg_pool1d(wanted, first.shape[-1])
-        return 1 - F.cosine_similarity(self.project(first), wanted, dim=1).mean()
+        features = frames_at(self.features, clip, moments).to(points.device).float()
+        wanted = F.adaptive_avg_pool1d(((features - self.middle) @ self.axes).transpose(1, 2), points.shape[-1])
+        return (points[:, : wanted.shape[1]] - wanted).square().mean()
 
 
 def teaching(teacher: str, corpus: Corpus, width: int, device: str) -> Teaching:
-    """What the teacher makes of the clips of a corpus; `width`: D of the quantizer's output."""
+    """What the teacher makes of the clips of a corpus; `width`: numbers that the first level looks up."""
     variant = registry.variant(teacher)
     rate = variant.spec.sample_rate
     if rate is None:
@@ -55,20 +59,14 @@ def teaching(teacher: str, corpus: Corpus, width: int, device: str) -> Teaching:
         return encoder(resample(wav, corpus.sample_rate, rate).to(device)).half().cpu()
 
     found = at_all_speeds(track(recorded(corpus), features, variant.spec.frame_rate, DELAY), corpus)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        project = nn.Conv1d(width, found.values.shape[1], 1).to(device)
-    return Teaching(found, project)
+    values = found.values.float()
+    middle = values.mean(0)
+    spread, axes = torch.linalg.eigh((values - middle).T @ (values - middle) / len(values))
+    spread, axes = spread[-width:], axes[:, -width:]
+    return Teaching(found, middle.to(device), (axes / spread.mean().sqrt()).to(device))
 
 
-def first_output(model: nn.Module, latents: Tensor, codes: Tensor | None) -> Tensor:
-    """What the first level gives for latents [B, D, F], with a straight-through gradient; without codes [B, K, F], as if it had all."""
-    part, latents = quantizers(model)[0], latents.float()
-    if isinstance(part, ResidualQuantizer):
-        points, out = part.input_proj(latents), part.output_proj
-        vectors = None if codes is None else part.codebooks()[0].decode(codes[:, 0]).transpose(1, 2)
-    else:
-        level = part.codebooks()[0]
-        points, out = level.in_proj(latents), level.out_proj
-        vectors = None if codes is None else level.vectors(codes[:, 0])
-    return out(points if vectors is None else points + (vectors - points).detach())
+def first_points(model: nn.Module, latents: Tensor) -> Tensor:
+    """Latents [B, W, F] -> what the first level looks up [B, D, F]."""
+    part = quantizers(model)[0]
+    return part.input_proj(latents) if isinstance(part, ResidualQuantizer) else part.codebooks()[0].in_proj(latents)

@@ -30,7 +30,7 @@ class Recipe:
     bf16: bool = True
     loss: LossConfig = field(default_factory=LossConfig)
     adversarial: AdversarialConfig | None = None
-    distill: str = ""  # tokenizer whose features the first codebook is drawn towards, as hubert_kmeans@mini
+    distill: str = ""  # tokenizer whose features the first codebook looks up, as hubert_kmeans@mini
     augment: Augment = field(default_factory=Augment)
     heldout: int = 12  # speakers
     report_every: int = 50  # steps

@@ -47,6 +47,30 @@ def test_every_sequence_is_the_best_of_all(seed: int) -> None:
     torch.testing.assert_close(found, best, rtol=1e-4, atol=1e-5)
 
 
+def followed(point: Tensor, tables: list[Tensor], beam: int) -> list[int]:
+    """The codes of one point [D] float64, all sequences written out."""
+    kept: list[tuple[list[int], Tensor]] = [([], point)]
+    for table in tables:
+        longer = [([*codes, i], rest - vector) for codes, rest in kept for i, vector in enumerate(table.double())]
+        kept = sorted(longer, key=lambda one: float(one[1].square().sum()))[:beam]
+    return kept[0][0]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_the_sequences_are_those_that_leave_least_at_each_level(seed: int, beam: int) -> None:
+    points, tables = drawn(seed, frames=10, size=16, levels=4)
+    assert search(points, tables, beam).tolist() == [followed(point.double(), tables, beam) for point in points]
+
+
+def test_double_precision_decides() -> None:
+    points, (table,) = drawn(2, size=30, levels=1)
+    points = 1000 + points
+    twins = torch.cat([table, table + 1e-6])  # nearer to every point, by less than single precision can tell at this distance
+    assert bool((search(points, [twins], 1) >= 30).all())
+    assert not bool(((points[:, None] - twins).square().sum(-1).argmin(1) >= 30).all())
+
+
 def test_more_sequences_leave_less() -> None:
     points, tables = drawn(0, frames=400, size=32, levels=5)
     rests = [float(left(points, tables, search(points, tables, beam)).mean()) for beam in (1, 2, 8)]

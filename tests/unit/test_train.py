@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from bench.api import UserError
 from bench.data import open_data
@@ -109,6 +109,27 @@ def test_a_run_from_weights_begins_where_they_ended(make_data: Callable[..., Pat
     assert torch.load(tmp_path / "begun" / "checkpoint.pt", weights_only=True)["started"] == 0
     with pytest.raises(UserError, match="leave --weights out"):
         train("hubert_kmeans", str(data), tmp_path / "units", 2, weights=weights)
+
+
+def test_a_run_may_begin_with_networks_of_a_file_whose_codebooks_are_of_another_kind(make_data: Callable[..., Path], tmp_path: Path):
+    data = str(make_data(4, seconds=1.0, rate=24_000))
+    first = load_file(train("mimi", data, tmp_path / "first", 30, variant="tiny", recipe=replace(QUICK, rate=1e-3)))
+    fewer = {name: value[:32] if "rvq_rest.layers" in name and value.ndim else value for name, value in first.items()}
+    save_file(
+        {name: value.contiguous() for name, value in fewer.items() if "rvq_rest.layers.2" not in name}, tmp_path / "fewer.safetensors"
+    )
+    slow = replace(QUICK, rate=1e-6, ema=0.0)
+    weights = tmp_path / "fewer.safetensors"
+    begun = train("mimi", data, tmp_path / "begun", 30, variant="tiny", recipe=slow, weights=weights, new_codebooks=True)
+    for name, value in load_file(begun).items():
+        if not name.startswith("quantizer.") or "_proj" in name:
+            torch.testing.assert_close(value.float(), first[name].float(), atol=0.01, rtol=0.01)
+        elif name.endswith("layers.0.embedding_sum"):
+            assert value.shape == (64, 8) and not torch.equal(value, first[name])
+    with pytest.raises(UserError, match="does not fit"):
+        train("mimi", data, tmp_path / "strict", 2, variant="tiny", recipe=slow, weights=weights)
+    with pytest.raises(UserError, match="belongs to --weights"):
+        train("mimi", data, tmp_path / "alone", 2, variant="tiny", recipe=slow, new_codebooks=True)
 
 
 def test_codebooks_of_a_file_weigh_what_batches_would_have_made_them():
