@@ -200,7 +200,7 @@ def draw(model: Mimi, seed: int) -> None:
 CONFIGS = {"mini": MINI, "24khz": OFFICIAL, "tiny": TINY}
 MINI_WEIGHTS = Checkpoint(
     "mimi_mini.safetensors",
-    sha256="5cd632de0bf68b9fa4e7b08f10f31b0e72fecc7d20bd79796b3b649066fa65c7",
+    sha256="53199e58196112fb9a6de0a19b7ac18625a681ebc072c0876362ef899f9a61c6",
 )
 RELEASED = Checkpoint(
     "mimi-e351c8d8.safetensors",

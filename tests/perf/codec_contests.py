@@ -207,6 +207,20 @@ def mimi(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     same = lambda: same_audio(fed(mine.stream_decoder(), frames), theirs(official.decode, frames))  # noqa: E731
     yield Contest("mimi@24khz decode by frames", calls, same, 2.75)
 
+    def both(encode, decode) -> Tensor:
+        """A conversation: each frame is encoded and decoded before the next one is there."""
+        return torch.cat([decode(encode(piece)) for piece in pieces], -1)
+
+    def mine_both() -> Tensor:
+        return both(mine.stream_encoder().feed, mine.stream_decoder().feed)
+
+    def theirs_both() -> Tensor:
+        with official.streaming(batch):
+            return both(official.encode, official.decode)
+
+    calls = {"ours": mine_both, "official": theirs_both}
+    yield Contest("mimi@24khz both ways by frames", calls, lambda: same_audio(mine_both(), fed(mine.stream_decoder(), frames)), 5.52)
+
 
 def wavtokenizer_at(rate: str) -> Contests:
     """The contests of a WavTokenizer. The authors' code cannot be installed: without the path of a checkout they are skipped."""

@@ -13,9 +13,9 @@ from bench.data import open_data
 from bench.metrics.stoi import stoi
 
 CODECS = {  # Hz, bit/s, frames a second; STOI that speech keeps at least with each of these numbers of codebooks
-    "mimi@mini": (24_000, 1100, 12.5, {8: 0.80, 2: 0.70, 1: 0.60}),
+    "mimi@mini": (24_000, 1100, 12.5, {9: 0.80, 2: 0.68, 1: 0.55}),
     "encodec@mini": (24_000, 6000, 75, {8: 0.87, 4: 0.82, 2: 0.74, 1: 0.65}),
-    "dac@mini": (16_000, 6000, 50, {12: 0.86, 4: 0.76, 1: 0.60}),
+    "dac@mini": (16_000, 6000, 50, {12: 0.90, 4: 0.80, 1: 0.65}),
     "wavtokenizer@mini": (24_000, 900, 75, {1: 0.80}),
 }
 
