@@ -78,6 +78,8 @@ def third_octaves(bins: int, sample_rate: int) -> Tensor:
 class SpectralLoss(nn.Module):
     """Multi-scale log-mel L1, compressed linear-magnitude L1 and, where it counts, the likeness of envelopes, of two waveforms."""
 
+    octaves: Tensor
+
     def __init__(self, config: LossConfig, sample_rate: int) -> None:
         super().__init__()
         self.config, self.sample_rate = config, sample_rate

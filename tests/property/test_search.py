@@ -64,11 +64,11 @@ def test_the_sequences_are_those_that_leave_least_at_each_level(seed: int, beam:
 
 
 def test_double_precision_decides() -> None:
-    points, (table,) = drawn(2, size=30, levels=1)
-    points = 1000 + points
-    twins = torch.cat([table, table + 1e-6])  # nearer to every point, by less than single precision can tell at this distance
-    assert bool((search(points, [twins], 1) >= 30).all())
-    assert not bool(((points[:, None] - twins).square().sum(-1).argmin(1) >= 30).all())
+    points, (table,) = drawn(2, frames=200, size=30, levels=1)
+    points = 10 + points
+    further = table.clone()
+    further[:, 0] = table[:, 0].nextafter(torch.tensor(torch.inf))  # nearer to every point, by the last bit of one number in five
+    assert bool((search(points, [torch.cat([table, further])], 1) >= 30).all())
 
 
 def test_more_sequences_leave_less() -> None:
