@@ -167,7 +167,7 @@ def configuration(variant: str) -> str:
 
 RELEASES = "https://github.com/descriptinc/descript-audio-codec/releases/download"  # a release's files do not change under its tag
 CHECKPOINTS = {
-    "mini": Checkpoint("dac_mini.safetensors", "88809a4bac9e1f2332e5f916a534c14dd6179657d9107d3f222561e57c34523c"),
+    "mini": Checkpoint("dac_mini.safetensors", "44436edc502ea7823873dc8d701f0d8e4fa8e589afdaabec0c3e29eb602a3b98"),
     "16khz": Checkpoint(
         "dac-16khz.pth", "95ab7176b67137d4d4c6c54b8d6ef3cea797faec228cb03ad084badcad570b4d", f"{RELEASES}/0.0.5/weights_16khz.pth"
     ),
