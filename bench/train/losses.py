@@ -23,7 +23,7 @@ class LossConfig:
     scales: tuple[tuple[int, int], ...] = ((320, 40), (640, 64), (1024, 80), (2048, 128))
     mel: float = 1.0
     stft: float = 20.0
-    envelope: float = 0.0
+    envelope: float = 0.0  # what it draws to is most of what STOI looks at: a card has to say so
     wave: float = 0.1
     commit: float = 0.02  # more of it shrinks the latents to the few dimensions that the first codebooks see
     adversarial: float = 1.0  # these two only where a recipe has a discriminator

@@ -203,6 +203,17 @@ def test_the_loss_is_zero_for_the_same_sound_and_grows_with_noise():
         assert abs(values[0]) < 1e-6 and values[0] < values[1] < values[2], name
 
 
+def test_envelopes_are_compared_by_correlation_in_each_band():
+    loss = SpectralLoss(LossConfig(envelope=1.0), 16_000)
+    swing = 0.9 * torch.cos(2 * torch.pi * 5 * torch.arange(16_000) / 16_000)  # five times a second
+    hiss = 0.1 * torch.randn(16_000, generator=torch.Generator().manual_seed(0))
+    ref, against = ((1 + way * swing)[None] * hiss for way in (1, -1))
+    assert loss.octaves.shape == (321, 17) and int(loss.octaves.sum(1).max()) == 1
+    assert float(loss.envelope(ref, 0.5 * ref)) < 1e-3  # loudness does not count
+    assert float(loss.envelope(ref, against)) > 1.2  # what rises where it should fall
+    assert 0.1 < float(loss.envelope(ref, hiss[None])) < 1  # what stays as it is
+
+
 def test_fitting_again_brings_codebooks_nearer_to_the_latents():
     model = tiny()
     latents = torch.randn(40, 32, 10, generator=torch.Generator().manual_seed(0))
