@@ -10,7 +10,8 @@ import ctypes
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,22 +59,35 @@ def train(
         torch.zeros((), device=device)
     except (RuntimeError, AssertionError) as error:  # AssertionError is what a torch without CUDA raises
         raise UserError(f"no device {device!r} here ({str(error).splitlines()[0]}): give --device cpu") from error
+    if weights and isinstance(recipe, UnitRecipe):
+        raise UserError(f"{family} is trained from the beginning only: leave --weights out")
+    keep_memory()
+    if isinstance(recipe, UnitRecipe):
+        with folder(out):
+            units = hubert.prepare(family, variant, data, recipe, seed, device)
+            go_on(units, out)
+        loop(units, recipe, out, steps, save_every, hubert.one_step, hubert.scores)
+        return layers.export(units, out / "weights.safetensors")
+    with folder(out):
+        run = codec.prepare(family, variant, data, recipe, seed, device, weights, new_codebooks)
+        go_on(run, out)
+    loop(run, recipe, out, steps, save_every, codec.one_step, heldout_scores)
+    return export(run.model, run.average, out / "weights.safetensors")
+
+
+@contextmanager
+def folder(out: Path) -> Iterator[None]:
+    """The folder of a run, made before long preparations; where these fail an empty one goes again."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out} ({error.strerror}): give another folder with --out") from error
-    keep_memory()
-    if isinstance(recipe, UnitRecipe):
-        if weights:
-            raise UserError(f"{family} is trained from the beginning only: leave --weights out")
-        units = hubert.prepare(family, variant, data, recipe, seed, device)
-        go_on(units, out)
-        loop(units, recipe, out, steps, save_every, hubert.one_step, hubert.scores)
-        return layers.export(units, out / "weights.safetensors")
-    run = codec.prepare(family, variant, data, recipe, seed, device, weights, new_codebooks)
-    go_on(run, out)
-    loop(run, recipe, out, steps, save_every, codec.one_step, heldout_scores)
-    return export(run.model, run.average, out / "weights.safetensors")
+    try:
+        yield
+    except UserError:
+        if not any(out.iterdir()):
+            out.rmdir()
+        raise
 
 
 def go_on(run: Progress, out: Path) -> None:

@@ -128,6 +128,7 @@ def test_a_run_may_begin_with_networks_of_a_file_whose_codebooks_are_of_another_
             assert value.shape == (64, 8) and not torch.equal(value, first[name])
     with pytest.raises(UserError, match="does not fit"):
         train("mimi", data, tmp_path / "strict", 2, variant="tiny", recipe=slow, weights=weights)
+    assert not (tmp_path / "strict").exists()
     with pytest.raises(UserError, match="belongs to --weights"):
         train("mimi", data, tmp_path / "alone", 2, variant="tiny", recipe=slow, new_codebooks=True)
 
