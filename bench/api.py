@@ -152,6 +152,7 @@ class Variant:
     beside: tuple[Checkpoint, ...] = ()  # further files, as the encoder to a codebook; the checkpoint again where one file is both
     features: Callable[..., Callable[[Tensor], Tensor]] | None = None
     """features(spec, *paths of beside) -> wav [B, C, T] -> [B, F, D]: what `bench kmeans` fits a codebook to; None: nothing to fit."""
+    exact: Variant | None = None  # the same in float32, of a variant that runs in half precision
 
     @property
     def files(self) -> tuple[Checkpoint, ...]:

@@ -24,9 +24,11 @@ from bench.data import partners
 from bench.kept import place
 from bench.machine import cores
 from bench.pool import Failure, Job, Task, WorkerPool
+from bench.precision import same_codes
 from bench.stats import Summary, summarise
 from bench.store import LAST, Store, folder_name, folder_of
 
+SAME_CODES = "same_codes"  # in run.json
 Key = TypeVar("Key")
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
@@ -58,6 +60,7 @@ class Run:
     folder: Path
     fresh_clips: int  # scored now, rather than found in the results folder
     machine: str = ""  # where it was timed; "" of a suite that does not time
+    same_codes: float | None = None  # of half precision: the share of codes that are those of float32, NaN where none could be compared
 
     @cached_property
     def summaries(self) -> list[Summary]:
@@ -241,5 +244,8 @@ def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:
         lacking = [clip for clip in session.data.clips if not session.audio_path(clip).exists()]
         for _ in session.reconstructions(lacking):
             pass
+    if session.variant.exact and store.noted(SAME_CODES) is None:
+        exact = partial(registry.load_tokenizer, session.variant.exact, session.options.device)
+        store.note(SAME_CODES, same_codes(session.spec, session.load, exact, session.data.clips, session.options.device))
     where = place(machine.speed(session.options.device)) if session.suite.sweep else ""
-    return Run(session.variant, session.suite, session.data, store.rows, store.folder, new, where)
+    return Run(session.variant, session.suite, session.data, store.rows, store.folder, new, where, store.noted(SAME_CODES))

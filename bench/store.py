@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -128,8 +129,26 @@ class Store:
 
     def _seal(self, text: str) -> None:
         """run.json states the sha256 of the finished rows, so that a later change of either shows."""
-        record = self._record() | {SEAL: hashlib.sha256(text.encode()).hexdigest()}
-        replace(self.folder / "run.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
+        self._add({SEAL: hashlib.sha256(text.encode()).hexdigest()})
+
+    def note(self, name: str, value: float) -> None:
+        """Keeps a figure of the whole run in run.json."""
+        try:
+            with self._lock:
+                self._add({name: None if math.isnan(value) else float(value)})
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def noted(self, name: str) -> float | None:
+        """That figure; None where there is none by now."""
+        record = self._record()
+        if name not in record:
+            return None
+        value = record[name]
+        return value if isinstance(value, float) else math.nan
+
+    def _add(self, facts: dict[str, object]) -> None:
+        replace(self.folder / "run.json", json.dumps(self._record() | facts, indent=1, sort_keys=True) + "\n")
 
     def _record(self) -> dict[str, object]:
         try:

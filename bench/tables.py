@@ -110,6 +110,8 @@ def notes(runs: Sequence[Run]) -> list[str]:
     if run.machine:
         lines.append(f"timed on {run.machine}: speeds are compared within one machine and one state of it")
     for run in runs:
+        if run.same_codes is not None:
+            lines.append(f"{label(run)}: {100 * run.same_codes:.2f} % of its codes are those of float32")
         for metrics, note, clips in reasons(run.rows)[:5]:
             lines.append(f"{label(run)}: {clips} clip{'s' * (clips > 1)} without {few(metrics.split(', '))}: {note}")
         for metrics, domains, note in remarks(run.rows, run.suite.metrics):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench import nvml, signals
 from bench.api import Score, Streams, Tokenizer
+from bench.precision import layers
 from bench.profile import live, table, work
 from bench.profile.material import Material
 from bench.profile.points import Measured
@@ -81,7 +82,7 @@ def _largest(name: str, found: float, figures: Figures, why: str) -> Score:
 def of_arithmetic(tokenizer: Tokenizer, wav: Tensor, seconds: float) -> Figures:
     """Parameters, and multiply-accumulates for a second of audio; wav [1, C, T] of so many seconds, on the device."""
     sides = ("encode", "decode") if tokenizer.spec.decodes else ("encode",)
-    if not work.layers(tokenizer):
+    if not layers(tokenizer):
         return {name: Score(math.nan, note=work.LIBRARY) for name in ("parameters_m", *(f"{side}_gmac_per_s" for side in sides))}
     figures = {"parameters_m": Score(work.parameters(tokenizer) / 1e6)}
     codes = tokenizer.encode(wav)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from bench.api import Tokenizer
+from bench.precision import layers
 from bench.profile.sweep import Point
-from bench.profile.work import LIBRARY, layers
+from bench.profile.work import LIBRARY
 
 Call = Callable[[Tensor], Tensor]
 

@@ -10,21 +10,14 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, bmm_flop
 
 from bench.api import Tokenizer
+from bench.precision import layers
 
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
 Shape = torch.Size | tuple[int, ...]
 LIBRARY = "no torch layers: the work is done elsewhere"
-
-
-def layers(tokenizer: Tokenizer) -> list[nn.Module]:
-    """The modules that a tokenizer is, or holds."""
-    if isinstance(tokenizer, nn.Module):
-        return [tokenizer]
-    return [value for value in getattr(tokenizer, "__dict__", {}).values() if isinstance(value, nn.Module)]
 
 
 def parameters(tokenizer: Tokenizer) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import Suite, UserError
+from bench.profile.sweep import DTYPES
 from bench.verbs.arguments import console, device_of, positive, progress_bar, variants_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ def add(verbs: Verbs) -> None:
     verb.add_argument("--data", metavar="DATA", help="an embedded set, a manifest.jsonl or a folder of audio (default: the suite's own)")
     verb.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
     verb.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: auto, cuda where there is one)")
+    verb.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default=DTYPES[0],
+        help=f"precision of the tokenizer, by autocast (default: {DTYPES[0]}); in another one it is a tokenizer of its own, NAME-DTYPE",
+    )
     verb.add_argument("--workers", type=positive, metavar="N", help="processes that score (default: one a core)")
     verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     verb.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint of your own for the one tokenizer named")
@@ -55,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
 
     from bench import registry
     from bench.data import open_data
+    from bench.precision import lowered
     from bench.run import Options
     from bench.run import run as engine
 
@@ -63,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     for name in columns:
         if name not in (known := [metric.name for metric in suite.metrics]):
             raise registry.unknown("metric", name, known)
-    variants = variants_of(options.tokenizer, options.weights)
+    variants = [lowered(variant, options.dtype) for variant in variants_of(options.tokenizer, options.weights)]
     data = open_data(options.data or suite.data, options.limit)
     how = Options(options.results, device_of(options.device), options.workers or 0, options.seed, options.save_audio, options.fresh)
     with progress_bar(Console(stderr=True)) as progress:
@@ -81,6 +89,8 @@ def _suite(options: argparse.Namespace) -> Suite:
             if suite.name != name or suite.with_judge is None:
                 raise UserError(f"--{name}-model belongs to --suite {name}, not to {suite.name}: leave it out, or name that suite")
             suite = suite.with_judge(judge)
+    if suite.sweep and options.dtype != DTYPES[0]:
+        raise UserError(f"the {suite.name} suite has precisions among its points: ask for --sweep 'dtype={options.dtype}', not --dtype")
     if options.sweep:
         if suite.with_sweep is None:
             raise UserError(f"--sweep belongs to --suite throughput, not to {suite.name}: leave it out, or name that suite")

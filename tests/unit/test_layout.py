@@ -21,7 +21,7 @@ FLOORS = (  # a module imports from lower floors and from its own package; modul
     {"plot"},
     {"compare", "gate", "board", "tables", "check", "train"},
     {"pairs", "caveats", "run", "fit", "probe", "profile", "listing"},
-    {"judges"},
+    {"judges", "precision"},
     {"registry", "codec", "subject", "units", "scoring", "alignment", "perturb", "kept", "formats"},
     {"store", "data", "audio", "stats", "weights", "metrics", "pool", "signals", "stage", "codes", "layouts", "bjontegaard", "machine"},
     {"nn", "inert", "information", "student", "nvml", "revision"},

@@ -11,7 +11,8 @@ from bench.nn.conv import CausalConv1d, CausalConvTranspose1d
 from bench.nn.onednn import Linear
 from bench.nn.reflect import SkipLSTM
 from bench.nn.seanet import Residual
-from bench.profile.work import layers, macs, parameters
+from bench.precision import layers
+from bench.profile.work import macs, parameters
 
 
 def test_convolution() -> None:
