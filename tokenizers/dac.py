@@ -19,7 +19,7 @@ from bench.api import Checkpoint, Codebook, Spec, Variant
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.lapped import Lapped, straighten
 from bench.nn.snake import DILATIONS, SnakeNet
-from bench.nn.stream import one_by_one
+from bench.nn.stream import few_at_once
 from bench.weights import fill, fold_weight_norm, load_state, seeded
 
 
@@ -72,7 +72,7 @@ class DAC(nn.Module):
         """wav [B, 1, T] -> codes [B, K, ceil(T / hop)]."""
         if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
             raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
-        return one_by_one(self._encode, F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
+        return few_at_once(self._encode, F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class DAC(nn.Module):
         levels = len(self.spec.codebooks)
         if codes.ndim != 3 or codes.shape[1] != levels or codes.dtype != torch.int64:
             raise ValueError(f"codes must be [B, {levels}, F] int64, got {tuple(codes.shape)} {codes.dtype}")
-        return one_by_one(self._decode, codes)
+        return few_at_once(self._decode, codes)
 
     def _encode(self, wav: Tensor) -> Tensor:
         return self.quantizer.encode(self.latents(wav), len(self.spec.codebooks))

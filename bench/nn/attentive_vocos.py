@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.onednn import linear
-from bench.nn.vocos import CentredConv1d, Stack, overlap_add
+from bench.nn.onednn import Linear, for_onednn, product
+from bench.nn.vocos import PaddedConv1d, Stack, overlap_add
 
 EPSILON = 1e-6  # of every norm
+QUERIES = 1024  # that attend at once: memory grows with the clip, not with its square
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ResNet(nn.Module):
     def __init__(self, width: int, groups: int):
         super().__init__()
         self.norm1, self.norm2 = nn.GroupNorm(groups, width, EPSILON), nn.GroupNorm(groups, width, EPSILON)
-        self.conv1, self.conv2 = CentredConv1d(width, width, 3, groups=1), CentredConv1d(width, width, 3, groups=1)
+        self.conv1, self.conv2 = PaddedConv1d(width, width, 3, groups=1), PaddedConv1d(width, width, 3, groups=1)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(F.silu(self.norm1(x)))
@@ -56,12 +57,22 @@ class Attention(nn.Module):
     def __init__(self, width: int, groups: int):
         super().__init__()
         self.norm = nn.GroupNorm(groups, width, EPSILON)
-        self.in_proj, self.out_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.in_proj, self.out_proj = Linear(width, 3 * width), Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = linear(self.in_proj, self.norm(x).transpose(1, 2))[:, None].chunk(3, dim=-1)
-        y = F.scaled_dot_product_attention(q, k, v)[:, 0]
-        return x + linear(self.out_proj, y).transpose(1, 2)
+        q, k, v = self.in_proj(self.norm(x).transpose(1, 2)).chunk(3, dim=-1)
+        y = attended(q, k, v) if for_onednn(x) else F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+        return x + self.out_proj(y).transpose(1, 2)
+
+
+def attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of one head [B, F, D] on a CPU, in blocks of queries: torch's own is made for narrow heads and takes twice as long."""
+    q = q / math.sqrt(q.shape[-1])
+    items = []
+    for queries, keys, values in zip(q, k.contiguous(), v.transpose(1, 2).contiguous(), strict=True):
+        blocks = [product(product(block, keys).softmax(-1), values) for block in queries.split(QUERIES)]
+        items.append(torch.cat(blocks))
+    return torch.stack(items)
 
 
 class InverseSTFT(nn.Module):
@@ -77,11 +88,11 @@ class InverseSTFT(nn.Module):
     def __init__(self, width: int, step: int, overlap: int):
         super().__init__()
         self.step, self.overlap, self.bins = step, overlap, step * overlap // 2 + 1
-        self.linear = nn.Linear(width, 2 * self.bins)
+        self.linear = Linear(width, 2 * self.bins)
         self.register_buffer("taper", torch.hann_window(step * overlap), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        magnitude, phase = linear(self.linear, x.transpose(1, 2)).float().split(self.bins, dim=-1)
+        magnitude, phase = self.linear(x.transpose(1, 2)).float().split(self.bins, dim=-1)
         spectrum = torch.polar(magnitude.clamp(max=self.LOUDEST).exp(), phase)
         windows = torch.fft.irfft(spectrum, n=self.step * self.overlap) * self.taper
         return (self.joined(windows) / self.joined(self.taper.square().expand(1, x.shape[-1], -1)))[:, None]
@@ -99,7 +110,7 @@ class AttentiveVocosDecoder(nn.Module):
     def __init__(self, shape: AttentiveVocos):
         super().__init__()
         width, groups = shape.width, shape.groups
-        self.embed = CentredConv1d(shape.dimension, width, shape.kernel, groups=1)
+        self.embed = PaddedConv1d(shape.dimension, width, shape.kernel, groups=1)
         around = [ResNet(width, groups) for _ in range(4)]
         self.positions = nn.Sequential(*around[:2], Attention(width, groups), *around[2:], nn.GroupNorm(groups, width, EPSILON))
         self.stack = Stack(width, shape.hidden, shape.kernel, shape.layers, causal=False, epsilon=EPSILON)

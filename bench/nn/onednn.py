@@ -59,12 +59,12 @@ class Order:
         return Order, ()  # a copied or a stored layer orders its own weight
 
 
-def ordered(weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
-    """A convolution's weight [out, in, k] in oneDNN's order, as `convolved` wants it; that of one tap as a matrix [out, in]."""
-    if weight.shape[2] == 1 and stride == 1:  # a product's speed depends less on the length of the signal
+def ordered(weight: Tensor, stride: int = 1, dilation: int = 1, groups: int = 1) -> Tensor:
+    """A convolution's weight [out, in / groups, k] in oneDNN's order, as `convolved` wants it; that of one tap as a matrix [out, in]."""
+    if weight.shape[2] == groups == stride == 1:  # a product's speed depends less on the length of the signal
         return ordered_matrix(weight[:, :, 0].contiguous())
-    size = [1, weight.shape[1], 1, ROWS * stride + (weight.shape[2] - 1) * dilation]
-    return torch.ops.mkldnn._reorder_convolution_weight(weight[:, :, None].contiguous(), [0, 0], [1, stride], [1, dilation], 1, size)
+    size = [1, weight.shape[1] * groups, 1, ROWS * stride + (weight.shape[2] - 1) * dilation]
+    return torch.ops.mkldnn._reorder_convolution_weight(weight[:, :, None].contiguous(), [0, 0], [1, stride], [1, dilation], groups, size)
 
 
 def ordered_matrix(weight: Tensor) -> Tensor:
@@ -77,13 +77,22 @@ def spreading(weight: Tensor, stride: int) -> Tensor:
     return ordered(weight.unflatten(-1, (-1, stride)).flip(2).permute(3, 1, 0, 2).flatten(0, 1))  # flipped: the last frame comes last
 
 
-def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, dilation: int = 1, onto: Tensor | None = None) -> Tensor:
-    """Convolution without padding of x [B, in, T] with an ordered weight, added to `onto` [B, out, T'], which may be overwritten."""
+def convolved(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int = 1,
+    dilation: int = 1,
+    onto: Tensor | None = None,
+    padding: int = 0,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of x [B, in, T] between zeros with an ordered weight, added to `onto` [B, out, T'], which may be overwritten."""
     rows = x.transpose(1, 2).contiguous()
     if weight.ndim == 2:
         return product(rows, weight, bias, None if onto is None else onto.transpose(1, 2)).transpose(1, 2)
     image = rows.unsqueeze(1).permute(0, 3, 1, 2)  # [B, in, 1, T], "channels last": oneDNN's operators know images only
-    arguments = weight, bias, [0, 0], [1, stride], [1, dilation], 1
+    arguments = weight, bias, [0, padding], [1, stride], [1, dilation], groups
     if onto is None:
         return torch.ops.mkldnn._convolution_pointwise(image, *arguments, "none", [], "")[:, :, 0]
     target = onto.transpose(1, 2).contiguous().unsqueeze(1).permute(0, 3, 1, 2)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.onednn import for_onednn, product
+from bench.nn.conv import CausalConv1d
+from bench.nn.onednn import Order, for_onednn, ordered_matrix, product
 from bench.nn.search import search
 
 DECAY = 0.99  # of the running sums, a step
@@ -47,11 +48,14 @@ def draw(points: Tensor, count: int, generator: torch.Generator | None) -> Tenso
     return points[chosen.to(points.device)]
 
 
-def nearest(points: Tensor, codebook: Tensor, half_norms: Tensor) -> Tensor:
-    """Index [N] of the vector of codebook [S, D] nearest to each of points [N, D]; half_norms [S] = |vector|^2 / 2."""
+def nearest(points: Tensor, codebook: Tensor, half_norms: Tensor, order: Order | None = None) -> Tensor:
+    """Index [N] of the vector of codebook [S, D] nearest to each of points [N, D]; half_norms [S] = |vector|^2 / 2.
+
+    `order`: of a codebook that is used again and again.
+    """
     # |x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2): the largest bracket wins, and the brackets are one matrix product
     if for_onednn(points):
-        brackets = product(points, codebook, -half_norms).float()
+        brackets = product(points, order.of(codebook, ordered_matrix) if order else codebook, -half_norms).float()
         return torch.from_numpy(brackets.numpy().argmax(-1))  # torch's argmax takes ten times as long
     return torch.addmm(half_norms, points, codebook.T, beta=-1).argmax(-1)
 
@@ -89,6 +93,7 @@ class Codebook(nn.Module):
         """Drop what was derived from the running sums: needed after every change to them."""
         self.register_buffer("table", None, persistent=False)
         self.register_buffer("half_norms", None, persistent=False)
+        self.order = Order()  # a new table may lie where the old one lay
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
@@ -103,7 +108,7 @@ class Codebook(nn.Module):
         return self.table, self.half_norms
 
     def encode(self, points: Tensor) -> Tensor:
-        return nearest(points, *self.vectors())
+        return nearest(points, *self.vectors(), self.order)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes of any shape [...] -> vectors [..., D]."""
@@ -146,8 +151,8 @@ class ResidualQuantizer(nn.Module):
         super().__init__()
         self.beam = beam
         self.layers = nn.ModuleList(Codebook(size, dimension) for _ in range(levels))
-        self.input_proj = nn.Conv1d(width, dimension, 1, bias=False) if width else nn.Identity()
-        self.output_proj = nn.Conv1d(dimension, width, 1, bias=False) if width else nn.Identity()
+        self.input_proj = CausalConv1d(width, dimension, 1, bias=False) if width else nn.Identity()
+        self.output_proj = CausalConv1d(dimension, width, 1, bias=False) if width else nn.Identity()
 
     def codebooks(self) -> list[Codebook]:
         return [layer for layer in self.layers if isinstance(layer, Codebook)]

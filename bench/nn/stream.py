@@ -27,11 +27,12 @@ def in_pieces(module: Callable[[Tensor, Memory | None], Tensor], x: Tensor, size
     return joined([module(piece, memory) for piece in x.split(size, dim=-1)])
 
 
-def one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """function(batch), on a CPU item by item: there a batch is no faster, and eight clips at once fall out of every cache."""
-    if len(batch) == 1 or batch.device.type != "cpu":
+def few_at_once(function: Callable[[Tensor], Tensor], batch: Tensor, size: int = 1) -> Tensor:
+    """function(batch [B, C, n]); on a CPU of one item at a time, or as many as have `size` positions: more fall out of the caches."""
+    count = max(1, size // batch.shape[-1])
+    if len(batch) <= count or batch.device.type != "cpu":
         return function(batch)
-    return torch.cat([function(item[None]) for item in batch])
+    return torch.cat([function(items) for items in batch.split(count)])
 
 
 class FrameStream:

@@ -7,6 +7,7 @@ turns neighbouring pairs (0, 1), (2, 3), ... of each head. In a stream keys and 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from torch.nn import functional as F
 
 from bench.nn.conv import Memory
 from bench.nn.onednn import Linear
+
+STEP = 32  # frames of a stream that are written at once
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,21 @@ def banded(q: Tensor, k: Tensor, v: Tensor, context: int) -> Tensor:
     return torch.cat(blocks, dim=2)
 
 
+@dataclass(frozen=True)
+class Step:
+    """Frames of a stream that are written and heard at once, n <= STEP."""
+
+    slots: Tensor  # [n] of the ring, where their keys and values go
+    barred: Tensor  # [n, slots] to add to the scores: 0, or minus infinity where a slot is empty, later, or out of the context
+
+
+def ring_size(context: int) -> int:
+    """Slots of a ring: no key may be lost before the last frame of its step has used it."""
+    return context + STEP - 1
+
+
 class Attention(nn.Module):
     """Multi-head self-attention over the last `context` positions: [B, F, D] -> [B, F, D]."""
-
-    STEP = 32  # frames written at once: the ring has this much room beyond the context, so that no key is lost before it is used
 
     def __init__(self, dimension: int, heads: int, context: int):
         super().__init__()
@@ -71,32 +85,26 @@ class Attention(nn.Module):
         self.in_proj = Linear(dimension, 3 * dimension, bias=False)
         self.out_proj = Linear(dimension, dimension, bias=False)
 
-    def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None) -> Tensor:
-        q, k, v = self.in_proj(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        q, k = rotate(q, turn), rotate(k, turn)
-        y = banded(q, k, v, self.context) if memory is None else self.streamed(q, k, v, memory)
+    def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None, steps: Sequence[Step] = ()) -> Tensor:
+        """`steps`: of a stream, with its memory."""
+        qkv = self.in_proj(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        (q, k), v = rotate(qkv[:2], turn), qkv[2]
+        y = banded(q, k, v, self.context) if memory is None else self.streamed(q, k, v, memory, steps)
         return self.out_proj(y.transpose(1, 2).flatten(2))
 
-    def streamed(self, q: Tensor, k: Tensor, v: Tensor, memory: Memory) -> Tensor:
+    def streamed(self, q: Tensor, k: Tensor, v: Tensor, memory: Memory, steps: Sequence[Step]) -> Tensor:
         """Attention of the next frames [B, H, F, d] of a stream; the ring in memory is written in place."""
-        size = self.context + self.STEP - 1
         if self not in memory:
-            batch, heads, _, width = k.shape
-            ring = k.new_zeros(2, batch, heads, size, width)
-            memory[self] = (ring, torch.full((size,), -1, device=k.device), torch.zeros((), dtype=torch.int64))
-        ring, positions, clock = memory[self]
-        pieces = []
-        for start in range(0, q.shape[2], self.STEP):
-            piece = slice(start, start + self.STEP)
-            now = torch.arange(int(clock), int(clock) + q[:, :, piece].shape[2], device=q.device)
-            ring[0].index_copy_(2, now % size, k[:, :, piece])
-            ring[1].index_copy_(2, now % size, v[:, :, piece])
-            positions[now % size] = now
-            behind = now[:, None] - positions
-            mask = (positions >= 0) & (behind >= 0) & (behind < self.context)
-            pieces.append(F.scaled_dot_product_attention(q[:, :, piece], ring[0], ring[1], mask))
-            clock += len(now)
-        return torch.cat(pieces, dim=2)
+            memory[self] = (k.new_zeros(2, len(k) * self.heads, ring_size(self.context), k.shape[-1]),)
+        (keys, values), pieces = memory[self][0], []
+        parts = (x.flatten(0, 1).split(STEP, 1) for x in (q, k, v))
+        for step, asked, key, value in zip(steps, *parts, strict=True):
+            keys.index_copy_(1, step.slots, key)
+            values.index_copy_(1, step.slots, value)
+            # a few queries: two products and a softmax take half of the time of torch's fused attention
+            weights = torch.baddbmm(step.barred, asked, keys.transpose(1, 2), alpha=q.shape[-1] ** -0.5).softmax(-1)
+            pieces.append(torch.bmm(weights, values))
+        return torch.cat(pieces, dim=1).unflatten(0, (-1, self.heads))
 
 
 class Layer(nn.Module):
@@ -111,8 +119,8 @@ class Layer(nn.Module):
         self.scale1 = nn.Parameter(torch.full((shape.dimension,), shape.layer_scale))
         self.scale2 = nn.Parameter(torch.full((shape.dimension,), shape.layer_scale))
 
-    def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None) -> Tensor:
-        x = torch.addcmul(x, self.scale1, self.attention(self.norm1(x), turn, memory))
+    def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None, steps: Sequence[Step] = ()) -> Tensor:
+        x = torch.addcmul(x, self.scale1, self.attention(self.norm1(x), turn, memory, steps))
         return torch.addcmul(x, self.scale2, self.linear2(self.linear1(self.norm2(x), "gelu")))
 
 
@@ -127,13 +135,25 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
         if not self.layers or not x.shape[-1]:
             return x
-        clock = torch.zeros((), dtype=torch.int64)
-        if memory is not None:
-            (clock,) = memory.setdefault(self, (clock,))
         shape, frames = self.shape, x.shape[-1]
-        turn = rotations(int(clock), frames, shape.dimension // shape.heads, shape.max_period, x.device)
-        clock += frames
+        start, steps = (0, []) if memory is None else self.steps(frames, x.device, memory)
+        turn = rotations(start, frames, shape.dimension // shape.heads, shape.max_period, x.device)
         x = x.transpose(1, 2)
         for layer in self.layers:
-            x = layer(x, turn, memory)
+            x = layer(x, turn, memory, steps)
         return x.transpose(1, 2)
+
+    def steps(self, frames: int, device: torch.device, memory: Memory) -> tuple[int, list[Step]]:
+        """The position of the next frame of a stream, and the steps that all layers take with the next `frames`."""
+        size = ring_size(self.shape.context)
+        nothing = torch.full((size,), -1, device=device), torch.zeros((), dtype=torch.int64)
+        positions, clock = memory.setdefault(self, nothing)  # of the key in each slot
+        first, steps = int(clock), []
+        for now in torch.arange(first, first + frames, device=device).split(STEP):
+            slots = now % size
+            positions[slots] = now
+            behind = now[:, None] - positions
+            heard = (positions >= 0) & (behind >= 0) & (behind < self.shape.context)
+            steps.append(Step(slots, torch.zeros(heard.shape, device=device).masked_fill_(~heard, -math.inf)))
+        clock += frames
+        return first, steps

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
-from bench.nn.onednn import linear
+from bench.nn.onednn import Linear, Order, convolved, ordered
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,18 @@ class LogSpectrum(nn.Module):
         return torch.fft.rfft(frames).abs().add(self.FLOOR).log().mul(0.2).transpose(1, 2)
 
 
-class CentredConv1d(nn.Conv1d):
+class PaddedConv1d(nn.Conv1d):
     """Convolution of odd kernel with zeros on both sides: [B, C, F] -> [B, C, F]; it hears the future, so it takes no memory."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, groups: int):
         super().__init__(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+        self.order = Order()
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
-        return super().forward(input)
+        if not self.order.serves(input):
+            return super().forward(input)
+        weight = self.order.of(self.weight, partial(ordered, groups=self.groups))
+        return convolved(input, weight, self.bias, padding=int(self.padding[0]), groups=self.groups)
 
 
 class ConvNeXt(nn.Module):
@@ -86,15 +91,14 @@ class ConvNeXt(nn.Module):
 
     def __init__(self, width: int, hidden: int, kernel: int, scale: float, causal: bool, epsilon: float):
         super().__init__()
-        self.depthwise = (CausalConv1d if causal else CentredConv1d)(width, width, kernel, groups=width)
+        self.depthwise = (CausalConv1d if causal else PaddedConv1d)(width, width, kernel, groups=width)
         self.norm = nn.LayerNorm(width, epsilon)
-        self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.linear1, self.linear2 = Linear(width, hidden), Linear(hidden, width)
         self.scale = nn.Parameter(torch.full((width,), scale))
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
         y = self.norm(self.depthwise(x, memory).transpose(1, 2))
-        y = linear(self.linear2, linear(self.linear1, y, "gelu")) * self.scale
-        return x + y.transpose(1, 2)
+        return torch.addcmul(x.transpose(1, 2), self.linear2(self.linear1(y, "gelu")), self.scale).transpose(1, 2)
 
 
 def overlap_add(windows: Tensor) -> Tensor:
@@ -119,7 +123,7 @@ class InverseSpectrum(nn.Module):
     def __init__(self, width: int, step: int, overlap: int):
         super().__init__()
         self.step, self.overlap, self.bins = step, overlap, step * overlap // 2 + 1
-        self.linear = nn.Linear(width, 2 * self.bins)
+        self.linear = Linear(width, 2 * self.bins)
         self.register_buffer("taper", torch.hann_window(step * overlap) * (2 / overlap), persistent=False)
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:

@@ -11,11 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.nn import attentive_vocos
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
 from bench.nn.onednn import Linear, elu, for_onednn, joined, linear
-from bench.nn.quantize import nearest
+from bench.nn.quantize import Codebook, nearest
 from bench.nn.reflect import CentredConv1d, CentredConvTranspose1d, Norm, ReflectConv1d, SkipLSTM
 from bench.nn.seanet import Residual
+from bench.nn.vocos import PaddedConv1d
 
 pytestmark = [
     pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN: there is one path only"),
@@ -32,6 +34,8 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "transposed depthwise": lambda: CausalConvTranspose1d(6, 6, 4, 2, groups=6),
     "reflected": lambda: ReflectConv1d(6, 10, 8, 4),
     "centred": lambda: CentredConv1d(6, 10, 8, 4),
+    "padded": lambda: PaddedConv1d(6, 10, 3, groups=1),
+    "padded depthwise": lambda: PaddedConv1d(6, 6, 7, groups=6),
     "centred transposed": lambda: CentredConvTranspose1d(6, 10, 8, 4),
     "residual": lambda: Residual(6, 3, 2, 2),
     "norm": lambda: Norm(6),
@@ -180,3 +184,21 @@ def test_bfloat16_is_float32_but_for_its_digits(name: str) -> None:
     found = layer.bfloat16()(x.bfloat16())
     assert found.dtype == torch.bfloat16
     assert (found.float() - expected).norm() < 0.02 * expected.norm()
+
+
+@pytest.mark.parametrize("queries", [7, 100])
+def test_attention_in_blocks_of_queries_is_attention(queries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attentive_vocos, "QUERIES", queries)
+    q, k, v = (2 * random(3, 33, 16, seed=seed) for seed in range(3))
+    expected = nn.functional.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+    torch.testing.assert_close(attentive_vocos.attended(q, k, v), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_codebook_in_order_finds_the_codes_of_one_that_is_not_and_follows_its_changes() -> None:
+    points, book = random(50, 8), Codebook(64, 8)
+    for seed in range(9):
+        book.embedding_sum.copy_(random(64, 8, seed=seed))
+        book.forget()
+        vectors = book.vectors()[0]
+        assert torch.equal(book.encode(points), torch.cdist(points, vectors).argmin(-1))
+    assert book.order.ordered is not None
