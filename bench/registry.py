@@ -110,6 +110,13 @@ def with_weights(variant: Variant, path: Path) -> Variant:
     return replace(variant, spec=replace(variant.spec, weights=sha256_of_all(given, *beside)), checkpoint=given, beside=beside)
 
 
+def untrained(variant: Variant, seed: int) -> Variant:
+    """The same variant with random weights: as fast and as large, and every table calls it untrained."""
+    if variant.checkpoint is None:
+        raise UserError(f"{variant.spec.label} takes no weights from a file: leave --untrained out")
+    return replace(variant, spec=replace(variant.spec, weights=f"seed:{seed}"), checkpoint=None, beside=())
+
+
 def load_tokenizer(chosen: Variant | str, device: str = "cpu") -> Tokenizer:
     """A tokenizer with its weights, on the device, ready for inference."""
     chosen = variant(chosen) if isinstance(chosen, str) else chosen

@@ -53,10 +53,14 @@ def _figures(sweep: Sweep, session: Session, sounds: Material) -> figures.Figure
     usual = sounds.cut(1, sweep.usual).to(device)
     return (
         figures.of_sweep(sweep, table.read(session.folder), device, torch.get_num_threads())
-        | {"load_s": Score(loaded.seconds), "frame_rate": _frame_rate(session.spec)}
+        | {"load_s": _load_time(session.spec, loaded.seconds), "frame_rate": _frame_rate(session.spec)}
         | figures.of_arithmetic(loaded.tokenizer, usual, sweep.usual)
         | figures.of_live(loaded.tokenizer, device, sounds)
     )
+
+
+def _load_time(spec: Spec, seconds: float) -> Score:
+    return Score(seconds) if spec.trained else Score(math.nan, note="random weights are drawn, not loaded")
 
 
 def _frame_rate(spec: Spec) -> Score:

@@ -36,6 +36,9 @@ def add(verbs: Verbs) -> None:
     verb.add_argument("--workers", type=positive, metavar="N", help="processes that score (default: one a core)")
     verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     verb.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint of your own for the one tokenizer named")
+    verb.add_argument(
+        "--untrained", action="store_true", help="random weights in place of a download: as fast and as large, but scores mean nothing"
+    )
     verb.add_argument("--asr-model", metavar="NAME", help="of --suite asr: the recognizer, a name or a file (default: its own)")
     verb.add_argument("--speaker-model", metavar="NAME", help="of --suite speaker: the encoder, a name or a path (default: its own)")
     verb.add_argument(
@@ -71,7 +74,12 @@ def run(options: argparse.Namespace) -> int:
     for name in columns:
         if name not in (known := [metric.name for metric in suite.metrics]):
             raise registry.unknown("metric", name, known)
-    variants = [lowered(variant, options.dtype) for variant in variants_of(options.tokenizer, options.weights)]
+    variants = variants_of(options.tokenizer, options.weights)
+    if options.untrained:
+        if options.weights:
+            raise UserError("--untrained and --weights exclude each other: leave one out")
+        variants = [registry.untrained(variant, options.seed) for variant in variants]
+    variants = [lowered(variant, options.dtype) for variant in variants]
     data = open_data(options.data or suite.data, options.limit)
     how = Options(options.results, device_of(options.device), options.workers or 0, options.seed, options.save_audio, options.fresh)
     with progress_bar(Console(stderr=True)) as progress:

@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bench import weights
+from bench import registry, weights
 from bench.api import Checkpoint, UserError
+from bench.cli import main
 from bench.tokenizers.mimi import RELEASED, VARIANTS, Mimi, load
 
 CONTENT = b"the weights"
@@ -231,3 +232,31 @@ def test_a_file_of_unknown_sha256_is_never_fetched(served: Checkpoint, cache: Pa
         weights.locate(replace(served, sha256=""))
     one_line(error)
     assert not cache.exists()
+
+
+@pytest.mark.parametrize("name", ["mimi@24khz-4cb", "encodec@mini", "mfcc_kmeans@km100"])
+def test_any_tokenizer_can_be_had_with_random_weights_and_is_called_untrained(name: str) -> None:
+    variant = registry.variant(name)
+    bare = registry.untrained(variant, seed=7)
+    assert not bare.spec.trained and bare.files == () and bare.spec == replace(variant.spec, weights="seed:7")
+    with torch.inference_mode():
+        wav = 0.1 * torch.randn(1, 1, 8000)
+        one, again, other = (registry.load_tokenizer(registry.untrained(variant, seed)).encode(wav) for seed in (7, 7, 8))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--tokenizer opus@6kbps --untrained", "opus@6kbps takes no weights from a file: leave --untrained out"),
+        ("--tokenizer mimi --untrained --weights setup.py", "--untrained and --weights exclude each other: leave one out"),
+    ],
+)
+def test_random_weights_where_they_make_no_sense_are_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], words: str, message: str
+) -> None:
+    (tmp_path / "setup.py").touch()
+    words = words.replace("setup.py", str(tmp_path / "setup.py"))
+    assert main(["run", *words.split(), "--results", str(tmp_path / "r")]) == 2
+    printed = capfd.readouterr()
+    assert printed.err == f"error: {message}\n" and not (tmp_path / "r").exists()
