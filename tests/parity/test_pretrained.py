@@ -92,6 +92,13 @@ def test_first_codes_of_dac_24khz(clips: list[tuple[Tensor, int]]) -> None:
     assert encoded("dac@24khz", clips[FIRST])[0, :5].tolist() == [919, 919, 234, 777, 234]
 
 
+def test_first_codes_of_wavtokenizer() -> None:
+    """Of half a second of a tone, as a port for transformers states them, compared by its authors with the original code."""
+    tone = 0.5 * torch.sin(2 * torch.pi * 440 * torch.arange(12_000) / 24_000)
+    codes = encoded("wavtokenizer@large-unify-40tps", (tone, 24_000))
+    assert codes[0, :10].tolist() == [1323, 1442, 3524, 2056, 3229, 1723, 2785, 1389, 3144, 1723]
+
+
 @pytest.mark.parametrize(("label", "pesq", "stoi"), SCORES)
 def test_scores_on_test_clean(label: str, pesq: float, stoi: float, tmp_path: Path) -> None:
     folder = os.environ.get("LIBRISPEECH_TEST_CLEAN")

@@ -292,3 +292,12 @@ def test_show_tells_the_speed_of_every_machine(ran: Callable[..., Ran], tmp_path
     assert list(listing.speed(variant, tmp_path / "results")) == ["speed", "speed 2"]
     other = replace(variant, spec=replace(variant.spec, weights="sha256:" + "0" * 64))
     assert "not measured" in listing.speed(other, tmp_path / "results")["speed"]
+
+
+def test_show_tells_what_was_timed_with_random_weights(ran: Callable[..., Ran], tmp_path: Path) -> None:
+    tiny = registry.variant("mimi@tiny")
+    ran(tiny)
+    trained = replace(tiny, spec=replace(tiny.spec, weights="sha256:" + "0" * 64))
+    for variant, end in ((tiny, kept.place(machine.speed("cpu"))), (trained, ", with random weights")):
+        (line,) = listing.speed(variant, tmp_path / "results").values()
+        assert "tokens/s encoded" in line and line.endswith(end)
