@@ -89,15 +89,15 @@ def speed(variant: Variant, results: Path) -> dict[str, str]:
     """What runs of the throughput suite say of it, a line a machine; with random weights it is as fast."""
     spec = variant.spec
     folders = sorted((results / "throughput").glob(f"{glob.escape(folder_name(spec.label))}-*/run.json"))
-    runs = [run for run in (kept.read(path.parent) for path in folders) if not run.unfinished]
+    runs = [run for run in (kept.read(path.parent) for path in folders) if run.label == spec.label and not run.unfinished]
     runs = [run for run in runs if run.tokenizer["weights"] == spec.weights or not run.trained]
-    lines = {_place(run, spec): _speed(run) for run in sorted(runs, key=lambda run: run.record["started"])}  # the latest of each counts
+    lines = {_timed_on(run, spec): _speed(run) for run in sorted(runs, key=lambda run: run.record["started"])}  # the latest of each counts
     if not lines:
         return {"speed": f"not measured: bench run --suite throughput --tokenizer {spec.label}"}
     return {"speed" + f" {i}" * (i > 1): f"{line}, on {place}" for i, (place, line) in enumerate(lines.items(), 1)}
 
 
-def _place(run: kept.Kept, spec: Spec) -> str:
+def _timed_on(run: kept.Kept, spec: Spec) -> str:
     return run.machine + ("" if run.tokenizer["weights"] == spec.weights else ", with random weights")
 
 

@@ -186,6 +186,23 @@ def test_a_compiler_that_fails_costs_its_points_and_leaves_the_others_alone(
     assert threading.get_ident() not in threads  # what it broke in torch, it broke for a thread that is gone
 
 
+def test_what_is_given_to_a_compiler_can_be_looked_at(ran: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    views: list[Tensor] = []
+
+    def compiler(function: Callable, **_: object) -> Callable:
+        def run(x: Tensor) -> Tensor:
+            with torch.inference_mode(False):
+                views.append(x[:, :1])
+            assert not views[-1].is_inference()
+            return function(x)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    found = ran(TOY, "batch=1 seconds=1 mode=compiled")
+    assert [m.note for m in table.read(found.run.folder)[Point(1, 1.0, "float32", "compiled")]] == ["", ""] and views
+
+
 def stopwatch(limit: float = 120.0) -> Stopwatch:
     return Stopwatch(Slow(TOY.spec), "cpu", Material(torch.randn(1, 16_000) / 9, 16_000, "speech"), limit, 0.0)
 
@@ -297,6 +314,10 @@ def test_show_tells_the_speed_of_every_machine(ran: Callable[..., Ran], tmp_path
 def test_show_tells_what_was_timed_with_random_weights(ran: Callable[..., Ran], tmp_path: Path) -> None:
     tiny = registry.variant("mimi@tiny")
     ran(tiny)
+    longer = replace(tiny, spec=replace(tiny.spec, variant="tiny-2cb"))  # a folder whose name begins alike
+    (before,) = listing.speed(tiny, tmp_path / "results").values()
+    ran(longer)
+    assert list(listing.speed(tiny, tmp_path / "results").values()) == [before]
     trained = replace(tiny, spec=replace(tiny.spec, weights="sha256:" + "0" * 64))
     for variant, end in ((tiny, kept.place(machine.speed("cpu"))), (trained, ", with random weights")):
         (line,) = listing.speed(variant, tmp_path / "results").values()
