@@ -67,14 +67,14 @@ class DAC(nn.Module):
         """Quantized latents [B, D, n] -> wav [B, 1, n * hop], less the tail that odd strides cost."""
         return self.decoder(latents)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, K, ceil(T / hop)]."""
         if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
             raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
         return few_at_once(self._encode, F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, n] -> wav [B, 1, n * hop], less the tail that odd strides cost."""
         levels = len(self.spec.codebooks)

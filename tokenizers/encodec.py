@@ -64,7 +64,7 @@ class Networks(nn.Module):
         self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
         self.quantizer = ResidualQuantizer(config.levels, config.size, config.waveform.dimension, width=0, beam=config.beam)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, C, T] -> codes [B, K, F]."""
         channels = self.config.waveform.channels
@@ -72,7 +72,7 @@ class Networks(nn.Module):
             raise ValueError(f"wav must be [B, {channels}, T] with T >= 1, got {tuple(wav.shape)}")
         return self._encode(wav)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, F] -> wav [B, C, T']."""
         levels = len(self.spec.codebooks)

@@ -103,14 +103,14 @@ class Mimi(nn.Module):
         x = self.decoder_transformer(self.upsample(latents, memory), memory)
         return in_pieces(self.decoder, x, PIECE * self.config.stride, memory)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, K, ceil(T / hop)]."""
         if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
             raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
         return self._encode(F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, n] -> wav [B, 1, n * hop]."""
         levels = len(self.spec.codebooks)

@@ -85,14 +85,14 @@ class WavTokenizer(nn.Module):
         """Quantized latents [B, D, n] -> wav [B, 1, n * hop]."""
         return self.decoder(latents)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, 1, ceil(T / hop)]."""
         if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
             raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
         return self.quantizer.encode(self.latents(wav))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, 1, n] -> wav [B, 1, n * hop]."""
         if codes.ndim != 3 or codes.shape[1] != 1 or codes.shape[2] == 0 or codes.dtype != torch.int64:

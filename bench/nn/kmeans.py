@@ -33,7 +33,7 @@ class Units(nn.Module):
         self.centroids.copy_(centroids)
         self.half_norms.copy_(centroids.double().square().sum(-1) / 2)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T], any T >= 1 -> codes [B, 1, F]."""
         if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
