@@ -114,7 +114,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, onto: Tensor 
 
 
 def linear(layer: nn.Linear, x: Tensor, after: After = "none") -> Tensor:
-    """The layer, and GELU if asked for. Keeps no second copy of the weight as `Linear` does, and takes some per cent longer for many rows."""
+    """The layer, and GELU if asked for. Keeps no second copy of the weight as `Linear` does, and takes a little longer for many rows."""
     if for_onednn(x):
         return product(x, layer.weight, layer.bias, after=after)
     y = F.linear(x, layer.weight, layer.bias)
