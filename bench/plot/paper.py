@@ -12,11 +12,15 @@ from bench.api import UserError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 MARKERS = "osD^vP*X<>hpd"
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 INK, GREY = "black", "0.5"
 SIZE = 8  # pt of a name
+STEP = SIZE * 1.25  # pt from a name to the next
+WIDTH, HEIGHT, LEFT, BESIDE = 3.9, 3.5, 0.85, 2.25  # inches of the axes, of what is left of them, of the room for names at the least
+ABOVE, BELOW = 0.45, 0.6  # inches
 
 
 @dataclass(frozen=True)
@@ -60,17 +64,34 @@ def sheet(panels: int, same_scale: bool = False) -> tuple[Figure, list[Axes]]:
     matplotlib.rc("font", size=9)
     matplotlib.rc("axes.spines", top=False, right=False)
     matplotlib.rc("svg", hashsalt="bench", fonttype="none")  # the same runs, the same file; names stay text
-    figure = Figure(figsize=(7.0 * panels, 4.6))
-    axes = figure.subplots(1, panels, squeeze=False, sharey=same_scale)[0]
-    figure.subplots_adjust(left=0.12 / panels, right=1 - 0.32 / panels, top=0.9, bottom=0.13, wspace=0.72)
-    return figure, list(axes)
+    figure = Figure()
+    axes = list(figure.subplots(1, panels, squeeze=False, sharey=same_scale)[0])
+    _lay_out(figure, axes, HEIGHT, BESIDE)
+    return figure, axes
+
+
+def _lay_out(figure: Figure, panels: Sequence[Axes], height: float, beside: float) -> None:
+    """Axes of that height in inches, and that much room at their right sides: the figure grows, not the axes' width."""
+    wide, high = len(panels) * (LEFT + WIDTH + beside), BELOW + height + ABOVE
+    figure.set_size_inches(wide, high)
+    figure.subplots_adjust(
+        left=LEFT / wide, right=1 - beside / wide, wspace=(LEFT + beside) / WIDTH, bottom=BELOW / high, top=1 - ABOVE / high
+    )
 
 
 def draw(panels: Sequence[Axes], content: Sequence[tuple[Sequence[Line], Sequence[Level]]]) -> None:
-    """Lines with markers and levels across, a panel each; then a name for every one, beside the axes. Scales must be set before."""
+    """Lines with markers and levels across, a panel each; then a name for every one, beside the axes. Scales must be set before.
+
+    The figure grows with the number of the names and with the longest."""
     ends = [_draw(axes, lines, levels) for axes, (lines, levels) in zip(panels, content, strict=True)]
-    for axes, names in zip(panels, ends, strict=True):  # panels may share a scale: all must be drawn before a height is known
-        _name(axes, names)
+    figure = panels[0].get_figure(root=True)
+    assert figure is not None
+    height = max(HEIGHT, STEP / 72 * max(map(len, ends)))
+    _lay_out(figure, panels, height, BESIDE)
+    # panels may share a scale: all must be drawn before a height is known
+    names = [text for axes, found in zip(panels, ends, strict=True) for text in _name(axes, found, STEP / 72 / height)]
+    longest = max(text.get_window_extent().width for text in names) / figure.dpi
+    _lay_out(figure, panels, height, max(BESIDE, 0.06 * WIDTH + longest + 0.15))
 
 
 def _draw(axes: Axes, lines: Sequence[Line], levels: Sequence[Level]) -> list[End]:
@@ -95,16 +116,15 @@ def _draw(axes: Axes, lines: Sequence[Line], levels: Sequence[Level]) -> list[En
     return ends
 
 
-def _name(axes: Axes, ends: Sequence[End]) -> None:
-    """Names in a column, as near to their heights as their neighbours let them."""
-    figure = axes.get_figure()
-    assert figure is not None
+def _name(axes: Axes, ends: Sequence[End], gap: float) -> list[Text]:
+    """Names in a column, as near to their heights as their neighbours let them: `gap` apart, a share of the axes' height."""
     axes.autoscale_view()
+    names: list[Text] = []
     ends = sorted(ends, key=lambda end: end.y)
     at = [_place(axes, end) for end in ends]
-    gap = SIZE * 1.25 / 72 * figure.dpi / axes.get_window_extent().height
     for end, point, height in zip(ends, at, spread([y for _, y in at], gap, 1.0), strict=True):
-        axes.text(1.06, height, end.name, transform=axes.transAxes, fontsize=SIZE, va="center", color="0.35" if end.quiet else INK)
+        ink = "0.35" if end.quiet else INK
+        names.append(axes.text(1.06, height, end.name, transform=axes.transAxes, fontsize=SIZE, va="center", color=ink))
         axes.annotate(
             "",
             xy=point,
@@ -114,6 +134,7 @@ def _name(axes: Axes, ends: Sequence[End]) -> None:
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.6"},
             annotation_clip=False,
         )
+    return names
 
 
 def _place(axes: Axes, end: End) -> tuple[float, float]:

@@ -33,9 +33,13 @@ def figure(runs: Sequence[Kept]) -> Figure:
         axes.set_yscale("log")
         axes.set_xlabel("clips in a batch")
         axes.set_ylabel(f"{side}: seconds of audio a second")
+    from matplotlib.ticker import LogLocator, NullFormatter  # sheet has told who lacks it
+
     draw(panels, [(lines, ()) for _, lines in content])
     for axes in panels:
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(lambda x, _: f"{x:,.4g}" if x < 1000 else f"{x:,.0f}")
         axes.tick_params(labelleft=True)
     places = sorted({run.machine for run in runs})

@@ -14,19 +14,14 @@ STATUS, RESET, SYSTEM = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 UNTOLD = "this system does not tell a process's peak memory"
 
 
-def held() -> float:
-    """What this process holds now."""
-    return _kib(STATUS, "VmRSS")
-
-
 def settled() -> float:
-    """The same, after it gave back what it does not use."""
+    """What this process holds, after it gave back what it does not use."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):  # not glibc
         pass
-    return held()
+    return _kib(STATUS, "VmRSS")
 
 
 def start(device: str) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Tokenizer
-from bench.precision import layers
+from bench.precision import Lowered, layers
 from bench.profile.sweep import Point
 from bench.profile.work import LIBRARY
 
@@ -27,17 +27,18 @@ class Skip(Exception):
 def way(tokenizer: Tokenizer, side: str, point: Point, example: Tensor) -> Iterator[Call]:
     """tokenizer.encode or .decode as a point runs it, for what looks like the example."""
     refuse(tokenizer, point, example.device.type)
-    dtype = None if point.dtype == "float32" else getattr(torch, point.dtype)
+    if point.dtype != "float32":
+        tokenizer = Lowered(tokenizer, tokenizer.spec, getattr(torch, point.dtype))
     function = tokenizer.encode if side == "encode" else tokenizer.decode
     if point.mode == "compiled":
         for part in ("torch._dynamo", "torch._inductor"):
             logging.getLogger(part).setLevel(logging.ERROR)  # that a codec is compiled in parts is no news
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield _run(torch.compile(function, dynamic=False), dtype)
+            yield torch.inference_mode()(torch.compile(function, dynamic=False))
         torch.compiler.reset()
     else:
-        yield _graph(function, example, dtype) if point.mode == "graph" else _run(function, dtype)
+        yield _graph(function, example) if point.mode == "graph" else torch.inference_mode()(function)
 
 
 def refuse(tokenizer: Tokenizer, point: Point, kind: str) -> None:
@@ -52,20 +53,9 @@ def refuse(tokenizer: Tokenizer, point: Point, kind: str) -> None:
         raise Skip("torch.compile needs a C++ compiler: install g++")
 
 
-def _run(call: Call, dtype: torch.dtype | None) -> Call:
-    @torch.inference_mode()
-    def run(x: Tensor) -> Tensor:
-        if dtype is None:
-            return call(x)
-        with torch.autocast(x.device.type, dtype):
-            return call(x)
-
-    return run
-
-
-def _graph(call: Call, example: Tensor, dtype: torch.dtype | None) -> Call:
+def _graph(call: Call, example: Tensor) -> Call:
     """The call's kernels, recorded once and launched together; input and output lie where they lay."""
-    eager = _run(call, dtype)
+    eager = torch.inference_mode()(call)
     given = example.clone()
     aside = torch.cuda.Stream(example.device)
     aside.wait_stream(torch.cuda.current_stream(example.device))

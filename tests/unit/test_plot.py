@@ -86,6 +86,23 @@ def test_no_name_covers_another_or_leaves_the_picture(results: Path) -> None:
     assert all(figure.bbox.x0 < box.x0 and box.x1 < figure.bbox.x1 and box.y1 < figure.bbox.y1 for box in boxes)
 
 
+def test_the_figure_grows_with_the_longest_name_and_with_how_many_there_are(results: Path) -> None:
+    for i in range(40):
+        timed(results, f"net{i}@a-name-that-takes-more-than-its-share-of-the-picture", {1: 20.0 + i, 8: 30.0})
+    figure = speed.figure(kept.find(["*"], results, "throughput"))
+    figure.draw_without_rendering()
+    encode, decode = figure.axes
+    left = [text.get_window_extent() for text in encode.texts if text.get_text()]
+    right = [text.get_window_extent() for text in decode.texts if text.get_text()]
+    label = decode.yaxis.label.get_window_extent()
+    assert len(left) == len(right) == 40
+    assert all(box.x1 < label.x0 for box in left)  # not into the next panel
+    assert all(box.x1 < figure.bbox.x1 for box in right)
+    assert all(figure.bbox.y0 < box.y0 and box.y1 < figure.bbox.y1 for box in left + right)
+    for one, other in pairwise(sorted(right, key=lambda box: box.y0)):
+        assert one.y1 <= other.y0 + 1
+
+
 @given(st.lists(st.floats(0, 1), max_size=12), st.floats(0.01, 0.2))
 def test_names_are_spread_as_far_as_needed_and_no_further(heights: list[float], gap: float) -> None:
     heights = sorted(heights)

@@ -280,6 +280,24 @@ def test_peak_memory_is_that_of_the_call() -> None:
     assert watch.measure(Point(1, 1.0))[0].host == pytest.approx(modest + 200e6, abs=30e6)
 
 
+def test_what_a_first_call_leaves_behind_is_not_needed_again_for_every_second() -> None:
+    class Arranging(Slow):
+        """As a codec that keeps its weights in the order in which its kernels want them."""
+
+        kept: Tensor | None = None
+
+        def decode(self, codes: Tensor) -> Tensor:
+            if self.kept is None:
+                self.kept = torch.ones(50_000_000)  # 200 MB
+            return super().decode(codes)
+
+    watch = stopwatch()
+    watch.tokenizer = Arranging(TOY.spec)
+    _, decode = watch.measure(Point(1, 1.0))
+    assert decode.host > 190e6  # it is held, and told
+    assert watch.weight < 50e6
+
+
 def test_repeats_go_on_until_there_are_enough_or_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     for taken, repeats in ((0.01, 50), (0.5, 6), (4.0, 5)):
         monkeypatch.setattr(timing, "once", lambda call, device, taken=taken: taken)
