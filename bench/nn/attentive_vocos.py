@@ -38,17 +38,34 @@ class AttentiveVocos:
         return AttentiveVocosDecoder(self)
 
 
+class GroupNorm(nn.GroupNorm):
+    """[B, C, F] -> [B, C, F] with mean 0 and variance 1 over all frames of a group of channels, then scaled and moved a channel."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not for_onednn(input):
+            return super().forward(input)
+        rows = input.transpose(1, 2)  # torch's own would store the result by channels, and the next layer store it by frames again
+        rows = rows - self._pooled(rows)
+        gain = self.weight * (self._pooled(rows.square()) + self.eps).rsqrt()
+        return torch.addcmul(self.bias, rows, gain, out=rows).transpose(1, 2)
+
+    def _pooled(self, rows: Tensor) -> Tensor:
+        """Mean of rows [B, F, C] over the frames and the channels of a group: [B, 1, C]."""
+        groups = rows.mean(1, keepdim=True).unflatten(-1, (self.num_groups, -1))
+        return groups.mean(-1, keepdim=True).expand_as(groups).flatten(2)
+
+
 class ResNet(nn.Module):
     """x + two convolutions, each of a normed and activated input: [B, C, F] -> [B, C, F]."""
 
     def __init__(self, width: int, groups: int):
         super().__init__()
-        self.norm1, self.norm2 = nn.GroupNorm(groups, width, EPSILON), nn.GroupNorm(groups, width, EPSILON)
+        self.norm1, self.norm2 = GroupNorm(groups, width, EPSILON), GroupNorm(groups, width, EPSILON)
         self.conv1, self.conv2 = PaddedConv1d(width, width, 3, groups=1), PaddedConv1d(width, width, 3, groups=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(F.silu(self.norm1(x)))
-        return x + self.conv2(F.silu(self.norm2(y)))
+        y = self.conv1(F.silu(self.norm1(x), inplace=True))
+        return x + self.conv2(F.silu(self.norm2(y), inplace=True))
 
 
 class Attention(nn.Module):
@@ -56,7 +73,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, groups: int):
         super().__init__()
-        self.norm = nn.GroupNorm(groups, width, EPSILON)
+        self.norm = GroupNorm(groups, width, EPSILON)
         self.in_proj, self.out_proj = Linear(width, 3 * width), Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,7 +111,7 @@ class InverseSTFT(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         magnitude, phase = self.linear(x.transpose(1, 2)).float().split(self.bins, dim=-1)
         spectrum = torch.polar(magnitude.clamp(max=self.LOUDEST).exp(), phase)
-        windows = torch.fft.irfft(spectrum, n=self.step * self.overlap) * self.taper
+        windows = torch.fft.irfft(spectrum, n=self.step * self.overlap).mul_(self.taper)
         return (self.joined(windows) / self.joined(self.taper.square().expand(1, x.shape[-1], -1)))[:, None]
 
     def joined(self, windows: Tensor) -> Tensor:
@@ -112,7 +129,7 @@ class AttentiveVocosDecoder(nn.Module):
         width, groups = shape.width, shape.groups
         self.embed = PaddedConv1d(shape.dimension, width, shape.kernel, groups=1)
         around = [ResNet(width, groups) for _ in range(4)]
-        self.positions = nn.Sequential(*around[:2], Attention(width, groups), *around[2:], nn.GroupNorm(groups, width, EPSILON))
+        self.positions = nn.Sequential(*around[:2], Attention(width, groups), *around[2:], GroupNorm(groups, width, EPSILON))
         self.stack = Stack(width, shape.hidden, shape.kernel, shape.layers, causal=False, epsilon=EPSILON)
         self.head = InverseSTFT(width, shape.step, shape.overlap)
 

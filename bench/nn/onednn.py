@@ -11,7 +11,7 @@ builds without oneDNN, and under `torch.backends.mkldnn.flags(enabled=False)`. B
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ LOG2_E = 1.4426950408889634
 ROWS = 256  # of the products that weights are ordered for; other sizes run as fast
 
 After = Literal["none", "gelu"]
+Made = TypeVar("Made")
 
 
 def for_onednn(x: Tensor) -> bool:
@@ -37,7 +38,7 @@ class Order:
 
     def __init__(self) -> None:
         self.key: tuple[object, ...] = ()
-        self.ordered: Tensor | None = None
+        self.ordered: Any = None
 
     def serves(self, x: Tensor) -> bool:
         """Whether x takes the path of this order."""
@@ -46,7 +47,7 @@ class Order:
         self.ordered = None  # the weight may be learning, and fused optimizers change it without counting
         return False
 
-    def of(self, weight: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+    def of(self, weight: Tensor, make: Callable[[Tensor], Made]) -> Made:
         """make(weight), or what it made before."""
         if weight.is_inference():  # made in inference mode, it counts no changes
             return make(weight)

@@ -24,7 +24,8 @@ def search(points: Tensor, tables: Sequence[Tensor], beam: int) -> Tensor:
     precision decides: many sequences are nearly as good as the best, and a frame has to get the same one alone, in a batch and in a stream.
     """
     levels = [Level(table) for table in tables]
-    return torch.cat([_search(part, levels, beam) for part in points.double().split(FRAMES)])
+    at_once = len(points) if torch.compiler.is_compiling() else FRAMES  # a compiler writes every turn of a loop out
+    return torch.cat([_search(part, levels, beam) for part in points.double().split(at_once)])
 
 
 class Level:

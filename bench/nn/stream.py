@@ -15,9 +15,10 @@ from bench.nn.onednn import joined
 def in_pieces(module: Callable[[Tensor, Memory | None], Tensor], x: Tensor, size: int, memory: Memory | None = None) -> Tensor:
     """module(x, memory) of a causal module; on a CPU without gradients item by item, at most `size` positions at a time.
 
-    The result is the same, the memory does not grow with the signal, and activations that stay in the cache make it faster.
+    The result is the same, the memory does not grow with the signal, and activations that stay in the cache make it faster. A compiler is
+    given the whole: it would write every piece out, and take minutes.
     """
-    if torch.is_grad_enabled() or x.device.type != "cpu":
+    if torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling():
         return module(x, memory)
     if len(x) > 1 and memory is None:
         return joined([in_pieces(module, item, size) for item in x.split(1)], dim=0)
@@ -30,7 +31,7 @@ def in_pieces(module: Callable[[Tensor, Memory | None], Tensor], x: Tensor, size
 def few_at_once(function: Callable[[Tensor], Tensor], batch: Tensor, size: int = 1) -> Tensor:
     """function(batch [B, C, n]); on a CPU of one item at a time, or as many as have `size` positions: more fall out of the caches."""
     count = max(1, size // batch.shape[-1])
-    if len(batch) <= count or batch.device.type != "cpu":
+    if len(batch) <= count or batch.device.type != "cpu" or torch.compiler.is_compiling():
         return function(batch)
     return torch.cat([function(items) for items in batch.split(count)])
 

@@ -66,7 +66,7 @@ class Step:
     """Frames of a stream that are written and heard at once, n <= STEP."""
 
     slots: Tensor  # [n] of the ring, where their keys and values go
-    barred: Tensor  # [n, slots] to add to the scores: 0, or minus infinity where a slot is empty, later, or out of the context
+    barred: Tensor  # [n, slots in use] to add to the scores: 0, or minus infinity where a slot is later or out of the context
 
 
 def ring_size(context: int) -> int:
@@ -95,15 +95,17 @@ class Attention(nn.Module):
     def streamed(self, q: Tensor, k: Tensor, v: Tensor, memory: Memory, steps: Sequence[Step]) -> Tensor:
         """Attention of the next frames [B, H, F, d] of a stream; the ring in memory is written in place."""
         if self not in memory:
-            memory[self] = (k.new_zeros(2, len(k) * self.heads, ring_size(self.context), k.shape[-1]),)
-        (keys, values), pieces = memory[self][0], []
+            rows, slots, size = len(k) * self.heads, ring_size(self.context), k.shape[-1]
+            memory[self] = (k.new_zeros(rows, size, slots), v.new_zeros(rows, slots, size))  # as the two products read them
+        (keys, values), pieces = memory[self], []
         parts = (x.flatten(0, 1).split(STEP, 1) for x in (q, k, v))
         for step, asked, key, value in zip(steps, *parts, strict=True):
-            keys.index_copy_(1, step.slots, key)
+            keys.index_copy_(2, step.slots, key.transpose(1, 2))
             values.index_copy_(1, step.slots, value)
             # a few queries: two products and a softmax take half of the time of torch's fused attention
-            weights = torch.baddbmm(step.barred, asked, keys.transpose(1, 2), alpha=q.shape[-1] ** -0.5).softmax(-1)
-            pieces.append(torch.bmm(weights, values))
+            used = step.barred.shape[1]
+            weights = torch.baddbmm(step.barred, asked, keys[:, :, :used], alpha=q.shape[-1] ** -0.5).softmax(-1)
+            pieces.append(torch.bmm(weights, values[:, :used]))
         return torch.cat(pieces, dim=1).unflatten(0, (-1, self.heads))
 
 
@@ -149,11 +151,13 @@ class Transformer(nn.Module):
         nothing = torch.full((size,), -1, device=device), torch.zeros((), dtype=torch.int64)
         positions, clock = memory.setdefault(self, nothing)  # of the key in each slot
         first, steps = int(clock), []
+        end = first
         for now in torch.arange(first, first + frames, device=device).split(STEP):
             slots = now % size
             positions[slots] = now
-            behind = now[:, None] - positions
-            heard = (positions >= 0) & (behind >= 0) & (behind < self.shape.context)
+            end += len(now)
+            behind = now[:, None] - positions[:end]
+            heard = (behind >= 0) & (behind < self.shape.context)
             steps.append(Step(slots, torch.zeros(heard.shape, device=device).masked_fill_(~heard, -math.inf)))
         clock += frames
         return first, steps

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn import winograd
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
 from bench.nn.onednn import Linear, Order, convolved, ordered
 
@@ -82,6 +83,8 @@ class PaddedConv1d(nn.Conv1d):
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
         if not self.order.serves(input):
             return super().forward(input)
+        if self.kernel_size == (3,) and self.groups == 1 and input.dtype == torch.float32:
+            return winograd.convolved(input, self.order.of(self.weight, winograd.factors), self.bias)
         weight = self.order.of(self.weight, partial(ordered, groups=self.groups))
         return convolved(input, weight, self.bias, padding=int(self.padding[0]), groups=self.groups)
 
@@ -103,10 +106,10 @@ class ConvNeXt(nn.Module):
 
 def overlap_add(windows: Tensor) -> Tensor:
     """Windows in steps [B, F, overlap, step], each begun a step after the one before, added up: [B, F + overlap - 1, step]."""
-    tail = windows.shape[2] - 1
-    y = F.pad(windows[:, :, 0], (0, 0, 0, tail))
-    for late in range(1, tail + 1):
-        y = y + F.pad(windows[:, :, late], (0, 0, late, tail - late))
+    frames, overlap, step = windows.shape[1:]
+    y = windows.new_zeros(len(windows), frames + overlap - 1, step)
+    for late in range(overlap):
+        y[:, late : late + frames] += windows[:, :, late]
     return y
 
 

@@ -35,10 +35,12 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "reflected": lambda: ReflectConv1d(6, 10, 8, 4),
     "centred": lambda: CentredConv1d(6, 10, 8, 4),
     "padded": lambda: PaddedConv1d(6, 10, 3, groups=1),
+    "padded, seven taps": lambda: PaddedConv1d(6, 10, 7, groups=1),
     "padded depthwise": lambda: PaddedConv1d(6, 6, 7, groups=6),
     "centred transposed": lambda: CentredConvTranspose1d(6, 10, 8, 4),
     "residual": lambda: Residual(6, 3, 2, 2),
     "norm": lambda: Norm(6),
+    "group norm": lambda: attentive_vocos.GroupNorm(2, 6, 1e-6),
 }
 
 
@@ -62,6 +64,15 @@ def lively(layer: nn.Module) -> nn.Module:
     for index, value in enumerate(layer.parameters()):
         value.copy_(random(*value.shape, seed=index + 1) / value[0].numel() ** 0.5)
     return layer
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 101])
+def test_three_taps_by_pairs_of_samples_lose_no_digits(length: int) -> None:
+    layer, x = PaddedConv1d(64, 48, 3, groups=1), random(3, 64, length)
+    lively(layer)
+    found, exact = layer(x), layer.double()(x.double())
+    assert found.shape == exact.shape
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("length", [4, 8, 100, 5000])
