@@ -56,7 +56,7 @@ class Stopwatch:
         self.limit = limit  # s that one side of a point may take
         self.before = before  # bytes that this process held before the tokenizer was loaded
         self.pace = 0.0  # s of work for a second of audio, of the slower side
-        self.weight = 0.0  # bytes for a second of audio
+        self.grown: dict[float, float] = {}  # seconds of audio -> bytes that a call took beyond what was held before it
 
     def sweep(self, sweep: Sweep, done: Mapping[Point, list[Measured]]) -> Iterator[list[Measured]]:
         """The sides of a point at a time, without the points that are done."""
@@ -126,8 +126,8 @@ class Stopwatch:
             call(x)
             times = timed(lambda: call(x), self.device)
         host = memory.peak()
-        if point.plain:
-            self.weight = max(self.weight, (host - start) / point.audio) if host > start else self.weight
+        if point.plain and host > start:
+            self.grown[point.audio] = max(host - start, self.grown.get(point.audio, 0.0))
         return Measured(
             point,
             side,
@@ -142,11 +142,18 @@ class Stopwatch:
 
     def _refuse(self, point: Point) -> None:
         """Skip for what the points before say would take too long, or more memory than there is."""
-        seconds, needed = self.pace * point.audio * (LEAST + 2), self.weight * point.audio
+        seconds, needed = self.pace * point.audio * (LEAST + 2), self._growth(point.audio)
         if seconds > self.limit:
             raise Skip(f"would take about {seconds:.0f} s, the limit is {self.limit:.0f} s")
         if torch.device(self.device).type == "cpu" and needed > ROOM * memory.available():
             raise Skip(f"would need about {needed / 2**30:.1f} GiB, {memory.available() / 2**30:.1f} GiB are left")
+
+    def _growth(self, audio: float) -> float:
+        """Bytes that a call on so many seconds of audio may take, by what longer ones than a tenth of it took."""
+        if not self.grown:
+            return 0.0
+        near = min(audio / 10, max(self.grown))  # in a much shorter one, what does not grow with the audio is too large a part
+        return audio * max(taken / seconds for seconds, taken in self.grown.items() if seconds >= near)
 
     def _learn(self, found: list[Measured]) -> None:
         self.pace = max((side.median / side.point.audio for side in found if not side.note), default=self.pace)
