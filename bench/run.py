@@ -1,6 +1,7 @@
 """tokenizer x suite -> rows. The engine owns speed, failure and resumption; a suite owns meaning.
 
-Every stage runs at once: files are read and resampled, the codec works on its device, worker processes score, this thread writes rows.
+Every stage runs at once: files are read and resampled, the codec works on its device, worker processes score, this thread writes rows. On a
+GPU a suite's metrics may run there, too, many clips at once; then worker processes do what only a CPU can.
 """
 
 from __future__ import annotations
@@ -100,6 +101,11 @@ class Session:
         """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
         partner = partners(self.data.clips) if self.spec.shuffled else None
         return trials(self.spec, self.load, tuple(clips), trial, self.options.device, partner)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the tokenizer runs on another device than the CPU, where metrics may run, too."""
+        return torch.device(self.options.device).type != "cpu"
 
     def scores(self, task: Task, jobs: Iterator[Job]) -> Iterator[tuple]:
         """(key, scores) of every job, from the worker processes, in the order of completion."""

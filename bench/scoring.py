@@ -1,4 +1,4 @@
-"""Original and reconstruction of a clip, and the scores of signal metrics on them: what suites send to worker processes.
+"""Original and reconstruction of a clip, and the scores of signal metrics on them: in worker processes, or on a GPU many clips at once.
 
 Each signal is resampled once from its own rate to the one rate that a metric states for the domain; channels are scored one by one, then
 averaged. Nothing is aligned, normalised or clipped unless the metric's name says so.
@@ -7,45 +7,127 @@ averaged. Nothing is aligned, normalised or clipped unless the metric's name say
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from bench.api import Domain, Score
 from bench.audio import Audio, resample
+from bench.machine import cores
 from bench.metrics import METRICS
+from bench.metrics.pair import Pairs, SignalMetric
+from bench.pool import Job
+from bench.stage import ahead
+
+Key = TypeVar("Key")
+MOST, MOST_SECONDS = 64, 240.0  # clips and audio that a GPU scores at once
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What a worker process needs to score one clip."""
+    """What is needed to score one clip."""
 
-    ref: Audio
+    ref: Audio  # [C, T]
     est: Audio
     domain: Domain
+    resampled: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # ref and est [C, T] by rate in Hz
+
+    def at(self, rate: int) -> tuple[Tensor, Tensor]:
+        """ref and est [C, T] at that rate, of one length."""
+        if rate not in self.resampled:
+            ref, est = (resample(side.wav, side.sample_rate, rate) for side in (self.ref, self.est))
+            # two roundings of one length differ by a sample; the shuffled floor's estimate by any number
+            self.resampled[rate] = ref, torch.nn.functional.pad(est, (0, ref.shape[-1] - est.shape[-1]))
+        return self.resampled[rate]
+
+    def rate(self, step: str) -> int:
+        """At which the metric of that name hears it."""
+        return METRICS[step].rates[self.domain]
 
 
 def score(pair: Pair, steps: Sequence[str]) -> Iterator[Score]:
-    """One Score for each named metric; each signal is resampled once a rate."""
-    at_rate: dict[int, list[tuple[Tensor, Tensor]]] = {}  # metrics know a pair again by its tensors: the same ones for each
+    """One Score for each named metric."""
+    together: dict[int, Pairs] = {}
     for name in steps:
-        metric = METRICS[name]
-        rate = metric.rates[pair.domain]
-        if rate not in at_rate:
-            at_rate[rate] = _channels_at(pair, rate)
-        assert metric.score is not None  # only those become steps
-        yield _mean([metric.score(ref, est, rate) for ref, est in at_rate[rate]])
+        rate = pair.rate(name)
+        if rate not in together:
+            together[rate] = Pairs(zip(*pair.at(rate), strict=True), rate)
+        yield _mean(_metric(name).batch(together[rate]))
 
 
-def _channels_at(pair: Pair, rate: int) -> list[tuple[Tensor, Tensor]]:
-    ref = resample(pair.ref.wav, pair.ref.sample_rate, rate)
-    est = resample(pair.est.wav, pair.est.sample_rate, rate)
-    # two roundings of one length differ by a sample; the shuffled floor's estimate by any number
-    est = torch.nn.functional.pad(est, (0, ref.shape[-1] - est.shape[-1]))
-    return list(zip(ref, est, strict=True))
+def _metric(name: str) -> SignalMetric:
+    found = METRICS[name].score
+    assert isinstance(found, SignalMetric)  # only those become steps
+    return found
 
 
-def _mean(channels: list[Score]) -> Score:
+def _mean(channels: Sequence[Score]) -> Score:
     value = sum(score.value for score in channels) / len(channels)
     return Score(value, channels[0].weight, next((score.note for score in channels if score.note), ""))
+
+
+def on_gpu(device: str, jobs: Iterator[Job[Key, Pair]]) -> Iterator[tuple[Job[Key, Pair], dict[str, Score]]]:
+    """Each job as it is left for a worker process, with the signals that the C code needs and no others; and the scores that are known.
+
+    Many clips at once on the device, while all cores resample the next ones. A clip that finds no room there is left as it is.
+    """
+    with ThreadPoolExecutor(cores()) as threads:
+        for group in ahead((_resampled(threads, group) for group in _groups(jobs)), 1):
+            found = _on(device, [job.payload for job in group], group[0].steps)
+            yield from (_rest(job, scores) for job, scores in zip(group, found, strict=True))
+
+
+def _groups(jobs: Iterator[Job[Key, Pair]]) -> Iterator[list[Job[Key, Pair]]]:
+    """Neighbours that are asked for the same."""
+    group: list[Job[Key, Pair]] = []
+    seconds = 0.0
+    for job in jobs:
+        more = job.payload.ref.wav.shape[-1] / job.payload.ref.sample_rate
+        alike = group and (job.payload.domain, job.steps) == (group[0].payload.domain, group[0].steps)
+        if group and not (alike and len(group) < MOST and seconds + more <= MOST_SECONDS):
+            yield group
+            group, seconds = [], 0.0
+        group.append(job)
+        seconds += more
+    if group:
+        yield group
+
+
+def _resampled(threads: ThreadPoolExecutor, group: list[Job[Key, Pair]]) -> list[Job[Key, Pair]]:
+    needed = [(job.payload, rate) for job in group for rate in {job.payload.rate(name) for name in job.steps}]
+    list(threads.map(lambda one: one[0].at(one[1]), needed))
+    return group
+
+
+def _rest(job: Job[Key, Pair], scores: dict[str, Score]) -> tuple[Job[Key, Pair], dict[str, Score]]:
+    pair, steps = job.payload, tuple(name for name in job.steps if name not in scores)
+    silent = Audio(pair.ref.wav[:, :0], pair.ref.sample_rate)
+    left = Pair(silent, silent, pair.domain, {rate: pair.resampled[rate] for rate in {pair.rate(name) for name in steps}})
+    return Job(job.key, left, steps), scores
+
+
+def _on(device: str, pairs: Sequence[Pair], steps: Sequence[str]) -> list[dict[str, Score]]:
+    """Scores of pairs of one domain; where they do not fit, of its halves, one after the other."""
+    try:
+        return _together(device, pairs, [name for name in steps if not _metric(name).on_cpu])
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+    half = len(pairs) // 2
+    return _on(device, pairs[:half], steps) + _on(device, pairs[half:], steps) if half else [{}]
+
+
+@torch.inference_mode()
+def _together(device: str, pairs: Sequence[Pair], steps: Sequence[str]) -> list[dict[str, Score]]:
+    scores: list[dict[str, Score]] = [{} for _ in pairs]
+    for rate, names in groupby(sorted(steps, key=pairs[0].rate), key=pairs[0].rate):
+        signals = [[side.to(device) for side in pair.at(rate)] for pair in pairs]
+        together = Pairs([both for sides in signals for both in zip(*sides, strict=True)], rate)
+        for name in names:
+            found = iter(_metric(name).batch(together))
+            for clip, sides in zip(scores, signals, strict=True):
+                clip[name] = _mean(list(islice(found, len(sides[0]))))
+    return scores

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.api import Clip, Row, Score, Suite
 from bench.codes import CodeCounts, rates
 from bench.metrics import METRICS
 from bench.pool import Job
-from bench.scoring import Pair, score
+from bench.scoring import Pair, on_gpu, score
 
 if TYPE_CHECKING:
     from bench.run import Session
@@ -24,7 +24,8 @@ def run(session: Session) -> Iterator[list[Row]]:
     """Rows of one clip at a time, then the pooled ones of each domain."""
     counts = CodeCounts(session.spec)
     done = [clip for clip in session.data.clips if clip not in session.todo]
-    for facts, scores in session.scores(score, _jobs(session, counts)):
+    jobs = _jobs(session, counts)
+    for facts, scores in session.scores(score, _on_gpu(session.options.device, jobs) if session.on_gpu else jobs):
         yield session.clip_rows(facts.clip, facts.scores | dict(zip(facts.steps, scores, strict=True)), facts.seconds)
     for item in session.reconstructions(done):  # a resumed run: their codes count too, and were not kept
         counts.add(item)
@@ -52,6 +53,12 @@ def _jobs(session: Session, counts: CodeCounts) -> Iterator[Job[Facts, Pair]]:
             steps, known = tuple(metric.name for metric in expected if metric.score is not None), rates(item)
             known["tail_loss_ms"] = Score(1000 * item.tail_loss / item.est.sample_rate)
         yield Job(Facts(item.clip, item.seconds, steps, known), Pair(item.ref, item.est, item.clip.domain), steps)
+
+
+def _on_gpu(device: str, jobs: Iterator[Job[Facts, Pair]]) -> Iterator[Job[Facts, Pair]]:
+    """The same jobs with the scores that a GPU can give; what is left of each is for a worker process."""
+    for job, scores in on_gpu(device, jobs):
+        yield replace(job, key=replace(job.key, steps=job.steps, scores=job.key.scores | scores))
 
 
 SUITE = Suite(

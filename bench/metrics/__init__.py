@@ -1,7 +1,8 @@
 """Every signal metric: METRICS maps a column's name to its facts and its function. One module a family.
 
-A function takes ref [T] and est [T], float32, one channel of one clip at the metric's own rate, and gives NaN with a note for a clip
-that it cannot score. Call the metrics of one pair one after another on the same two tensors: work that they share is done once.
+Called, a metric takes ref [T] and est [T], float32, one channel of one clip at the metric's own rate, and gives NaN with a note for a clip
+that it cannot score. Its `batch` takes `Pairs`: many clips at once, of any lengths, on the device where they lie. What several metrics
+need of the same Pairs is worked out once.
 """
 
 from __future__ import annotations

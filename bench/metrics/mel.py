@@ -25,8 +25,8 @@ def _to_hz(mel: Tensor) -> Tensor:
 
 def power_spectra(frames: Tensor, size: int | None = None) -> Tensor:
     """Squared magnitudes [..., size // 2 + 1] of windowed frames [..., window], padded with zeros to size."""
-    real, imaginary = torch.view_as_real(torch.fft.rfft(frames, size)).unbind(-1)
-    return torch.addcmul(real * real, imaginary, imaginary)  # twice as fast as abs() or a sum over the last axis
+    squares = torch.view_as_real(torch.fft.rfft(frames, size)).flatten(-2).square_()
+    return squares[..., 0::2] + squares[..., 1::2]  # in a quarter of the time of abs(), half of that of two views multiplied apart
 
 
 @lru_cache(maxsize=64)

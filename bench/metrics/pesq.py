@@ -7,31 +7,36 @@ So everything is checked before the call, a call gets at most 30 s, and metrics 
 from __future__ import annotations
 
 from math import ceil
+from types import ModuleType
 from typing import Literal
 
 from torch import Tensor
 
 from bench.api import Score, UserError
-from bench.metrics.pair import SILENCE, undefined, unfit
+from bench.metrics.pair import SILENCE, Pairs, metric, undefined
 
 SHORTEST = 1.0  # s: below, the C code gives meaningless numbers
 LONGEST = 30.0  # s a call
 RATES = {"wb": (16_000,), "nb": (8_000, 16_000)}  # what the C code is defined for; the column uses the first
 
 
-def _pesq(ref: Tensor, est: Tensor, sample_rate: int, mode: Literal["wb", "nb"]) -> Score:
-    """Mean over windows of at most 30 s, weighted by length; windows without speech are left out, as the standard leaves out pauses."""
+def _pesq(pairs: Pairs, mode: Literal["wb", "nb"]) -> list[Score]:
+    """The C code on one pair after the other; it stays on the CPU."""
     try:
         import pesq
     except ImportError:
         raise UserError(f"pesq_{mode} needs pesq: pip install 'audio-tokenizer-bench[pesq]'") from None
-    if sample_rate not in RATES[mode]:
-        return undefined(f"PESQ {mode} is not defined at {sample_rate} Hz")
-    if note := unfit(ref, est, sample_rate, SHORTEST, loud_estimate=True):
-        return undefined(note)
+    rate = pairs.sample_rate
+    if rate not in RATES[mode]:
+        return [undefined(f"PESQ {mode} is not defined at {rate} Hz")] * len(pairs)
+    return [_of_pair(pesq, ref.cpu(), est.cpu(), rate, mode) for ref, est in pairs.each]
+
+
+def _of_pair(pesq: ModuleType, ref: Tensor, est: Tensor, sample_rate: int, mode: Literal["wb", "nb"]) -> Score:
+    """Mean over windows of at most 30 s, weighted by length; windows without speech are left out, as the standard leaves out pauses."""
     windows = ceil(len(ref) / (LONGEST * sample_rate))
     total, weight, note = 0.0, 0, "no utterance found"
-    for a, b in zip(ref.cpu().tensor_split(windows), est.cpu().tensor_split(windows), strict=True):
+    for a, b in zip(ref.tensor_split(windows), est.tensor_split(windows), strict=True):
         if a.abs().amax() < SILENCE or b.abs().amax() < SILENCE:
             continue
         try:
@@ -44,11 +49,13 @@ def _pesq(ref: Tensor, est: Tensor, sample_rate: int, mode: Literal["wb", "nb"])
     return Score(total / weight) if weight else undefined(note)
 
 
-def pesq_wb(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
+@metric(SHORTEST, loud_estimate=True, on_cpu=True)
+def pesq_wb(pairs: Pairs) -> list[Score]:
     """Wide-band MOS-LQO, 1.04..4.64, higher is better (ITU-T P.862.2, 16 kHz)."""
-    return _pesq(ref, est, sample_rate, "wb")
+    return _pesq(pairs, "wb")
 
 
-def pesq_nb(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
+@metric(SHORTEST, loud_estimate=True, on_cpu=True)
+def pesq_nb(pairs: Pairs) -> list[Score]:
     """Narrow-band MOS-LQO, 1.02..4.55, higher is better (ITU-T P.862.1, 8 kHz); not convertible into pesq_wb."""
-    return _pesq(ref, est, sample_rate, "nb")
+    return _pesq(pairs, "nb")

@@ -7,6 +7,7 @@ cross-correlation compete with "unvoiced"; the cheapest path wins. 60..500 Hz, a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.api import Score
-from bench.metrics.pair import once_per_pair, undefined, unfit
+from bench.metrics.frames import framed, highest
+from bench.metrics.pair import Pairs, metric, shared, undefined
 
 LOWEST, HIGHEST = 60.0, 500.0  # Hz
 TYPICAL = 150.0  # Hz
@@ -33,23 +35,28 @@ FEWEST = 5  # frames voiced on both sides for f0_rmse and f0_corr
 class Peaks:
     """Candidates of every frame, best first; 0 where there are fewer."""
 
-    hz: np.ndarray  # [..., frames, CANDIDATES]
-    height: np.ndarray  # [..., frames, CANDIDATES] correlation coefficients
+    hz: np.ndarray  # [frames, CANDIDATES]
+    height: np.ndarray  # [frames, CANDIDATES] correlation coefficients
 
 
-def _correlations(wav: Tensor, sample_rate: int) -> Tensor:
-    """Normalised cross-correlation [frames, lags] of each frame's first 30 ms with itself later, lags 0 .. 1 / LOWEST + 1 sample."""
-    hop, window, lags = round(HOP * sample_rate), round(WINDOW * sample_rate), math.ceil(sample_rate / LOWEST) + 2
-    span = window + lags
-    center = (window + round(sample_rate / TYPICAL)) // 2  # of the two stretches that match where the period is a typical one
-    frames = F.pad(wav, (center, span - center)).unfold(0, span, hop)
+def _fast_size(length: int) -> int:
+    """A size of a Fourier transform, not below: 2^n or 3 x 2^n."""
+    power = 1 << (length - 1).bit_length()
+    return power // 4 * 3 if power // 4 * 3 >= length else power
+
+
+def _products(frames: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """Of frames [n, window + lags]: products of the first `window` samples with those so many later, summed, and the latter's energy."""
     frames = frames - frames.mean(-1, keepdim=True)
-    size = 1 << (span - 1).bit_length()
-    product = torch.fft.rfft(frames[:, :window], size).conj() * torch.fft.rfft(frames, size)
-    cross = torch.fft.irfft(product, size)[:, :lags]
+    lags, size = frames.shape[-1] - window, _fast_size(frames.shape[-1])
+    spectra = torch.fft.rfft(frames[:, :window], size).conj_physical_().mul_(torch.fft.rfft(frames, size))
     total = F.pad(frames.square().cumsum(-1), (1, 0))
-    energy = total[:, window : window + lags] - total[:, :lags]
-    floor = NOISE * energy[:, 0].amax()
+    return torch.fft.irfft(spectra, size)[:, :lags], total[:, window:-1] - total[:, :lags]
+
+
+def _correlations(cross: Tensor, energy: Tensor, loudest: Tensor) -> Tensor:
+    """Normalised cross-correlation [n, lags] of each frame's first 30 ms with itself later; `loudest` [n]: energy of its clip's loudest."""
+    floor = NOISE * loudest[:, None]
     return cross / ((energy[:, :1] + floor) * (energy.clamp_min(0) + floor)).sqrt().clamp_min(1e-20)
 
 
@@ -68,42 +75,38 @@ def _candidates(correlation: Tensor, sample_rate: int) -> Peaks:
     return Peaks(hz.cpu().numpy(), torch.where(found, top - 0.25 * (left - right) * fraction, 0.0).cpu().numpy())
 
 
-def _cheapest(peaks: Peaks) -> np.ndarray:
-    """The path of least cost through voiced candidates and "unvoiced" (state 0): Hz [..., frames], 0 where unvoiced."""
-    voiced = peaks.hz > 0
-    local = np.where(voiced, 1 - peaks.height * (1 - SHORT_LAGS * LOWEST / np.maximum(peaks.hz, LOWEST)), 9.0)
-    local = np.concatenate([peaks.height.max(-1, keepdims=True), local], axis=-1)
-    octave = np.log2(np.maximum(peaks.hz, 1.0))
-    moves = np.full((*octave.shape[:-2], octave.shape[-2] - 1, CANDIDATES + 1, CANDIDATES + 1), SWITCH)  # [..., frame, to, from]
-    moves[..., 1:, 1:] = GLIDE * np.abs(octave[..., 1:, :, None] - octave[..., :-1, None, :])
+def cheapest(signals: Sequence[Peaks]) -> list[np.ndarray]:
+    """For each signal the path of least cost through voiced candidates and "unvoiced" (state 0): Hz [frames], 0 where unvoiced."""
+    most = max(len(peaks.hz) for peaks in signals)
+    leads = [most - len(peaks.hz) for peaks in signals]  # they end together: before a signal begins all is free
+    hz, height = (
+        np.stack([np.pad(side, ((lead, 0), (0, 0))) for side, lead in zip(sides, leads, strict=True)], axis=1)
+        for sides in zip(*((peaks.hz, peaks.height) for peaks in signals), strict=True)
+    )  # [frames, signals, CANDIDATES]
+    local = np.where(hz > 0, 1 - height * (1 - SHORT_LAGS * LOWEST / np.maximum(hz, LOWEST)), 9.0)
+    costs = np.concatenate([height.max(-1, keepdims=True), local], axis=-1).astype(np.float64)
+    octave = np.log2(np.maximum(hz, 1.0))
+    moves = np.full((most - 1, len(signals), CANDIDATES + 1, CANDIDATES + 1), SWITCH)  # [frame, signal, to, from]
+    moves[..., 1:, 1:] = GLIDE * np.abs(octave[1:, :, :, None] - octave[:-1, :, None, :])
     moves[..., 0, 0] = 0.0
-    moves = np.ascontiguousarray(np.moveaxis(moves, -3, 0))
-    costs = np.moveaxis(local, -2, 0).astype(np.float64)
+    for signal, lead in enumerate(leads):
+        costs[:lead, signal] = moves[:lead, signal] = 0.0
     for cost, step, following in zip(costs, moves, costs[1:], strict=False):  # Python's pace: the same for several signals as for one
-        following += np.minimum.reduce(cost[..., None, :] + step, axis=-1)
-    back = (costs[:-1, ..., None, :] + moves).argmin(-1)
-    paths: list[list[int]] = []
-    for ways, last in zip(back.reshape(len(back), -1, CANDIDATES + 1).swapaxes(0, 1).tolist(), costs[-1].argmin(-1).flat, strict=True):
-        path = [int(last)]
-        for way in reversed(ways):
+        following += np.minimum.reduce(cost[:, None, :] + step, axis=-1)
+    back = (costs[:-1, :, None, :] + moves).argmin(-1)
+    tracks = []
+    for signal, lead in enumerate(leads):
+        path = [int(costs[-1, signal].argmin())]
+        for way in reversed(back[lead:, signal].tolist()):
             path.append(way[path[-1]])
-        paths.append(path[::-1])
-    states = np.array(paths).reshape(*octave.shape[:-1], 1)
-    hz = np.concatenate([np.zeros_like(octave[..., :1]), peaks.hz], axis=-1)
-    return np.take_along_axis(hz, states, -1)[..., 0].astype(np.float64)
-
-
-def track(wav: Tensor, sample_rate: int) -> np.ndarray:
-    """F0 in Hz of each wav [..., T] every 10 ms from 0 s on [..., T // hop + 1], 0 where unvoiced."""
-    rows = wav.reshape(-1, wav.shape[-1])  # correlated one by one: the frames of two fall out of a cache
-    found = [_candidates(_correlations(row, sample_rate), sample_rate) for row in rows]
-    tracks = _cheapest(Peaks(np.stack([peaks.hz for peaks in found]), np.stack([peaks.height for peaks in found])))
-    return tracks.reshape(*wav.shape[:-1], -1)
+        states = np.concatenate([np.zeros_like(hz[lead:, signal, :1]), hz[lead:, signal]], axis=-1)
+        tracks.append(np.take_along_axis(states, np.array(path[::-1])[:, None], -1)[:, 0].astype(np.float64))
+    return tracks
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """F0 of both sides [frames] in Hz, 0 where unvoiced."""
+    """F0 of both sides of a clip [frames] in Hz, every 10 ms from 0 s on, 0 where unvoiced."""
 
     ref: np.ndarray
     est: np.ndarray
@@ -114,26 +117,45 @@ class Tracks:
         return (self.ref > 0) & (self.est > 0)
 
 
-@once_per_pair
-def _tracks(ref: Tensor, est: Tensor, sample_rate: int) -> Tracks:
-    return Tracks(*track(torch.stack([ref, est]), sample_rate))
+@shared
+def tracks(pairs: Pairs) -> list[Tracks]:
+    """F0 of each clip."""
+    rate = pairs.sample_rate
+    hop, window, lags = round(HOP * rate), round(WINDOW * rate), math.ceil(rate / LOWEST) + 2
+    center = (window + round(rate / TYPICAL)) // 2  # of the two stretches that match where the period is a typical one
+    frames = framed(pairs, window + lags, hop, lambda wav: F.pad(wav, (center, window + lags - center)))
+    products = [[_products(side, window) for side in (some.ref, some.est)] for some in frames.pieces()]
+    sides: list[list[Peaks]] = []
+    for pieces in zip(*products, strict=True):
+        loudest = highest(torch.cat([energy[:, 0] for _, energy in pieces]), frames.owner, len(pairs))[frames.owner]
+        parts = zip(pieces, loudest.split([len(cross) for cross, _ in pieces]), strict=True)
+        found = [_candidates(_correlations(cross, energy, level), rate) for (cross, energy), level in parts]
+        hz, height = (np.concatenate(peaks) for peaks in zip(*((p.hz, p.height) for p in found), strict=True))
+        ends = [start + count for start, count in zip(frames.starts, frames.counts, strict=True)]
+        sides.append([Peaks(hz[start:end], height[start:end]) for start, end in zip(frames.starts, ends, strict=True)])
+    paths = cheapest(sides[0] + sides[1])
+    return [Tracks(*both) for both in zip(paths[: len(pairs)], paths[len(pairs) :], strict=True)]
 
 
-def f0_rmse(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
+@metric(SHORTEST)
+def f0_rmse(pairs: Pairs) -> list[Score]:
     """Root mean square difference of F0 in Hz over frames voiced in both, lower is better."""
-    if note := unfit(ref, est, sample_rate, SHORTEST):
-        return undefined(note)
-    tracks = _tracks(ref, est, sample_rate)
+    return [_rmse(found) for found in tracks(pairs)]
+
+
+def _rmse(tracks: Tracks) -> Score:
     if tracks.both.sum() < FEWEST:
         return undefined("no voiced frames in common")
     return Score(float(np.sqrt(np.mean((tracks.ref - tracks.est)[tracks.both] ** 2))))
 
 
-def f0_corr(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
+@metric(SHORTEST)
+def f0_corr(pairs: Pairs) -> list[Score]:
     """Pearson correlation of F0 over frames voiced in both, -1..1, higher is better; NaN where a track is constant."""
-    if note := unfit(ref, est, sample_rate, SHORTEST):
-        return undefined(note)
-    tracks = _tracks(ref, est, sample_rate)
+    return [_correlation(found) for found in tracks(pairs)]
+
+
+def _correlation(tracks: Tracks) -> Score:
     if tracks.both.sum() < FEWEST:
         return undefined("no voiced frames in common")
     a, b = tracks.ref[tracks.both], tracks.est[tracks.both]
@@ -142,12 +164,13 @@ def f0_corr(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
     return Score(float(a @ b) / norm) if norm > 1e-9 else undefined("constant pitch")
 
 
-def vuv_f1(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
+@metric(SHORTEST)
+def vuv_f1(pairs: Pairs) -> list[Score]:
     """F1 of est's voiced frames against ref's, 0..1, higher is better; NaN where ref has none."""
-    if note := unfit(ref, est, sample_rate, SHORTEST):
-        return undefined(note)
-    tracks = _tracks(ref, est, sample_rate)
-    voiced = int((tracks.ref > 0).sum()) + int((tracks.est > 0).sum())
+    return [_f1(found) for found in tracks(pairs)]
+
+
+def _f1(tracks: Tracks) -> Score:
     if not (tracks.ref > 0).any():
         return undefined("no voiced frames in the reference")
-    return Score(2 * int(tracks.both.sum()) / voiced)
+    return Score(2 * int(tracks.both.sum()) / (int((tracks.ref > 0).sum()) + int((tracks.est > 0).sum())))

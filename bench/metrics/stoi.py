@@ -7,7 +7,7 @@ pystoi), not soxr: it is part of the definition, costs less here, and keeps the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.api import Score
-from bench.metrics.delay import Pair, lag, shifted
+from bench.metrics.delay import lags, moved
+from bench.metrics.frames import per_clip
 from bench.metrics.mel import power_spectra
-from bench.metrics.pair import once_per_pair, undefined, unfit
+from bench.metrics.pair import Pairs, metric, shared, undefined
 
 RATE = 10_000  # Hz
 WINDOW, HOP, FFT = 256, 128, 512  # samples at RATE
@@ -27,7 +28,7 @@ SEGMENT = 30  # frames: 384 ms
 RANGE = 40.0  # dB below the loudest frame of ref: quieter frames are silence
 CLIP = 1 + 10 ** (15 / 20)  # lower bound of -15 dB on the signal-to-distortion ratio
 EPS = torch.finfo(torch.float64).eps
-PIECE = 512  # segments compared at once
+PIECE, PIECE_ON_GPU = 512, 1 << 15  # segments compared at once
 TOO_FEW = f"fewer than {SEGMENT} active frames"
 
 
@@ -59,17 +60,21 @@ def _polyphase(sample_rate: int, device: torch.device) -> Polyphase:
 
 
 def _to_10k(wavs: Tensor, sample_rate: int) -> Tensor:
-    """wavs [2, T] -> [2, ceil(10000 T / sample_rate)]."""
+    """wavs [..., T] -> [..., ceil(10000 T / sample_rate)]."""
     if sample_rate == RATE:
         return wavs
     filters = _polyphase(sample_rate, wavs.device)
-    length = -(-wavs.shape[-1] * filters.up // filters.down)
+    length = _length_at_10k(wavs.shape[-1], sample_rate)
     columns = -(-length // filters.up)
     needed = (columns - 1) * filters.down + filters.kernel.shape[-1]
-    padded = F.pad(wavs[:, None], (filters.before, max(0, needed - filters.before - wavs.shape[-1])))
+    padded = F.pad(wavs.reshape(-1, 1, wavs.shape[-1]), (filters.before, max(0, needed - filters.before - wavs.shape[-1])))
     exact = torch.float64 if wavs.is_cuda else torch.float32  # of float32, cuDNN convolves the first ten bits (TF32)
     phases = F.conv1d(padded.to(exact), filters.kernel.to(exact), stride=filters.down)[..., :columns].float()
-    return phases.transpose(1, 2).reshape(2, -1)[:, :length]
+    return phases.transpose(1, 2).reshape(*wavs.shape[:-1], -1)[..., :length]
+
+
+def _length_at_10k(samples: int, sample_rate: int) -> int:
+    return -(-samples * RATE // sample_rate)
 
 
 @lru_cache(maxsize=4)
@@ -82,30 +87,46 @@ def _third_octaves(device: torch.device) -> Tensor:
     return ((index >= low) & (index < high)).float().to(device)
 
 
-@once_per_pair
-def _envelopes(ref: Tensor, est: Tensor, sample_rate: int) -> Pair | None:
-    """Third-octave magnitudes [BANDS, frames] of both where ref is not silent; None where that leaves fewer than SEGMENT frames."""
-    wavs = _to_10k(torch.stack([ref, est]), sample_rate)
+@dataclass(frozen=True)
+class Envelopes:
+    """Third-octave magnitudes [BANDS, n] of both sides where ref is not silent, clip after clip."""
+
+    ref: Tensor
+    est: Tensor
+    owner: Tensor  # [segments] clip of each run of SEGMENT frames; the number of clips where it lies across a border
+    counts: tuple[int, ...]  # segments of each clip; 0 where too few frames are active
+
+    def segments(self) -> Iterator[Envelopes]:
+        """All runs of SEGMENT frames [BANDS, n, SEGMENT], some at a time."""
+        ref, est = self.ref.unfold(-1, SEGMENT, 1), self.est.unfold(-1, SEGMENT, 1)
+        size = PIECE if ref.device.type == "cpu" else PIECE_ON_GPU
+        for start in range(0, ref.shape[1], size):
+            some = slice(start, start + size)
+            yield Envelopes(ref[:, some], est[:, some], self.owner[some], self.counts)
+
+
+@shared
+def _envelopes(pairs: Pairs) -> Envelopes | None:
+    """None where no clip has enough active frames."""
+    wavs = _to_10k(torch.stack([pairs.padded.ref, pairs.padded.est]), pairs.sample_rate)
     if wavs.shape[-1] <= WINDOW:
         return None
-    window = torch.hann_window(WINDOW + 2, periodic=False, device=ref.device)[1:-1]
-    frames = wavs[:, :-1].unfold(-1, WINDOW, HOP) * window  # the authors' loop never takes a frame that ends with the signal
+    window = torch.hann_window(WINDOW + 2, periodic=False, device=pairs.device)[1:-1]
+    frames = wavs[..., :-1].unfold(-1, WINDOW, HOP) * window  # the authors' loop never takes a frame that ends with the signal
     level = 20 * (frames[0].norm(dim=-1) + EPS).log10()
-    kept = frames[:, level > level.amax() - RANGE]
-    if kept.shape[1] <= SEGMENT:
+    ends = torch.tensor([(_length_at_10k(len(ref), pairs.sample_rate) - 1 - WINDOW) // HOP + 1 for ref in pairs.refs], device=pairs.device)
+    level[torch.arange(level.shape[1], device=pairs.device) >= ends[:, None]] = -torch.inf
+    active = level > level.amax(1, keepdim=True) - RANGE
+    owner, kept = active.nonzero()[:, 0], frames[:, active]
+    counts = tuple(max(0, n - SEGMENT) for n in active.sum(1).tolist())
+    if not any(counts):
         return None
-    # overlap-add of the kept frames, then the frames of that: all but the last are made of halves of three neighbours
-    joined = F.pad(kept[..., :HOP], (0, 0, 0, 1)) + F.pad(kept[..., HOP:], (0, 0, 1, 0))
-    again = torch.cat([joined[:, :-2], joined[:, 1:-1]], dim=-1) * window
-    both = (power_spectra(again, FFT) @ _third_octaves(ref.device)).sqrt().transpose(1, 2)
-    return Pair(both[0].contiguous(), both[1].contiguous())
-
-
-def _segments(envelopes: Pair) -> Iterator[Pair]:
-    """All runs of SEGMENT frames [BANDS, n, SEGMENT], some at a time."""
-    ref, est = envelopes.ref.unfold(-1, SEGMENT, 1), envelopes.est.unfold(-1, SEGMENT, 1)
-    for start in range(0, ref.shape[1], PIECE):
-        yield Pair(ref[:, start : start + PIECE], est[:, start : start + PIECE])
+    # overlap-add of the kept frames of a clip, then the frames of that: all but the last are made of halves of three neighbours
+    joined = kept[..., :HOP]
+    joined[:, 1:] += kept[:, :-1, HOP:] * (owner[1:] == owner[:-1])[:, None]
+    again = torch.cat([joined[:, :-1], joined[:, 1:]], dim=-1) * window
+    ref, est = (power_spectra(again, FFT) @ _third_octaves(pairs.device)).sqrt().transpose(1, 2).contiguous()
+    return Envelopes(ref, est, owner[:-SEGMENT].where(owner[:-SEGMENT] == owner[SEGMENT:], len(pairs)), counts)
 
 
 def _standard(x: Tensor, dim: int) -> Tensor:
@@ -114,44 +135,42 @@ def _standard(x: Tensor, dim: int) -> Tensor:
     return x.mul_(x.square().sum(dim, keepdim=True).clamp_min(1e-30).rsqrt_())  # torch's norm is 20 x slower over the first axis
 
 
-def _stoi(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
-    envelopes = _envelopes(ref, est, sample_rate)
+def _means(pairs: Pairs, compare: Callable[[Tensor, Tensor], Tensor], terms: int) -> list[Score]:
+    """Mean over the segments of each clip of compare(ref, est [BANDS, n, SEGMENT]), summed [BANDS, n, SEGMENT] and divided by `terms`."""
+    envelopes = _envelopes(pairs)
     if envelopes is None:
-        return undefined(TOO_FEW)
-    total = torch.zeros((), dtype=torch.float64, device=ref.device)
-    for some in _segments(envelopes):
-        scale = some.ref.norm(dim=-1, keepdim=True) / (some.est.norm(dim=-1, keepdim=True) + EPS)
-        clipped = torch.minimum(some.est * scale, some.ref * CLIP)
-        total += (_standard(clipped, -1) * _standard(some.ref, -1)).sum()
-    return Score(total.item() / (BANDS * (envelopes.ref.shape[-1] - SEGMENT + 1)))
+        return [undefined(TOO_FEW)] * len(pairs)
+    total = torch.zeros(len(pairs), dtype=torch.float64, device=pairs.device)
+    for some in envelopes.segments():
+        total += per_clip(compare(some.ref, some.est).sum((0, 2)), some.owner, len(pairs))
+    return [
+        Score(value / (terms * count)) if count else undefined(TOO_FEW)
+        for value, count in zip(total.tolist(), envelopes.counts, strict=True)
+    ]
 
 
-def stoi(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
+def _clipped(ref: Tensor, est: Tensor) -> Tensor:
+    scale = ref.norm(dim=-1, keepdim=True) / (est.norm(dim=-1, keepdim=True) + EPS)
+    return _standard(torch.minimum(est * scale, ref * CLIP), -1).mul_(_standard(ref, -1))
+
+
+def _stoi(pairs: Pairs) -> list[Score]:
+    return _means(pairs, _clipped, BANDS)
+
+
+@metric()
+def stoi(pairs: Pairs) -> list[Score]:
     """STOI, at most 1, higher is better (Taal et al. 2011, doi.org/10.1109/TASL.2011.2114881); NaN below 30 active frames."""
-    if note := unfit(ref, est, sample_rate):
-        return undefined(note)
-    return _stoi(ref, est, sample_rate)
+    return _stoi(pairs)
 
 
-def estoi(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
+@metric()
+def estoi(pairs: Pairs) -> list[Score]:
     """Extended STOI, at most 1, higher is better (Jensen and Taal 2016, doi.org/10.1109/TASLP.2016.2585878)."""
-    if note := unfit(ref, est, sample_rate):
-        return undefined(note)
-    envelopes = _envelopes(ref, est, sample_rate)
-    if envelopes is None:
-        return undefined(TOO_FEW)
-    total = torch.zeros((), dtype=torch.float64, device=ref.device)
-    for some in _segments(envelopes):
-        total += (_standard(_standard(some.ref, -1), 0) * _standard(_standard(some.est, -1), 0)).sum()
-    return Score(total.item() / (SEGMENT * (envelopes.ref.shape[-1] - SEGMENT + 1)))
+    return _means(pairs, lambda ref, est: _standard(_standard(ref, -1), 0).mul_(_standard(_standard(est, -1), 0)), SEGMENT)
 
 
-def stoi_aligned(ref: Tensor, est: Tensor, sample_rate: int) -> Score:
+@metric(0.1, loud_estimate=True)
+def stoi_aligned(pairs: Pairs) -> Sequence[Score]:
     """STOI of the overlap after moving est by delay_ms, to the nearest sample."""
-    if note := unfit(ref, est, sample_rate, 0.1, loud_estimate=True):
-        return undefined(note)
-    found = lag(ref, est, sample_rate)
-    if found is None:
-        return undefined("no delay can be estimated")
-    pair = shifted(ref, est, round(found.samples))
-    return _stoi(pair.ref, pair.est, sample_rate)
+    return moved(pairs, [found and round(found.samples) for found in lags(pairs)], _stoi)

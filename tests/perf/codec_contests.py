@@ -222,8 +222,11 @@ def mimi(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     yield Contest("mimi@24khz both ways by frames", calls, lambda: same_audio(mine_both(), fed(mine.stream_decoder(), frames)), 5.52)
 
 
-def wavtokenizer_at(rate: str) -> Contests:
-    """The contests of a WavTokenizer. The authors' code cannot be installed: without the path of a checkout they are skipped."""
+def wavtokenizer_at(rate: str, encode: float, decode: float) -> Contests:
+    """The contests of a WavTokenizer with so many gmacs of encode and of decode.
+
+    The authors' code cannot be installed: without the path of a checkout they are skipped.
+    """
 
     def contests(batch: int, seconds: float, device: str) -> Iterator[Contest]:
         checkout = os.environ.get("WAVTOKENIZER_CHECKOUT")
@@ -248,12 +251,12 @@ def wavtokenizer_at(rate: str) -> Contests:
         def equal() -> str:
             return same_codes(mine.encode(wav), codes, residual_levels(mine.latents(wav), [book.vectors()[0]], codes))
 
-        yield Contest(f"wavtokenizer@small-{rate}tps encode", calls, equal)
+        yield Contest(f"wavtokenizer@small-{rate}tps encode", calls, equal, encode)
 
         def decoded() -> Tensor:
             return official.decode(official.codes_to_features(codes.transpose(0, 1)), bandwidth_id=bandwidth)[:, None]
 
         calls = {"ours": lambda: mine.decode(codes), "official": decoded}
-        yield Contest(f"wavtokenizer@small-{rate}tps decode", calls, lambda: same_audio(mine.decode(codes), decoded()))
+        yield Contest(f"wavtokenizer@small-{rate}tps decode", calls, lambda: same_audio(mine.decode(codes), decoded()), decode)
 
     return contests

@@ -31,6 +31,7 @@ from bench import registry
 from bench.data import open_data
 from bench.machine import cores
 from bench.metrics import METRICS
+from bench.metrics.pair import Pairs, SignalMetric
 from bench.run import Options, run
 from bench.tasks import reconstruction
 from tests.conftest import speech_like
@@ -46,7 +47,7 @@ PROFILED = os.environ.get("METRIC_PROFILED", "mulaw@8bit,mimi@mini,encodec@24khz
 NOISE = "mulaw@8bit"  # keeps the waveform, so that all find the same delay, and is cheap, so that the metrics are what is timed
 SECONDS, RATE = 5.0, 24_000
 IDLE = "nothing: waiting, other programs"
-Pairs = Mapping[int, tuple[Tensor, Tensor]]
+AtRates = Mapping[int, tuple[Tensor, Tensor]]
 """ref [T] and est [T] of one clip, by rate."""
 ALLOWED = {column: within for rival in RIVALS for column, within in rival.columns.items()}
 
@@ -64,23 +65,23 @@ def resampled(wav: Tensor, source: int, target: int) -> Tensor:
     return torch.from_numpy(soxr.resample(wav.numpy(), source, target, quality="VHQ"))
 
 
-def at_rates(ref: Tensor, est: Tensor, source: int, rate: int) -> Pairs:
+def at_rates(ref: Tensor, est: Tensor, source: int, rate: int) -> AtRates:
     """The pair of a clip at every rate that a column needs, from its rates `source` and `rate`."""
     return {target: (resampled(ref, source, target), resampled(est, rate, target)) for target in {rival.rate for rival in RIVALS}}
 
 
-def ours(rivals: Sequence[Rival], clips: Sequence[Pairs]) -> list[Values]:
-    """The columns by our functions. New views each time: nothing that is known of a pair may be known from the turn before."""
+def ours(rivals: Sequence[Rival], clips: Sequence[AtRates]) -> list[Values]:
+    """The columns by our functions, in new Pairs each time: nothing may be known from the turn before."""
     values: list[Values] = []
     for clip in clips:
-        views = {rate: (ref[:], est[:]) for rate, (ref, est) in clip.items()}
-        scored = {column: METRICS[column].score for rival in rivals for column in rival.columns}
+        known = {rate: Pairs([(ref, est)], rate) for rate, (ref, est) in clip.items()}
         rates = {column: rival.rate for rival in rivals for column in rival.columns}
-        values.append({column: score(*views[rates[column]], rates[column]).value for column, score in scored.items() if score})
+        scorers = {column: METRICS[column].score for column in rates}
+        values.append({name: s.batch(known[rates[name]])[0].value for name, s in scorers.items() if isinstance(s, SignalMetric)})
     return values
 
 
-def theirs(rivals: Sequence[Rival], clips: Sequence[Pairs]) -> list[Values]:
+def theirs(rivals: Sequence[Rival], clips: Sequence[AtRates]) -> list[Values]:
     """The same by the packages."""
     return [{column: value for rival in rivals for column, value in rival.call(*clip[rival.rate], rival.rate).items()} for clip in clips]
 

@@ -10,7 +10,8 @@ import soundfile
 import torch
 
 from bench.audio import resample
-from bench.metrics.delay import _correlation, _near, delay_ms, lag, shifted
+from bench.metrics.delay import _correlation, _near, delay_ms, lags, shifted
+from bench.metrics.pair import Pairs
 from tests.conftest import speech_like
 
 RATE = 16_000
@@ -33,7 +34,7 @@ def test_a_delay_is_found_where_no_phase_is_kept(milliseconds: float):
     spectrum = torch.stft(ref, 512, 128, window=window, return_complex=True)
     phase = 2 * torch.pi * torch.rand(spectrum.shape, generator=g)
     est = torch.istft(torch.polar(spectrum.abs(), phase), 512, 128, window=window, length=len(ref)).roll(round(RATE * milliseconds / 1000))
-    found = lag(ref, est, RATE)
+    (found,) = lags(Pairs([(ref, est)], RATE))
     assert found is not None and found.coherence < 0.6
     assert delay_ms(ref, est, RATE).value == pytest.approx(milliseconds, abs=2)  # a step is 5 ms
 
@@ -61,22 +62,31 @@ def test_correlations_equal_scipys():
     full = scipy.signal.correlate(est.double().numpy(), ref.double().numpy()) / (ref.norm() * est.norm()).item()
     lags = scipy.signal.correlation_lags(700, 700)
     wanted = full[(lags >= -20) & (lags <= 20)]
-    assert np.allclose(_correlation(ref[None], est[None], 20).numpy(), wanted, atol=1e-5)
+    assert np.allclose(_correlation(ref[None, None], est[None, None], 20)[0].numpy(), wanted, atol=1e-5)
     for center in (0, 33, -50):  # a block of 105: several, and a torn last one
         wanted = full[(lags >= center - 8) & (lags <= center + 8)]
-        assert np.allclose(_near(ref, est, center, 8).numpy(), wanted, atol=1e-5)
+        assert np.allclose(_near(Pairs([(ref, est)], RATE), [center], 8)[0].numpy(), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("samples", [0, 5, -5])
 def test_shifting_takes_the_overlap(samples: int):
     ref = torch.arange(100.0)
-    pair = shifted(ref, ref.roll(samples), samples)
-    assert len(pair.ref) == 100 - abs(samples) and torch.equal(pair.ref, pair.est)
-    assert (pair.ref is ref) == (samples == 0)
+    a, b = shifted(ref, ref.roll(samples), samples)
+    assert len(a) == 100 - abs(samples) and torch.equal(a, b)
 
 
 def test_no_delay_is_invented_for_a_sound_that_never_changes():
     click = torch.zeros(RATE)
     click[::40] = 0.5  # every frame the same, whatever the lag
     assert delay_ms(click, click.clone(), RATE).value == 0
-    assert lag(click, torch.zeros(RATE), RATE) is None
+    assert lags(Pairs([(click, torch.zeros(RATE))], RATE)) == [None]
+
+
+def test_a_short_clip_beside_a_long_one_is_looked_at_no_further_than_alone():
+    """Half of its length; what lies beyond is at the edge, where little sound decides."""
+    ref, est = torch.zeros(RATE * 35 // 100), torch.zeros(RATE * 35 // 100)
+    burst = torch.randn(640, generator=torch.Generator().manual_seed(0))
+    ref[320:960], est[3440:4080] = burst, burst  # 195 ms later
+    long = speech_like(2, RATE, seed=1)
+    alone, beside = lags(Pairs([(ref, est)], RATE)), lags(Pairs([(long, long), (ref, est)], RATE))
+    assert beside[1] == alone[0] and alone[0] is not None and alone[0].envelope < 0.180 * RATE

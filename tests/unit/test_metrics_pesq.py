@@ -12,6 +12,7 @@ import torch
 
 from bench.api import UserError
 from bench.metrics import METRICS
+from bench.metrics.pair import Pairs
 from bench.metrics.pesq import _pesq, pesq_nb, pesq_wb
 from tests.conftest import speech_like
 
@@ -25,9 +26,9 @@ def test_the_packages_own_pair_gives_its_published_scores(real_data: Path):
     ref, est = (torch.from_numpy(soundfile.read(real_data / "conformance" / f"{name}.wav", dtype="float32")[0])
                 for name in ("speech", "speech_bab_0dB"))  # fmt: skip
     assert pesq_wb(ref, est, 16_000).value == pytest.approx(1.0832337141036987, abs=1e-6)
-    assert _pesq(ref, est, 16_000, "nb").value == pytest.approx(1.6072081327438354, abs=1e-6)
+    assert _pesq(Pairs([(ref, est)], 16_000), "nb")[0].value == pytest.approx(1.6072081327438354, abs=1e-6)
     assert pesq_wb(ref, ref, 16_000).value == pytest.approx(4.644, abs=1e-3)
-    assert _pesq(ref, ref, 16_000, "nb").value == pytest.approx(4.549, abs=1e-3)
+    assert _pesq(Pairs([(ref, ref)], 16_000), "nb")[0].value == pytest.approx(4.549, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["pesq_wb", "pesq_nb"])

@@ -13,10 +13,16 @@ import torch
 
 from bench.audio import resample
 from bench.metrics import pitch
-from bench.metrics.pitch import f0_corr, f0_rmse, track, vuv_f1
+from bench.metrics.pair import Pairs
+from bench.metrics.pitch import Tracks, f0_corr, f0_rmse, tracks, vuv_f1
 from tests.conftest import import_pyworld, speech_like
 
 RATE = 16_000
+
+
+def track(wav: torch.Tensor) -> np.ndarray:
+    """F0 of one signal."""
+    return tracks(Pairs([(wav, wav)], RATE))[0].ref
 
 
 def voice(hz: np.ndarray, noise: float = 0.0) -> torch.Tensor:
@@ -32,14 +38,14 @@ def at_frames(hz: np.ndarray, frames: int) -> np.ndarray:
 
 @pytest.mark.parametrize("hz", [65, 80, 100.3, 150, 222.2, 333, 450, 490])
 def test_a_steady_pitch_is_found_within_a_fifth_of_a_percent(hz: float):
-    found = track(voice(np.full(RATE, float(hz)), noise=1e-3), RATE)[4:-4]
+    found = track(voice(np.full(RATE, float(hz)), noise=1e-3))[4:-4]
     assert np.abs(found / hz - 1).max() < 2e-3
 
 
 @pytest.mark.parametrize(("start", "end"), [(100, 200), (300, 150), (220, 120), (80, 70)])
 def test_a_glide_is_followed_without_lag(start: float, end: float):
     hz = np.geomspace(start, end, RATE)
-    found = track(voice(hz), RATE)
+    found = track(voice(hz))
     error = (found / at_frames(hz, len(found)) - 1)[8:-8]
     assert np.abs(error).max() < 6e-3 and abs(error.mean()) < 2e-3
 
@@ -48,7 +54,7 @@ def test_a_glide_is_followed_without_lag(start: float, end: float):
 def test_words_of_a_melody_are_found_where_they_are(noise: float):
     """By mir_eval's melody measures: recall and false alarms of voicing, pitch within half a semitone."""
     truth = np.concatenate([np.r_[np.geomspace(a, b, 4800), np.zeros(2400)] for a, b in [(110, 140), (200, 170), (95, 90), (260, 310)]])
-    found = track(voice(truth, noise), RATE)
+    found = track(voice(truth, noise))
     reference = at_frames(truth, len(found))
     times = np.arange(len(found)) / 100
     scores = mir_eval.melody.evaluate(times, reference, times, found)
@@ -57,10 +63,13 @@ def test_words_of_a_melody_are_found_where_they_are(noise: float):
 
 
 def test_signals_tracked_together_are_tracked_as_alone():
-    wavs = torch.stack([speech_like(2, RATE, seed=1), 0.1 * speech_like(2, RATE, seed=2), torch.zeros(2 * RATE)])
-    together = track(wavs, RATE)
-    assert np.array_equal(together, np.stack([track(wav, RATE) for wav in wavs]))
-    assert (together[:2] > 0).any(-1).all() and not together[2].any()
+    wavs = [speech_like(2, RATE, seed=1), 0.1 * speech_like(3.1, RATE, seed=2), torch.zeros(2 * RATE), speech_like(0.7, RATE, seed=3)]
+    together = tracks(Pairs([(wavs[0], wavs[1][: 2 * RATE]), *((wav, wav.flip(0)) for wav in wavs[1:])], RATE))
+    for found, wav in zip(together, wavs, strict=True):
+        assert np.allclose(found.ref, track(wav), rtol=1e-5) and found.ref.any() == wav.any()
+    assert np.allclose(together[0].est, track(wavs[1][: 2 * RATE]), rtol=1e-5) and np.allclose(
+        together[3].est, track(wavs[3].flip(0)), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -79,12 +88,20 @@ def test_the_path_is_the_cheapest_of_all(seed: int):
 
     best = min(itertools.product(range(pitch.CANDIDATES + 1), repeat=4), key=cost)
     expected = [hz[frame, state - 1] if state else 0.0 for frame, state in enumerate(best)]
-    assert pitch._cheapest(pitch.Peaks(hz, height)).tolist() == expected
+    assert pitch.cheapest([pitch.Peaks(hz, height)])[0].tolist() == expected
+
+
+def test_paths_of_unlike_lengths_are_found_as_alone():
+    random = np.random.default_rng(0)
+    shapes = [(n, pitch.CANDIDATES) for n in random.integers(1, 7, 200)]
+    signals = [pitch.Peaks(random.uniform(60, 500, shape), random.uniform(0, 0.7, shape)) for shape in shapes]
+    for found, signal in zip(pitch.cheapest(signals), signals, strict=True):
+        assert np.array_equal(found, pitch.cheapest([signal])[0])
 
 
 def test_hiss_and_hum_below_range_have_no_pitch():
     hiss = torch.randn(RATE, generator=torch.Generator().manual_seed(0))
-    assert (track(hiss, RATE) > 0).mean() < 0.02
+    assert (track(hiss) > 0).mean() < 0.02
     score = f0_rmse(hiss, hiss.clone(), RATE)
     assert math.isnan(score.value) and score.note == "no voiced frames in common"
     assert vuv_f1(hiss, hiss.clone(), RATE).note == "no voiced frames in the reference"
@@ -98,7 +115,7 @@ def test_real_speech_is_tracked_as_world_tracks_it(real_data: Path):
     for clip in [clip for clip in map(json.loads, lines) if clip["domain"] == "speech"][::8]:
         wav, rate = soundfile.read(real_data / "eval" / clip["path"], dtype="float32", always_2d=True)
         wav = resample(torch.from_numpy(wav[:, 0].copy()), rate, RATE)[: 6 * RATE]
-        ours, samples = track(wav, RATE), wav.double().numpy()
+        ours, samples = track(wav), wav.double().numpy()
         coarse, times = pyworld.dio(samples, RATE, f0_floor=60, f0_ceil=500, frame_period=10)
         world = pyworld.stonemask(samples, coarse, times, RATE)[: len(ours)]
         both = (ours[: len(world)] > 0) & (world > 0)
@@ -113,7 +130,7 @@ def test_real_speech_is_tracked_as_world_tracks_it(real_data: Path):
 def test_columns_equal_numpy_and_mir_eval_on_the_tracks():
     ref = speech_like(4, RATE, seed=8)
     est = ref.roll(500) + 0.05 * torch.randn(len(ref), generator=torch.Generator().manual_seed(2))
-    a, b = track(ref, RATE), track(est, RATE)
+    a, b = track(ref), track(est)
     both = (a > 0) & (b > 0)
     assert both.sum() > 50 and (a > 0).sum() != both.sum()
     assert f0_rmse(ref, est, RATE).value == pytest.approx(np.sqrt(np.mean((a[both] - b[both]) ** 2)))
@@ -130,7 +147,7 @@ def test_a_pitch_raised_by_a_semitone_shows_in_hertz():
 
 
 def test_a_constant_track_has_no_correlation(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pitch, "track", lambda wav, rate: np.full((2, 100), 150.0))
+    monkeypatch.setattr(pitch, "tracks", lambda pairs: [Tracks(np.full(100, 150.0), np.full(100, 150.0))])
     score = f0_corr(torch.ones(RATE), torch.ones(RATE), RATE)
     assert math.isnan(score.value) and score.note == "constant pitch"
 

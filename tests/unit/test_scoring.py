@@ -1,0 +1,105 @@
+"""A GPU's way of scoring a suite, walked on the CPU: many clips at once, and what is left of each for the worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import registry, scoring
+from bench.api import Domain, Score
+from bench.audio import Audio
+from bench.data import open_data
+from bench.metrics import METRICS
+from bench.pool import Job
+from bench.run import Options, Session, run
+from bench.scoring import Pair, on_gpu, score
+from bench.tasks import reconstruction
+from tests.conftest import speech_like
+
+SPEECH: tuple[str, ...] = tuple(m.name for m in METRICS.values() if m.score is not None and "speech" in m.rates)
+MUSIC: tuple[str, ...] = tuple(m.name for m in METRICS.values() if m.score is not None and "music" in m.rates)
+PESQ = ("pesq_wb", "pesq_nb")
+
+
+def pair(seconds: float, seed: int, domain: Domain = "speech", channels: int = 1, rate: int = 22_050) -> Pair:
+    ref = torch.stack([speech_like(seconds, rate, seed + 10 * channel) for channel in range(channels)])
+    return Pair(
+        Audio(ref, rate), Audio(0.7 * ref + 0.01 * torch.randn(ref.shape, generator=torch.Generator().manual_seed(seed)), rate), domain
+    )
+
+
+def jobs() -> Iterator[Job[int, Pair]]:
+    for n, seconds in enumerate((1.3, 2.1, 1.7)):
+        yield Job(n, pair(seconds, n), SPEECH)
+    yield Job(3, pair(1.2, 3, "music", channels=2), MUSIC)
+    yield Job(4, pair(1.4, 4), ())  # what could not be coded
+    yield Job(5, pair(1.5, 5), SPEECH)
+
+
+def whole(job: Job[int, Pair], scores: dict[str, Score]) -> dict[str, Score]:
+    """The scores of a job, those of the worker added."""
+    return scores | dict(zip(job.steps, score(job.payload, job.steps), strict=True))
+
+
+def test_scores_of_many_clips_at_once_are_those_of_the_workers():
+    found = list(on_gpu("cpu", jobs()))
+    assert [job.key for job, _ in found] == list(range(6))
+    for (left, scores), job in zip(found, jobs(), strict=True):
+        assert left.steps == (PESQ if job.payload.domain == "speech" and job.steps else ())
+        assert left.payload.ref.wav.shape[-1] == 0 and set(left.payload.resampled) == ({8_000, 16_000} if left.steps else set())
+        expected = dict(zip(job.steps, score(job.payload, job.steps), strict=True))
+        for name, value in whole(left, scores).items():
+            assert value.value == pytest.approx(expected[name].value, rel=1e-5, abs=METRICS[name].tolerance / 1000), name
+        assert set(whole(left, scores)) == set(expected)
+
+
+def test_each_signal_is_resampled_once_a_rate(monkeypatch: pytest.MonkeyPatch):
+    rates: list[int] = []
+    original = scoring.resample
+    monkeypatch.setattr(scoring, "resample", lambda wav, source, target: (rates.append(target), original(wav, source, target))[1])
+    ((left, scores),) = on_gpu("cpu", iter([Job(0, pair(1.3, 0), SPEECH)]))
+    whole(left, scores)
+    assert sorted(rates) == sorted([8_000, 16_000, 24_000] * 2)
+
+
+def test_a_batch_holds_so_many_clips_and_so_much_audio(monkeypatch: pytest.MonkeyPatch):
+    sizes: list[int] = []
+    original = scoring._together
+    monkeypatch.setattr(scoring, "_together", lambda device, pairs, steps: (sizes.append(len(pairs)), original(device, pairs, steps))[1])
+    monkeypatch.setattr(scoring, "MOST", 2)
+    monkeypatch.setattr(scoring, "MOST_SECONDS", 3.0)
+    lengths = (1.1, 1.1, 1.1, 2.5, 5.0)
+    assert len(list(on_gpu("cpu", (Job(n, pair(seconds, n), ("snr",)) for n, seconds in enumerate(lengths))))) == 5
+    assert sizes == [2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("room", [2, 1, 0])
+def test_what_finds_no_room_is_halved_and_at_last_left_to_the_workers(room: int, monkeypatch: pytest.MonkeyPatch):
+    original = scoring._together
+
+    def crowded(device: str, pairs: Sequence[Pair], steps: Sequence[str]) -> list[dict[str, Score]]:
+        if len(pairs) > room:
+            raise torch.OutOfMemoryError
+        return original(device, pairs, steps)
+
+    monkeypatch.setattr(scoring, "_together", crowded)
+    found = list(on_gpu("cpu", (Job(n, pair(1.2, n), ("snr", "pesq_wb")) for n in range(3))))
+    assert [job.steps for job, _ in found] == [("pesq_wb",) if room else ("snr", "pesq_wb")] * 3
+    assert all(set(whole(job, scores)) == {"snr", "pesq_wb"} for job, scores in found)
+
+
+def test_a_run_whose_metrics_go_to_the_device_has_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = open_data("mini")
+    data = replace(data, clips=data.clips[:3] + data.clips[-2:])
+    (plain,) = run([registry.variant("lowpass")], reconstruction.SUITE, data, Options(tmp_path / "cpu"))
+    monkeypatch.setattr(Session, "on_gpu", True)
+    (there,) = run([registry.variant("lowpass")], reconstruction.SUITE, data, Options(tmp_path / "gpu"))
+    assert len(there.rows) == len(plain.rows) > 50
+    values = {(row.clip, row.metric): row for row in there.rows}
+    for row in plain.rows:
+        found = values[row.clip, row.metric]
+        assert found.value == pytest.approx(row.value, rel=1e-5, abs=1e-5, nan_ok=True) and found.note == row.note, row
