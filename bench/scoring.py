@@ -114,7 +114,7 @@ def _on(device: str, pairs: Sequence[Pair], steps: Sequence[str]) -> list[dict[s
     """Scores of pairs of one domain; where they do not fit, of its halves, one after the other."""
     try:
         return _together(device, pairs, [name for name in steps if not _metric(name).on_cpu])
-    except torch.OutOfMemoryError:
+    except RuntimeError:  # out of memory, which Fourier transforms call an internal error
         torch.cuda.empty_cache()
     half = len(pairs) // 2
     return _on(device, pairs[:half], steps) + _on(device, pairs[half:], steps) if half else [{}]

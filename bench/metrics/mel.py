@@ -26,7 +26,7 @@ def _to_hz(mel: Tensor) -> Tensor:
 def power_spectra(frames: Tensor, size: int | None = None) -> Tensor:
     """Squared magnitudes [..., size // 2 + 1] of windowed frames [..., window], padded with zeros to size."""
     squares = torch.view_as_real(torch.fft.rfft(frames, size)).flatten(-2).square_()
-    return squares[..., 0::2] + squares[..., 1::2]  # in a quarter of the time of abs(), half of that of two views multiplied apart
+    return squares[..., 0::2] + squares[..., 1::2]  # in a sixth of the time of abs()
 
 
 @lru_cache(maxsize=64)

@@ -77,13 +77,14 @@ def test_a_batch_holds_so_many_clips_and_so_much_audio(monkeypatch: pytest.Monke
     assert sizes == [2, 1, 1, 1]
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no room"), RuntimeError("cuFFT error: CUFFT_INTERNAL_ERROR")])
 @pytest.mark.parametrize("room", [2, 1, 0])
-def test_what_finds_no_room_is_halved_and_at_last_left_to_the_workers(room: int, monkeypatch: pytest.MonkeyPatch):
+def test_what_finds_no_room_is_halved_and_at_last_left_to_the_workers(room: int, error: RuntimeError, monkeypatch: pytest.MonkeyPatch):
     original = scoring._together
 
     def crowded(device: str, pairs: Sequence[Pair], steps: Sequence[str]) -> list[dict[str, Score]]:
         if len(pairs) > room:
-            raise torch.OutOfMemoryError
+            raise error
         return original(device, pairs, steps)
 
     monkeypatch.setattr(scoring, "_together", crowded)
