@@ -2,10 +2,10 @@
 
     METRIC_CLIPS=1000 pytest tests/perf/test_metric_speed.py -m perf -s
 
-First metric by metric on one core; then the reconstruction suite, as the command line runs it, against the same columns by the packages
-(tests/perf/public_metrics.py), clip after clip in one process; then where the time of all cores goes. METRIC_PROFILED names the
-tokenizers for that; one whose weights would be fetched gets random ones, which take as long. Printed, not asserted: machines are noisy.
-What is asserted is that the values are equal.
+First metric by metric on one core, and many clips at once; then the reconstruction suite, as the command line runs it, against the same
+columns by the packages (tests/perf/public_metrics.py), clip after clip in one process; then where the time of all cores goes.
+METRIC_PROFILED names the tokenizers for that; one whose weights would be fetched gets random ones, which take as long. Printed, not
+asserted: machines are noisy. What is asserted is that the values are equal.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ TURNS = int(os.environ.get("METRIC_TURNS", "5"))
 PROFILED = os.environ.get("METRIC_PROFILED", "mulaw@8bit,mimi@mini,encodec@24khz-6kbps").split(",")
 NOISE = "mulaw@8bit"  # keeps the waveform, so that all find the same delay, and is cheap, so that the metrics are what is timed
 SECONDS, RATE = 5.0, 24_000
+MANY = 64  # as many as a GPU scores at once
 IDLE = "nothing: waiting, other programs"
 AtRates = Mapping[int, tuple[Tensor, Tensor]]
 """ref [T] and est [T] of one clip, by rate."""
@@ -123,6 +124,37 @@ def test_each_metric_beside_its_package_on_one_core() -> None:
             flush=True,
         )
         print(f"{'':6}max difference: {equal}" if len(rivals) == 1 else "", flush=True)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))])
+@torch.inference_mode()
+def test_many_clips_at_once_beside_one_by_one(device: str) -> None:
+    """The columns that need no C code, signals on the device: what a GPU gains by a batch, and why a CPU is given one clip at a time."""
+    torch.set_num_threads(1)
+    scorers = {column: METRICS[column].score for rival in RIVALS for column in rival.columns}
+    kernels = {name: s for name, s in scorers.items() if isinstance(s, SignalMetric) and not s.on_cpu}
+    clips: list[AtRates] = []
+    for seed in range(MANY):
+        ref = speech_like(SECONDS - 1 + seed % 9 / 4, RATE, seed % 9)
+        at_rates_here = at_rates(ref, 0.8 * ref.roll(24 + seed), RATE, RATE)
+        clips.append({rate: (a.to(device), b.to(device)) for rate, (a, b) in at_rates_here.items()})
+
+    def columns(at_once: int) -> list[float]:
+        values: list[float] = []
+        for start in range(0, MANY, at_once):
+            group = clips[start : start + at_once]
+            known = {rate: Pairs([clip[rate] for clip in group], rate) for rate in group[0]}
+            values += [score.value for name, s in kernels.items() for score in s.batch(known[METRICS[name].rates["speech"]])]
+        return values
+
+    calls = {f"{size} at once": partial(columns, size) for size in (1, 8, MANY)}
+    times = in_turns(calls, device, TURNS)
+    print(f"\n{device}: {len(kernels)} columns of {MANY} clips of about {SECONDS:g} s, {TURNS} turns")
+    for name, taken in times.items():
+        print(
+            f"{name:12} {1000 * statistics.median(taken) / MANY:7.2f} ms a clip, {ratio(times['1 at once'], taken)} as fast as one by one"
+        )
+    assert sum(columns(MANY)) == pytest.approx(sum(columns(1)), rel=1e-4)
 
 
 def public_suite(tokenizer: str, data: Path) -> tuple[list[Values], float]:
