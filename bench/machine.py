@@ -19,11 +19,14 @@ def cores() -> int:
 
 
 def processor(device: str) -> str:
-    """The name of the card, or of the CPU."""
+    """The name of the card, or of the CPU with its family and model: virtual machines call generations of unlike speed by one name."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(torch.device(device))
-    named = re.search(r"^model name\s*: (.+)$", _text("/proc/cpuinfo"), re.MULTILINE)
-    return named[1] if named else platform.processor() or platform.machine()
+    facts = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", _text("/proc/cpuinfo"), re.MULTILINE))
+    if "model name" not in facts:
+        return platform.processor() or platform.machine()
+    numbers = f" (family {facts['cpu family']}, model {facts['model']})" if {"cpu family", "model"} <= set(facts) else ""
+    return facts["model name"] + numbers
 
 
 def speed(device: str) -> dict[str, object]:
