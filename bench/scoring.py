@@ -24,7 +24,7 @@ from bench.pool import Job
 from bench.stage import ahead
 
 Key = TypeVar("Key")
-MOST, MOST_SECONDS = 64, 240.0  # clips and audio that a GPU scores at once
+MOST, MOST_SECONDS = 64, 240.0  # clips that a GPU scores at once, and their audio, each filled up to the longest
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ def on_gpu(device: str, jobs: Iterator[Job[Key, Pair]]) -> Iterator[tuple[Job[Ke
 def _groups(jobs: Iterator[Job[Key, Pair]]) -> Iterator[list[Job[Key, Pair]]]:
     """Neighbours that are asked for the same."""
     group: list[Job[Key, Pair]] = []
-    seconds = 0.0
+    longest = 0.0  # s
     for job in jobs:
-        more = job.payload.ref.wav.shape[-1] / job.payload.ref.sample_rate
+        seconds = job.payload.ref.wav.shape[-1] / job.payload.ref.sample_rate
         alike = group and (job.payload.domain, job.steps) == (group[0].payload.domain, group[0].steps)
-        if group and not (alike and len(group) < MOST and seconds + more <= MOST_SECONDS):
+        if group and not (alike and len(group) < MOST and max(longest, seconds) * (len(group) + 1) <= MOST_SECONDS):
             yield group
-            group, seconds = [], 0.0
+            group, longest = [], 0.0
         group.append(job)
-        seconds += more
+        longest = max(longest, seconds)
     if group:
         yield group
 

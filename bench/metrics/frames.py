@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +15,7 @@ from torch import Tensor
 from bench.metrics.pair import Pairs
 
 Pad = Callable[[Tensor], Tensor]
+Values = TypeVar("Values", Tensor, np.ndarray)
 # Samples of a side analysed at once. On a CPU 1 MB an array: a quarter as many take a fifth longer, for the calls; more fall out of the
 # caches. On a GPU as many as still leave room for a codec.
 PIECE, PIECE_ON_GPU = 1 << 18, 1 << 24
@@ -35,7 +38,7 @@ class Frames:
             rows = slice(start, start + size)
             yield replace(self, ref=self.ref[rows], est=self.est[rows], owner=self.owner[rows])
 
-    def clips(self, values: Tensor) -> list[Tensor]:
+    def clips(self, values: Values) -> list[Values]:
         """Values of all frames [n, ...] clip by clip."""
         return [values[start : start + count] for start, count in zip(self.starts, self.counts, strict=True)]
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper, wraps
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import TypeVar, TypeVarTuple, cast
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from bench.api import Score
 
 SILENCE = 2.0**-16  # peak of half a 16-bit step: what a 16-bit file would store as zeros
 LOUDEST = 1e6  # peak: a million times full scale is no audio, and its square leaves float32
-Extra = ParamSpec("Extra")
+Extra = TypeVarTuple("Extra")
 Result = TypeVar("Result")
 
 
@@ -95,14 +95,14 @@ def _misshapen(ref: Tensor, est: Tensor) -> str:
     return "" if len(ref) else "empty clip"
 
 
-def shared(function: Callable[Concatenate[Pairs, Extra], Result]) -> Callable[Concatenate[Pairs, Extra], Result]:
+def shared(function: Callable[[Pairs, *Extra], Result]) -> Callable[[Pairs, *Extra], Result]:
     """The function, working once for the same Pairs and the same further arguments."""
 
     @wraps(function)
-    def remembered(pairs: Pairs, *args: Extra.args, **kwargs: Extra.kwargs) -> Result:
-        key = (function, *args, *kwargs.items())
+    def remembered(pairs: Pairs, *extra: *Extra) -> Result:
+        key = (function, *extra)
         if key not in pairs.known:
-            pairs.known[key] = function(pairs, *args, **kwargs)
+            pairs.known[key] = function(pairs, *extra)
         return cast(Result, pairs.known[key])
 
     return remembered

@@ -131,8 +131,7 @@ def tracks(pairs: Pairs) -> list[Tracks]:
         parts = zip(pieces, loudest.split([len(cross) for cross, _ in pieces]), strict=True)
         found = [_candidates(_correlations(cross, energy, level), rate) for (cross, energy), level in parts]
         hz, height = (np.concatenate(peaks) for peaks in zip(*((p.hz, p.height) for p in found), strict=True))
-        ends = [start + count for start, count in zip(frames.starts, frames.counts, strict=True)]
-        sides.append([Peaks(hz[start:end], height[start:end]) for start, end in zip(frames.starts, ends, strict=True)])
+        sides.append([Peaks(*both) for both in zip(frames.clips(hz), frames.clips(height), strict=True)])
     paths = cheapest(sides[0] + sides[1])
     return [Tracks(*both) for both in zip(paths[: len(pairs)], paths[len(pairs) :], strict=True)]
 

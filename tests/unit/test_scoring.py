@@ -72,7 +72,7 @@ def test_a_batch_holds_so_many_clips_and_so_much_audio(monkeypatch: pytest.Monke
     monkeypatch.setattr(scoring, "_together", lambda device, pairs, steps: (sizes.append(len(pairs)), original(device, pairs, steps))[1])
     monkeypatch.setattr(scoring, "MOST", 2)
     monkeypatch.setattr(scoring, "MOST_SECONDS", 3.0)
-    lengths = (1.1, 1.1, 1.1, 2.5, 5.0)
+    lengths = (1.1, 1.1, 1.1, 1.7, 5.0)  # the third and the fourth are 2.8 s, but 3.4 s where both are as long as the longer one
     assert len(list(on_gpu("cpu", (Job(n, pair(seconds, n), ("snr",)) for n, seconds in enumerate(lengths))))) == 5
     assert sizes == [2, 1, 1, 1]
 
