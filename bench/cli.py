@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped: finished clips are kept, the same command goes on from there", file=sys.stderr)
-        return 130
+        print("stopped: finished clips are kept, the same command goes on from there", file=sys.stderr, flush=True)
+        os._exit(130)  # not by way of the interpreter's end: a thread that is still within a codec would abort the process there
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -163,6 +163,17 @@ def wait_for_clips(results: Path, count: int, process: subprocess.Popen) -> None
         time.sleep(0.05)
 
 
+def test_a_run_that_is_stopped_within_a_codec_ends_in_one_line(tmp_path: Path, make_data: Callable[..., Path]) -> None:
+    """Its threads are in torch's code then, where the end of the interpreter would abort the process."""
+    words = command("run", "--tokenizer", "encodec@mini", "--data", make_data(8, seconds=15), "--results", tmp_path / "r")
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
+    wait_for_clips(tmp_path / "r", 1, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and errors.count("\n") == 1 and "the same command goes on" in errors
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, make_data: Callable[..., Path], slow: Path, how: signal.Signals) -> None:
     results, data = tmp_path / "r", make_data(10, seconds=0.6)
