@@ -1,4 +1,4 @@
-"""The command line. The words of each verb, and what it does with them, stand in bench/verbs/.
+"""The command line. The words of each verb, and what it does with them, stand in bench/commands/.
 
 Nothing heavy is imported here, so that --help and a wrong flag answer at once.
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from bench.api import UserError
-from bench.verbs import compare, fit, gate, leaderboard, plot, run, show
+from bench.commands import compare, fit, gate, leaderboard, plot, run, show
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bench import kept, listing, machine, registry, tables
 from bench.api import Clip, Codebook, Score, Spec, Suite, UserError, Variant
+from bench.commands.run import _suite
 from bench.compare import writers
 from bench.compare.lines import compare
 from bench.data import open_data
@@ -24,7 +25,6 @@ from bench.profile.material import Material, material
 from bench.profile.points import Measured, Stopwatch
 from bench.profile.sweep import Point
 from bench.run import Options, Run, run
-from bench.verbs.run import _suite
 
 NO_CUDA = "no CUDA device on this machine"
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason=NO_CUDA)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import Suite, UserError
+from bench.commands.arguments import console, device_of, positive, progress_bar, variants_of
 from bench.profile.sweep import DTYPES
-from bench.verbs.arguments import console, device_of, positive, progress_bar, variants_of
 
 if TYPE_CHECKING:
+    from bench.commands.arguments import Verbs
     from bench.run import Run
-    from bench.verbs.arguments import Verbs
 
 
 def add(verbs: Verbs) -> None:

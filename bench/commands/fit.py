@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.verbs.arguments import device_of, positive, progress_bar
+from bench.commands.arguments import device_of, positive, progress_bar
 
 if TYPE_CHECKING:
-    from bench.verbs.arguments import Verbs
+    from bench.commands.arguments import Verbs
 
 
 def add(verbs: Verbs) -> None:

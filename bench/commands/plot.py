@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.api import DOMAINS, UserError
 
 if TYPE_CHECKING:
-    from bench.verbs.arguments import Verbs
+    from bench.commands.arguments import Verbs
 
 
 def add(verbs: Verbs) -> None:

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.verbs.arguments import console, device_of, variants_of
+from bench.commands.arguments import console, device_of, variants_of
 
 if TYPE_CHECKING:
-    from bench.verbs.arguments import Verbs
+    from bench.commands.arguments import Verbs
 
 
 def add(verbs: Verbs) -> None:

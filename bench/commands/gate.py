@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import UserError
-from bench.verbs.arguments import console
+from bench.commands.arguments import console
 
 if TYPE_CHECKING:
+    from bench.commands.arguments import Verbs
     from bench.kept import Kept
-    from bench.verbs.arguments import Verbs
 
 
 def add(verbs: Verbs) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.api import UserError
 
 if TYPE_CHECKING:
-    from bench.verbs.arguments import Verbs
+    from bench.commands.arguments import Verbs
 
 
 def add(verbs: Verbs) -> None:
@@ -75,7 +75,7 @@ def _add(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from bench.board import submission
-    from bench.verbs.arguments import progress_bar
+    from bench.commands.arguments import progress_bar
 
     with progress_bar(Console(stderr=True)) as progress:
         runs = [submission.checked(folder, options.again, progress) for folder in options.add]
@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from bench.board.candidates import run
-    from bench.verbs.arguments import progress_bar
+    from bench.commands.arguments import progress_bar
 
     with progress_bar(Console(stderr=True)) as progress:
         for line in run([(suite, judge) for suite, _, judge in named], options.tokenizer, options.results, progress):

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import UserError
-from bench.verbs.arguments import console
+from bench.commands.arguments import console
 
 if TYPE_CHECKING:
+    from bench.commands.arguments import Verbs
     from bench.compare.ladders import Ladder, RateLine
     from bench.compare.lines import Comparison
     from bench.kept import Kept
-    from bench.verbs.arguments import Verbs
 
 
 def add(verbs: Verbs) -> None:
