@@ -18,11 +18,11 @@ from torch import Tensor
 
 from bench.api import POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
 from bench.audio import RESAMPLER, Audio, resample, to_channels
-from bench.judges import asr as judges
-from bench.judges.asr import AsrJudge, Recognizer
-from bench.judges.cache import Answers
-from bench.judges.texts import Errors, characters, words
-from bench.judges.transcripts import Transcripts
+from bench.evaluators import asr as judges
+from bench.evaluators.asr import AsrJudge, Recognizer
+from bench.evaluators.cache import Answers
+from bench.evaluators.texts import Errors, characters, words
+from bench.evaluators.transcripts import Transcripts
 from bench.metrics import SPEECH
 from bench.pool import Failure, Job
 

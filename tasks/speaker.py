@@ -18,10 +18,10 @@ from torch import Tensor
 
 from bench.api import CORRELATION, POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
 from bench.audio import RESAMPLER, Audio, BadAudio, read_clip, resample, to_channels
-from bench.judges import speaker as judges
-from bench.judges.cache import Answers
-from bench.judges.speaker import SpeakerEncoder, SpeakerJudge
-from bench.judges.verification import Enrolment, trials, verify
+from bench.evaluators import speaker as judges
+from bench.evaluators.cache import Answers
+from bench.evaluators.speaker import SpeakerEncoder, SpeakerJudge
+from bench.evaluators.verification import Enrolment, trials, verify
 from bench.metrics import SPEECH
 from bench.metrics.pair import LOUDEST, SILENCE
 

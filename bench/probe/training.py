@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.judges.texts import characters
+from bench.evaluators.texts import characters
 from bench.probe.inputs import BANDS, Tokens, Vocabulary, frames, random_tokens, standardised
 from bench.probe.network import WIDTH, Codes, Probe
 from bench.probe.questions import Question

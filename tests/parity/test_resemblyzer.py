@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from bench.judges import dvector
+from bench.evaluators import dvector
 from tests.conftest import speech_like
 
 with pytest.MonkeyPatch.context() as patch:

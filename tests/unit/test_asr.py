@@ -18,9 +18,9 @@ from torch import Tensor
 from bench import registry
 from bench.api import Clip, Codebook, Data, Row, Spec, Suite, UserError, Variant
 from bench.data import open_data
-from bench.judges import asr
-from bench.judges.asr import AsrJudge, Recognizer
-from bench.judges.cache import Answers
+from bench.evaluators import asr
+from bench.evaluators.asr import AsrJudge, Recognizer
+from bench.evaluators.cache import Answers
 from bench.pool import start_server
 from bench.run import Options, Run, run
 from bench.tasks.asr import suite

@@ -8,7 +8,7 @@ import pytest
 
 from bench import registry
 from bench.data import open_data
-from bench.judges import asr
+from bench.evaluators import asr
 from bench.pairs import paired
 from bench.run import Options, Run, run
 from bench.stats import Estimate, holm

@@ -19,8 +19,8 @@ from bench import registry
 from bench.api import Codebook, Data, Row, Spec, Suite, UserError, Variant
 from bench.cli import main
 from bench.data import open_data
-from bench.judges import dvector, speaker
-from bench.judges.speaker import SpeakerJudge
+from bench.evaluators import dvector, speaker
+from bench.evaluators.speaker import SpeakerJudge
 from bench.run import Options, Run, run
 from bench.tasks.speaker import SUITE, suite
 from tests.conftest import ROOT

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench.api import UserError
-from bench.judges import dvector, speaker, xvector
-from bench.judges.cache import Answers
+from bench.evaluators import dvector, speaker, xvector
+from bench.evaluators.cache import Answers
 from tests.conftest import speech_like
 
 RATE = 16_000

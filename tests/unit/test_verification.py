@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from bench.api import Clip
-from bench.judges.verification import MOST, Enrolment, equal_error_rate, trials, verify
+from bench.evaluators.verification import MOST, Enrolment, equal_error_rate, trials, verify
 
 
 def clips(*speakers: str) -> list[Clip]:

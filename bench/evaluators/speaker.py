@@ -16,7 +16,7 @@ from typing import Protocol
 from torch import Tensor
 
 from bench.api import UserError
-from bench.judges import dvector, xvector
+from bench.evaluators import dvector, xvector
 
 
 class SpeakerEncoder(Protocol):

@@ -16,7 +16,7 @@ from typing import Protocol
 from torch import Tensor
 
 from bench.api import Clip, UserError
-from bench.judges import openai_whisper, sphinx
+from bench.evaluators import openai_whisper, sphinx
 from bench.registry import unknown
 from bench.weights import sha256_of
 
