@@ -13,9 +13,9 @@ from rich.console import Console
 from bench import formats
 from bench.api import DOMAINS, Metric, UserError
 from bench.formats import Grid, cell, few, title
-from bench.profile import table
 from bench.run import Run
 from bench.stats import Summary, reasons, remarks
+from bench.throughput import table
 
 
 def label(run: Run) -> str:

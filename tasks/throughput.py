@@ -16,10 +16,10 @@ import torch
 from bench.api import POSITIVE, Metric, Row, Score, Spec, Suite
 from bench.codes import CodeCounts, rates
 from bench.metrics import METRICS, NO_SIGNAL
-from bench.profile import figures, memory, table
-from bench.profile.material import Material, material
-from bench.profile.points import Stopwatch
-from bench.profile.sweep import SMALL, Sweep, parse
+from bench.throughput import memory, summary, table
+from bench.throughput.inputs import Material, material
+from bench.throughput.measure import Stopwatch
+from bench.throughput.sweep import SMALL, Sweep, parse
 
 if TYPE_CHECKING:
     from bench.run import Session
@@ -44,18 +44,18 @@ def run(sweep: Sweep, session: Session) -> Iterator[list[Row]]:
         yield counts.rows(domain) + (timed if domain == sounds.domain else [])
 
 
-def _figures(sweep: Sweep, session: Session, sounds: Material) -> figures.Figures:
+def _figures(sweep: Sweep, session: Session, sounds: Material) -> summary.Figures:
     device, before = session.options.device, memory.settled()
-    loaded = figures.load(session.load)
+    loaded = summary.load(session.load)
     watch = Stopwatch(loaded.tokenizer, device, sounds, session.options.metric_seconds, before)
     for point in watch.sweep(sweep, table.read(session.folder)):
         table.add(session.folder, point)
     usual = sounds.cut(1, sweep.usual).to(device)
     return (
-        figures.of_sweep(sweep, table.read(session.folder), device, torch.get_num_threads())
+        summary.of_sweep(sweep, table.read(session.folder), device, torch.get_num_threads())
         | {"load_s": _load_time(session.spec, loaded.seconds), "frame_rate": _frame_rate(session.spec)}
-        | figures.of_arithmetic(loaded.tokenizer, usual, sweep.usual)
-        | figures.of_live(loaded.tokenizer, device, sounds)
+        | summary.of_arithmetic(loaded.tokenizer, usual, sweep.usual)
+        | summary.of_live(loaded.tokenizer, device, sounds)
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.api import Suite, UserError
 from bench.commands.arguments import console, device_of, positive, progress_bar, variants_of
-from bench.profile.sweep import DTYPES
+from bench.throughput.sweep import DTYPES
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from bench.api import UserError
 from bench.kept import Kept, names
 from bench.plot.paper import Line, draw, sheet
-from bench.profile import table
-from bench.profile.sweep import parse
+from bench.throughput import table
+from bench.throughput.sweep import parse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,9 +14,9 @@ from bench import kept
 from bench.cli import main
 from bench.compare.ladders import families
 from bench.plot import paper, quality, speed
-from bench.profile import table
-from bench.profile.points import Measured
-from bench.profile.sweep import Point
+from bench.throughput import table
+from bench.throughput.measure import Measured
+from bench.throughput.sweep import Point
 from tests.runs import keep, speech
 
 plt = pytest.importorskip("matplotlib")

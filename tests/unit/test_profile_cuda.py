@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from bench import machine, registry
-from bench.profile import memory
-from bench.profile.material import Material
-from bench.profile.points import Stopwatch
-from bench.profile.sweep import Point
-from bench.profile.timing import once, timed
+from bench.throughput import memory
+from bench.throughput.inputs import Material
+from bench.throughput.measure import Stopwatch
+from bench.throughput.sweep import Point
+from bench.throughput.timing import once, timed
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")]
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from bench.profile.figures import of_sweep
-from bench.profile.points import Measured
-from bench.profile.sweep import Point, parse
+from bench.throughput.measure import Measured
+from bench.throughput.summary import of_sweep
+from bench.throughput.sweep import Point, parse
 
 SWEEP = parse("batch=1,8 seconds=1,10 dtype=bfloat16")
 

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from bench import registry, signals
 from bench.api import Codebook, Spec
-from bench.profile import live
-from bench.profile.live import _late, lookahead, streamed
+from bench.throughput import streaming
+from bench.throughput.streaming import _late, lookahead, streamed
 
 RATE = 16_000
 HOP = 160
@@ -80,10 +80,10 @@ class Patient(Ahead):
         super().__init__()
         self.wait = wait
 
-    def stream_encoder(self) -> live.Live:
+    def stream_encoder(self) -> streaming.Live:
         return Side(self.encode, self.wait)  # pyright: ignore[reportReturnType]
 
-    def stream_decoder(self) -> live.Live:
+    def stream_decoder(self) -> streaming.Live:
         return Side(self.decode, 0)  # pyright: ignore[reportReturnType]
 
 
@@ -105,7 +105,7 @@ def test_the_first_answer_comes_after_the_pieces_that_it_needs(wait: int, monkey
         call()
         return 0.004
 
-    monkeypatch.setattr(live, "once", once)
+    monkeypatch.setattr(streaming, "once", once)
     found = streamed(Patient(wait), "cpu", signals.voice((1, 1, RATE), RATE, 0), HOP, RATE)  # pyright: ignore[reportArgumentType]
     assert found.silent == wait and len(found.seconds) == 100
     assert found.first == pytest.approx((wait + 1) * 0.01 + 0.004)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.api import UserError
-from bench.profile import table
-from bench.profile.points import Measured
-from bench.profile.sweep import FULL, SMALL, Point, parse
+from bench.throughput import table
+from bench.throughput.measure import Measured
+from bench.throughput.sweep import FULL, SMALL, Point, parse
 
 
 def test_what_is_written_is_read_again() -> None:

@@ -12,7 +12,7 @@ from bench.nn.onednn import Linear
 from bench.nn.reflect import SkipLSTM
 from bench.nn.seanet import Residual
 from bench.precision import layers
-from bench.profile.work import macs, parameters
+from bench.throughput.macs import macs, parameters
 
 
 def test_convolution() -> None:

@@ -20,11 +20,11 @@ from bench.compare import writers
 from bench.compare.lines import compare
 from bench.data import open_data
 from bench.gate.findings import refuse
-from bench.profile import live, points, table, timing
-from bench.profile.material import Material, material
-from bench.profile.points import Measured, Stopwatch
-from bench.profile.sweep import Point
 from bench.run import Options, Run, run
+from bench.throughput import measure, streaming, table, timing
+from bench.throughput.inputs import Material, material
+from bench.throughput.measure import Measured, Stopwatch
+from bench.throughput.sweep import Point
 
 NO_CUDA = "no CUDA device on this machine"
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason=NO_CUDA)
@@ -33,8 +33,8 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason=NO_CUDA)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two repeats of everything."""
-    monkeypatch.setattr(points, "timed", partial(timing.timed, least=2, most=2))
-    monkeypatch.setattr(live, "SHARE", 2)
+    monkeypatch.setattr(measure, "timed", partial(timing.timed, least=2, most=2))
+    monkeypatch.setattr(streaming, "SHARE", 2)
 
 
 def suite(sweep: str = "batch=1,2 seconds=0.5,1") -> Suite:
@@ -212,7 +212,7 @@ def test_what_would_take_too_long_or_too_much_memory_is_not_begun(monkeypatch: p
     (encode, decode) = watch.measure(Point(8, 10.0))
     assert encode.note == decode.note == "would take about 56 s, the limit is 10 s"
     watch = stopwatch()
-    monkeypatch.setattr(points.memory, "available", lambda: 8.0 * 2**30)
+    monkeypatch.setattr(measure.memory, "available", lambda: 8.0 * 2**30)
     watch.grown = {0.5: 2.0**30, 8.0: 0.8 * 2**30, 10.0: 1.0 * 2**30}  # of half a second, most is not for the audio
     assert watch.measure(Point(8, 10.0))[0].note == "would need about 8.0 GiB, 8.0 GiB are left"
     assert watch.measure(Point(1, 10.0))[0].note == ""
@@ -265,7 +265,7 @@ def test_machines_do_not_share_a_folder_and_are_named_side_by_side(ran: Callable
 
 
 def test_peak_memory_is_that_of_the_call() -> None:
-    if not points.memory.RESET.exists():
+    if not measure.memory.RESET.exists():
         pytest.skip("this system does not tell a process's peak memory")
 
     class Hungry(Slow):
@@ -274,7 +274,7 @@ def test_peak_memory_is_that_of_the_call() -> None:
             return super().encode(wav)
 
     watch = stopwatch()
-    watch.before = points.memory.settled()
+    watch.before = measure.memory.settled()
     modest = watch.measure(Point(1, 1.0))[0].host
     watch.tokenizer = Hungry(TOY.spec)
     assert watch.measure(Point(1, 1.0))[0].host == pytest.approx(modest + 200e6, abs=30e6)

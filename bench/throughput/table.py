@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bench.api import UserError
 from bench.formats import Grid
-from bench.profile.points import Measured
-from bench.profile.sweep import Point
 from bench.store import heal
+from bench.throughput.measure import Measured
+from bench.throughput.sweep import Point
 
 FILE = "sweep.csv"
 COLUMNS = (

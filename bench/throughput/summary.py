@@ -14,10 +14,10 @@ from torch import Tensor
 from bench import nvml, signals
 from bench.api import Score, Streams, Tokenizer
 from bench.precision import layers
-from bench.profile import live, table, work
-from bench.profile.material import Material
-from bench.profile.points import Measured
-from bench.profile.sweep import Point, Sweep
+from bench.throughput import macs, streaming, table
+from bench.throughput.inputs import Material
+from bench.throughput.measure import Measured
+from bench.throughput.sweep import Point, Sweep
 
 LOADS = 3
 LISTENED = 2.0  # s of audio in which the future is changed
@@ -83,11 +83,11 @@ def of_arithmetic(tokenizer: Tokenizer, wav: Tensor, seconds: float) -> Figures:
     """Parameters, and multiply-accumulates for a second of audio; wav [1, C, T] of so many seconds, on the device."""
     sides = ("encode", "decode") if tokenizer.spec.decodes else ("encode",)
     if not layers(tokenizer):
-        return {name: Score(math.nan, note=work.LIBRARY) for name in ("parameters_m", *(f"{side}_gmac_per_s" for side in sides))}
-    figures = {"parameters_m": Score(work.parameters(tokenizer) / 1e6)}
+        return {name: Score(math.nan, note=macs.LIBRARY) for name in ("parameters_m", *(f"{side}_gmac_per_s" for side in sides))}
+    figures = {"parameters_m": Score(macs.parameters(tokenizer) / 1e6)}
     codes = tokenizer.encode(wav)
     calls = {"encode": lambda: tokenizer.encode(wav), "decode": lambda: tokenizer.decode(codes)}
-    return figures | {f"{side}_gmac_per_s": Score(work.macs(calls[side]) / seconds / 1e9) for side in sides}
+    return figures | {f"{side}_gmac_per_s": Score(macs.macs(calls[side]) / seconds / 1e9) for side in sides}
 
 
 def of_live(tokenizer: Tokenizer, device: str, material: Material) -> Figures:
@@ -99,11 +99,11 @@ def of_live(tokenizer: Tokenizer, device: str, material: Material) -> Figures:
     if math.isnan(hop):
         with torch.inference_mode():
             hop = wav.shape[-1] / tokenizer.encode(wav).shape[-1]
-    samples = live.lookahead(tokenizer, wav, other, hop)
+    samples = streaming.lookahead(tokenizer, wav, other, hop)
     whole = Score(math.nan, note="the end of a clip moves its start: nothing can be made before all of it is there")
     figures["lookahead_ms"] = Score(1000 * samples / rate) if math.isfinite(samples) else whole
     if isinstance(tokenizer, Streams):
-        found = live.streamed(tokenizer, device, material.cut(1, 1 + live.CHUNKS * hop / rate), round(hop), rate)
+        found = streaming.streamed(tokenizer, device, material.cut(1, 1 + streaming.CHUNKS * hop / rate), round(hop), rate)
         figures["stream_hop_ms"] = Score(1000 * found.hop)
         figures["stream_first_ms"] = Score(1000 * found.first)
         figures["stream_chunk_p50_ms"] = Score(1000 * found.at(50))

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from bench.api import Packs, Tokenizer, UserError
 from bench.codes import agreement, check_codes
-from bench.profile import memory
-from bench.profile.material import Material
-from bench.profile.sweep import Point, Sweep
-from bench.profile.timing import LEAST, timed
-from bench.profile.ways import Skip, way
+from bench.throughput import memory
+from bench.throughput.execution_modes import Skip, way
+from bench.throughput.inputs import Material
+from bench.throughput.sweep import Point, Sweep
+from bench.throughput.timing import LEAST, timed
 
 ROOM = 0.8  # of the memory that the system has left
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from bench.api import Tokenizer
 from bench.precision import Lowered, layers
-from bench.profile.sweep import Point
-from bench.profile.work import LIBRARY
+from bench.throughput.macs import LIBRARY
+from bench.throughput.sweep import Point
 
 Call = Callable[[Tensor], Tensor]
 

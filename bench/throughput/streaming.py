@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Streams, Tokenizer
-from bench.profile.timing import once
+from bench.throughput.timing import once
 
 CHUNKS = 100  # at most
 SHARE = 16  # places in a frame from which the future is changed
