@@ -43,7 +43,7 @@ def add(verbs: Verbs) -> None:
 
 def leaderboard(options: argparse.Namespace) -> int:
     """bench leaderboard"""
-    from bench.board.build import Places, check, write
+    from bench.leaderboard.build import Places, check, write
 
     places = Places(options.results, options.out, options.readme or options.out.parent / "README.md")
     if options.tokenizer and not options.run:
@@ -74,8 +74,8 @@ def _add(options: argparse.Namespace) -> None:
         start_server("bench.metrics")
     from rich.console import Console
 
-    from bench.board import submission
     from bench.commands.arguments import progress_bar
+    from bench.leaderboard import submission
 
     with progress_bar(Console(stderr=True)) as progress:
         runs = [submission.checked(folder, options.again, progress) for folder in options.add]
@@ -91,8 +91,8 @@ def _run(options: argparse.Namespace) -> None:
     start_server("bench.metrics", *(f"bench.tasks.{suite}" for suite, _, _ in named))
     from rich.console import Console
 
-    from bench.board.candidates import run
     from bench.commands.arguments import progress_bar
+    from bench.leaderboard.entries import run
 
     with progress_bar(Console(stderr=True)) as progress:
         for line in run([(suite, judge) for suite, _, judge in named], options.tokenizer, options.results, progress):

@@ -1,7 +1,7 @@
 """The boards of this repository, and the table of its README, are those of the committed runs."""
 
-from bench.board.build import Places, check
-from bench.board.fold import fold
+from bench.leaderboard.aggregate import fold
+from bench.leaderboard.build import Places, check
 from tests.conftest import ROOT
 
 PLACES = Places(ROOT / "results" / "boards", ROOT / "leaderboards", ROOT / "README.md")

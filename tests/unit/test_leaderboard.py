@@ -15,9 +15,9 @@ import pytest
 
 from bench import kept
 from bench.api import UserError
-from bench.board import fold, sheets, submission
-from bench.board.build import Places, check, write
 from bench.cli import main
+from bench.leaderboard import aggregate, csv_markdown, submission
+from bench.leaderboard.build import Places, check, write
 from bench.store import key_of
 from tests.conftest import ROOT
 from tests.runs import keep, speech
@@ -214,8 +214,8 @@ def test_a_true_run_is_added_once_and_an_older_one_of_its_tokenizer_goes(submitt
     assert sorted(path.name for path in place.iterdir()) == ["rows.csv", "run.json"] and not older.exists()
     assert [path.name for path in (results / "codes").iterdir()] == [submitted.name]
     assert submission.add(submission.checked(place), results) == place
-    (board,) = fold.fold(results)
-    assert "mulaw@8bit" in sheets.to_csv(board)
+    (board,) = aggregate.fold(results)
+    assert "mulaw@8bit" in csv_markdown.to_csv(board)
 
 
 def change(path: str, value: object) -> Callable[[dict, str], str]:

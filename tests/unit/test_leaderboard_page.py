@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from bench.board.build import Places, write
+from bench.leaderboard.build import Places, write
 from tests.conftest import ROOT
 from tests.runs import keep, speech
 

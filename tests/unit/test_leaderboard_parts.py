@@ -14,8 +14,8 @@ import torch
 
 from bench import data, registry, weights
 from bench.audio import resample
-from bench.board import cards, listening, spectrogram
 from bench.kept import Kept
+from bench.leaderboard import listening, model_cards, spectrogram
 from tests.conftest import speech_like
 from tests.runs import made, speech
 
@@ -105,12 +105,12 @@ def test_a_tokenizer_that_cannot_be_heard_here_is_told_and_left_out(tmp_path: Pa
 
 def test_every_shipped_weight_has_a_card_and_a_card_holds_no_tags_of_its_own(tmp_path: Path) -> None:
     shipped = [name for name in registry.names() if name.endswith("@mini") and card_file(name)]
-    assert len(shipped) > 3 and all(cards.card_of(name) for name in shipped)
-    assert cards.card_of("mulaw@8bit") is None and cards.card_of("no@body") is None
+    assert len(shipped) > 3 and all(model_cards.card_of(name) for name in shipped)
+    assert model_cards.card_of("mulaw@8bit") is None and model_cards.card_of("no@body") is None
     card = tmp_path / "card.md"
     table = "| a | b |\n|---|---|\n| 1 | <img src=x onerror=harm()> |\n"
     card.write_text("# A <b>card</b>\n\n<script>harm()</script>\n\n[here](javascript:harm())\n\n" + table)
-    text = cards.rendered(card)
+    text = model_cards.rendered(card)
     assert text.startswith("<h4>A &lt;b&gt;card") and '<table tabindex="0">' in text
     assert "<script" not in text and "<img" not in text and 'href="javascript' not in text
 
@@ -121,7 +121,7 @@ def card_file(name: str) -> bool:
 
 def test_what_is_shipped_of_others_is_what_its_list_says() -> None:
     """Each file's sha256 stands in vendor/README.md, and a licence beside it."""
-    vendor = Path(cards.__file__).parent / "vendor"
+    vendor = Path(model_cards.__file__).parent / "vendor"
     stated = re.findall(r"`dist/([^`]+)` \| `([0-9a-f]{64})`", (vendor / "README.md").read_text(encoding="utf-8"))
     assert {name for name, _ in stated} == {path.name for path in (vendor / "uplot").iterdir()} - {"LICENSE"}
     assert all(hashlib.sha256((vendor / "uplot" / name).read_bytes()).hexdigest() == sha256 for name, sha256 in stated)

@@ -16,12 +16,12 @@ from markupsafe import Markup
 
 from bench import formats, listing, registry
 from bench.api import DOMAINS, Metric, UserError
-from bench.board import cards, sheets
-from bench.board.fold import Board, Entry, natural
-from bench.board.listening import ORIGINAL, Listening
-from bench.board.plots import points
 from bench.formats import ARROWS
 from bench.kept import Kept
+from bench.leaderboard import csv_markdown, model_cards
+from bench.leaderboard.aggregate import Board, Entry, natural
+from bench.leaderboard.listening import ORIGINAL, Listening
+from bench.leaderboard.plots import points
 from bench.stats import Summary
 
 HERE = Path(__file__).parent
@@ -46,11 +46,11 @@ def render(boards: Sequence[Board], listening: Listening) -> str:
     runs = latest(boards)
     anchors = _anchors("t", runs)
     scripts = [path.read_text(encoding="utf-8").strip() for path in SCRIPTS]
-    shown = [path for path in dict.fromkeys(cards.card_of(label) for label in runs) if path]
+    shown = [path for path in dict.fromkeys(model_cards.card_of(label) for label in runs) if path]
     return environment.get_template("index.html.j2").render(
         suites=[_suite(board, anchors) for board in boards],
         tokenizers=[_tokenizer(label, run, boards, listening, anchors[label]) for label, run in runs.items()],
-        cards=[{"anchor": _card_anchor(path), "name": f"{path.stem}.md", "html": cards.rendered(path)} for path in shown],
+        cards=[{"anchor": _card_anchor(path), "name": f"{path.stem}.md", "html": model_cards.rendered(path)} for path in shown],
         clips=[_clip(clip.id, clip.domain, clip.text, listening, anchors) for clip in listening.clips if listening.samples],
         plots=points(boards),
         plot_domains=[domain for domain in DOMAINS if any(domain in board.domains for board in boards)],
@@ -89,11 +89,11 @@ def _suite(board: Board, anchors: Mapping[str, str]) -> Facts:
     return {
         "name": board.suite,
         "about": registry.load_suite(board.suite).about if board.suite in registry.suites() else "",
-        "facts": sheets.facts(board),
+        "facts": csv_markdown.facts(board),
         "commits": sorted({entry.commit for entry in board.entries if entry.commit}),
         "changed": any(entry.commit.endswith("+") for entry in board.entries),
         "columns": [_column(m, board.about.get(m.name, ""), True) for m in board.metrics.values()],
-        "notes": sheets.notes(board),
+        "notes": csv_markdown.notes(board),
         "more": len(board.headline) < len(board.metrics),
         "domains": [_table(board, domain, anchors) for domain in board.domains],
     }
@@ -112,7 +112,7 @@ def _table(board: Board, domain: str, anchors: Mapping[str, str]) -> Facts:
             {
                 "label": entry.label,
                 "anchor": anchors[entry.label],
-                "kbps": sheets.number(_kbps(entry, domain)),
+                "kbps": csv_markdown.number(_kbps(entry, domain)),
                 "cells": [_cell(entry.summaries.get((domain, m.name)), m) for m in ordered],
             }
             for entry in board.entries
@@ -150,12 +150,12 @@ def _cell(summary: Summary | None, metric: Metric) -> Facts:
         "interval": interval,
         "missing": summary.n_missing,
         "n": summary.n,
-        "value": sheets.number(value),
+        "value": csv_markdown.number(value),
     }
 
 
 def _tokenizer(label: str, run: Kept, boards: Sequence[Board], listening: Listening, anchor: str) -> Facts:
-    card = cards.card_of(label)
+    card = model_cards.card_of(label)
     return {
         "label": label,
         "anchor": anchor,

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from bench.api import Metric
-from bench.board.fold import Board
 from bench.codes import LARGEST_COUNTED
 from bench.kept import Kept
+from bench.leaderboard.aggregate import Board
 
 
 def points(boards: Sequence[Board]) -> dict[str, object]:

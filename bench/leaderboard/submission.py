@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bench import data, kept, registry
 from bench.api import Clip, Data, Metric, Row, Suite, UserError, Variant
-from bench.board.fold import refuse, refuse_gaps
 from bench.kept import CALLED, Kept
+from bench.leaderboard.aggregate import refuse, refuse_gaps
 from bench.run import Options, Progress, identity
 from bench.run import run as engine
 from bench.store import LAST, folder_name

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench import kept
 from bench.api import DOMAINS, Metric, UserError
-from bench.board.shape import refuse_misshapen
 from bench.kept import Kept
+from bench.leaderboard.schema import refuse_misshapen
 from bench.stats import Summary, summarise
 from bench.store import SEAL, folder_name, key_of
 

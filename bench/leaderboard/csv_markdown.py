@@ -16,9 +16,9 @@ from pathlib import Path
 
 from bench import formats
 from bench.api import UserError
-from bench.board.fold import Board, Entry
 from bench.caveats import missing, packages
 from bench.formats import Grid, cell, title
+from bench.leaderboard.aggregate import Board, Entry
 from bench.stats import Summary
 
 HEAD = (

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bench import data
 from bench.api import UserError
-from bench.board import listening, page, sheets, submission
-from bench.board.fold import Board, fold
 from bench.kept import Kept
+from bench.leaderboard import csv_markdown, listening, page, submission
+from bench.leaderboard.aggregate import Board, fold
 from bench.store import replace
 
 
@@ -30,12 +30,12 @@ class Places:
 def contents(places: Places, boards: Sequence[Board]) -> dict[Path, str]:
     """Path -> what belongs there. The same runs, samples and code give the same bytes."""
     corpus = data.open_data(listening.CORPUS)
-    found = {places.out / f"{board.suite}.csv": sheets.to_csv(board) for board in boards}
-    found[places.out / "README.md"] = sheets.readme(boards)
+    found = {places.out / f"{board.suite}.csv": csv_markdown.to_csv(board) for board in boards}
+    found[places.out / "README.md"] = csv_markdown.readme(boards)
     found[places.out / "index.html"] = page.render(boards, listening.read(places.audio, listening.chosen(corpus)))
     if places.readme.is_file():
         text = places.readme.read_text(encoding="utf-8")
-        found[places.readme] = sheets.into(text, {board.suite: board for board in boards}, str(places.readme))
+        found[places.readme] = csv_markdown.into(text, {board.suite: board for board in boards}, str(places.readme))
     return found
 
 
