@@ -47,7 +47,7 @@ def _judge(options: argparse.Namespace) -> int:
     from bench import formats
     from bench.caveats import missing, packages
     from bench.gate import baseline, report
-    from bench.gate.findings import judge
+    from bench.gate.regressions import judge
 
     entries = [run for run in baseline.read(options.baseline) if not options.suite or run.suite in options.suite]
     runs = _runs(options)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from bench import formats
 from bench.api import UserError
 from bench.formats import Grid, Strong, cell, change, probability, title
-from bench.gate.findings import LEVEL, Finding
+from bench.gate.regressions import LEVEL, Finding
 
 LEFT = 5  # columns of text before those of numbers
 

@@ -13,7 +13,7 @@ import pytest
 from bench.api import UserError
 from bench.cli import main
 from bench.gate import baseline
-from bench.gate.findings import Finding, judge
+from bench.gate.regressions import Finding, judge
 from bench.kept import Kept, read
 from tests.runs import Scores, keep, made, speech
 

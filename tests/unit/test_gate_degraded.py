@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.audio import Audio
-from bench.gate.findings import judge
+from bench.gate.regressions import judge
 from bench.kept import Kept
 from bench.metrics import METRICS
 from bench.tasks.reconstruction import Pair, score

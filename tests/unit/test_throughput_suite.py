@@ -19,7 +19,7 @@ from bench.commands.run import _suite
 from bench.compare import writers
 from bench.compare.lines import compare
 from bench.data import open_data
-from bench.gate.findings import refuse
+from bench.gate.regressions import refuse
 from bench.run import Options, Run, run
 from bench.throughput import measure, streaming, table, timing
 from bench.throughput.inputs import Material, material
