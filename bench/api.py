@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:  # --help and a wrong flag answer without waiting for torch
     from torch import Tensor
 
-    from bench.run import Session
+    from bench.engine.run import Session
 
 Domain = Literal["speech", "music", "general"]
 DOMAINS: tuple[Domain, ...] = ("speech", "music", "general")

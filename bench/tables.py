@@ -12,8 +12,8 @@ from rich.console import Console
 
 from bench import formats
 from bench.api import DOMAINS, Metric, UserError
+from bench.engine.run import Run
 from bench.formats import Grid, cell, few, title
-from bench.run import Run
 from bench.stats import Summary, reasons, remarks
 from bench.throughput import table
 

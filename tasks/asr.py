@@ -18,16 +18,16 @@ from torch import Tensor
 
 from bench.api import POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
 from bench.audio import RESAMPLER, Audio, resample, to_channels
+from bench.engine.worker_pool import Failure, Job
 from bench.evaluators import asr as judges
 from bench.evaluators.asr import AsrJudge, Recognizer
 from bench.evaluators.cache import Answers
 from bench.evaluators.texts import Errors, characters, words
 from bench.evaluators.transcripts import Transcripts
 from bench.metrics import SPEECH
-from bench.pool import Failure, Job
 
 if TYPE_CHECKING:
-    from bench.run import Session
+    from bench.engine.run import Session
 
 VERSION = 1
 DOMAIN: Domain = "speech"

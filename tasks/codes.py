@@ -21,8 +21,8 @@ from bench.layouts import CONTEXTS
 from bench.metrics import METRICS, NO_SIGNAL
 
 if TYPE_CHECKING:
-    from bench.codec import Reconstruction
-    from bench.run import Session
+    from bench.engine.codec_stage import Reconstruction
+    from bench.engine.run import Session
 
 ENOUGH = 10  # frames for each code: with fewer, a good codebook cannot be told from one that is half dead
 FEW = "below 10, so usage, entropies and perplexity are lower than they would be on more audio"

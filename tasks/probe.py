@@ -18,15 +18,15 @@ import numpy as np
 
 from bench.api import POSITIVE, Clip, Domain, Metric, Row, Score, Suite
 from bench.audio import BadAudio, read_clip
-from bench.pool import Failure, Job
+from bench.engine.worker_pool import Failure, Job
 from bench.probe import outcomes
 from bench.probe.inputs import VIEWS, Tokens, heard_as_mel, unprobed, views
 from bench.probe.questions import NAMES, Question, ask
 from bench.probe.training import Outcome, Training, learn, mistakes
 
 if TYPE_CHECKING:
-    from bench.codec import Code, Given
-    from bench.run import Session
+    from bench.engine.codec_stage import Code, Given
+    from bench.engine.run import Session
 
 VERSION = 1
 SEEDS = 3

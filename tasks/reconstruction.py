@@ -1,6 +1,6 @@
 """How much of the audio survives encode -> decode, clip by clip, and what it costs in bits and tokens.
 
-Signal metrics compare the original with the reconstruction as bench/scoring.py says: each resampled once, to the rate that a metric states.
+Signal metrics compare the original with the reconstruction as bench/engine/scoring.py says: each resampled once, to the rate that a metric states.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from bench.api import Clip, Row, Score, Suite
 from bench.codes import CodeCounts, rates
+from bench.engine.scoring import Pair, on_gpu, score
+from bench.engine.worker_pool import Job
 from bench.metrics import METRICS
-from bench.pool import Job
-from bench.scoring import Pair, on_gpu, score
 
 if TYPE_CHECKING:
-    from bench.run import Session
+    from bench.engine.run import Session
 
 
 def run(session: Session) -> Iterator[list[Row]]:

@@ -23,15 +23,15 @@ from torch import Tensor
 from bench.api import SHARE, Clip, Domain, Metric, Row, Score, Spec, Suite
 from bench.audio import Audio
 from bench.codes import agreement
+from bench.engine.perturbations import louder, narrow, noisy, overloaded, within
+from bench.engine.scoring import Pair
+from bench.engine.scoring import score as scores_of_pair
+from bench.engine.worker_pool import Job
 from bench.metrics import METRICS, NO_SIGNAL
-from bench.perturb import louder, narrow, noisy, overloaded, within
-from bench.pool import Job
-from bench.scoring import Pair
-from bench.scoring import score as scores_of_pair
 
 if TYPE_CHECKING:
-    from bench.codec import Code, Coded, Given
-    from bench.run import Session
+    from bench.engine.codec_stage import Code, Coded, Given
+    from bench.engine.run import Session
 
 LONGEST = 10.0  # s of a clip
 SHIFT = 0.002  # s

@@ -26,7 +26,7 @@ from bench.metrics import SPEECH
 from bench.metrics.pair import LOUDEST, SILENCE
 
 if TYPE_CHECKING:
-    from bench.run import Session
+    from bench.engine.run import Session
 
 VERSION = 1
 SHORTEST = 0.5  # s: less is too little of a voice

@@ -22,7 +22,7 @@ from bench.throughput.measure import Stopwatch
 from bench.throughput.sweep import SMALL, Sweep, parse
 
 if TYPE_CHECKING:
-    from bench.run import Session
+    from bench.engine.run import Session
 
 
 def run(sweep: Sweep, session: Session) -> Iterator[list[Row]]:

@@ -15,7 +15,7 @@ from bench.api import UserError, Variant
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.run import Progress
+    from bench.engine.run import Progress
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 

@@ -68,7 +68,7 @@ def leaderboard(options: argparse.Namespace) -> int:
 
 def _add(options: argparse.Namespace) -> None:
     """Runs that were made elsewhere, all checked before the first one enters."""
-    from bench.pool import start_server
+    from bench.engine.worker_pool import start_server
 
     if options.again:
         start_server("bench.metrics")
@@ -85,7 +85,7 @@ def _add(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     """Every tokenizer of the boards through some suites."""
-    from bench.pool import start_server
+    from bench.engine.worker_pool import start_server
 
     named = [words.partition(":") for words in options.run]
     start_server("bench.metrics", *(f"bench.tasks.{suite}" for suite, _, _ in named))

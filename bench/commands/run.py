@@ -13,7 +13,7 @@ from bench.throughput.sweep import DTYPES
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
-    from bench.run import Run
+    from bench.engine.run import Run
 
 
 def add(verbs: Verbs) -> None:
@@ -57,7 +57,7 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """bench run"""
-    from bench.pool import start_server
+    from bench.engine.worker_pool import start_server
 
     if options.suite != "throughput":  # there is no work for others, and their imports would disturb what is timed
         start_server("bench.metrics", f"bench.tasks.{options.suite}")
@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
 
     from bench import registry
     from bench.data import open_data
-    from bench.precision import lowered
-    from bench.run import Options
-    from bench.run import run as engine
+    from bench.engine.autocast import lowered
+    from bench.engine.run import Options
+    from bench.engine.run import run as engine
 
     suite = _suite(options)
     columns = [name.strip() for name in options.columns.split(",") if name.strip()]

@@ -9,9 +9,9 @@ from pathlib import Path
 from bench import registry, weights
 from bench.api import Suite, UserError, Variant
 from bench.data import open_data
+from bench.engine.run import Options, Progress
+from bench.engine.run import run as engine
 from bench.kept import label_of, matches
-from bench.run import Options, Progress
-from bench.run import run as engine
 from bench.store import folder_name
 
 

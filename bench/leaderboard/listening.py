@@ -22,8 +22,8 @@ from torch import Tensor
 from bench import registry
 from bench.api import DOMAINS, Clip, Data, UserError, Variant
 from bench.audio import Audio, read_clip, resample, to_channels
-from bench.codec import reconstructions
 from bench.data import partners
+from bench.engine.codec_stage import reconstructions
 from bench.kept import Kept
 from bench.leaderboard import spectrogram
 from bench.store import folder_name, key_of

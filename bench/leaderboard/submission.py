@@ -14,10 +14,10 @@ from pathlib import Path
 
 from bench import data, kept, registry
 from bench.api import Clip, Data, Metric, Row, Suite, UserError, Variant
+from bench.engine.run import Options, Progress, identity
+from bench.engine.run import run as engine
 from bench.kept import CALLED, Kept
 from bench.leaderboard.aggregate import refuse, refuse_gaps
-from bench.run import Options, Progress, identity
-from bench.run import run as engine
 from bench.store import LAST, folder_name
 
 SLACK = 1e-6  # of a range: float32 arithmetic gives a STOI of 1.0000001

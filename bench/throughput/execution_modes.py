@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Tokenizer
-from bench.precision import Lowered, layers
+from bench.engine.autocast import Lowered, layers
 from bench.throughput.macs import LIBRARY
 from bench.throughput.sweep import Point
 

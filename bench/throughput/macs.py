@@ -13,7 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, bmm_flop
 
 from bench.api import Tokenizer
-from bench.precision import layers
+from bench.engine.autocast import layers
 
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
 Shape = torch.Size | tuple[int, ...]

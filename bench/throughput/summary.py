@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench import nvml, signals
 from bench.api import Score, Streams, Tokenizer
-from bench.precision import layers
+from bench.engine.autocast import layers
 from bench.throughput import macs, streaming, table
 from bench.throughput.inputs import Material
 from bench.throughput.measure import Measured

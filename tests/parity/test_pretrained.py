@@ -23,7 +23,7 @@ from bench import registry
 from bench.api import UserError
 from bench.audio import resample
 from bench.data import open_data
-from bench.run import Options, run
+from bench.engine.run import Options, run
 
 pytestmark = pytest.mark.pretrained
 

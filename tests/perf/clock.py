@@ -14,9 +14,9 @@ from typing import ParamSpec, TypeVar
 
 import pesq
 
-from bench import scoring
 from bench.api import Score, Tokenizer
-from bench.scoring import Pair, score
+from bench.engine import scoring
+from bench.engine.scoring import Pair, score
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -77,7 +77,7 @@ def _clock_of_this_worker() -> Clock:
 
 
 def clocked_score(folder: str, pair: Pair, steps: Sequence[str]) -> Iterator[Score]:
-    """bench.scoring.score in a worker process, which writes into `folder` what it has spent so far."""
+    """bench.engine.scoring.score in a worker process, which writes into `folder` what it has spent so far."""
     clock = _clock_of_this_worker()
     scores = score(pair, steps)
     for step in steps:

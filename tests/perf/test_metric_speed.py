@@ -29,10 +29,10 @@ from torch import Tensor
 
 from bench import registry
 from bench.data import open_data
+from bench.engine.run import Options, run
 from bench.machine import cores
 from bench.metrics import METRICS
 from bench.metrics.pair import Pairs, SignalMetric
-from bench.run import Options, run
 from bench.tasks import reconstruction
 from tests.conftest import speech_like
 from tests.perf.clock import CODEC, PESQ, Tokenizers, clocked_in

@@ -18,11 +18,11 @@ from torch import Tensor
 from bench import registry
 from bench.api import Clip, Codebook, Data, Row, Spec, Suite, UserError, Variant
 from bench.data import open_data
+from bench.engine.run import Options, Run, run
+from bench.engine.worker_pool import start_server
 from bench.evaluators import asr
 from bench.evaluators.asr import AsrJudge, Recognizer
 from bench.evaluators.cache import Answers
-from bench.pool import start_server
-from bench.run import Options, Run, run
 from bench.tasks.asr import suite
 
 RATE = 16_000
@@ -100,7 +100,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def server() -> None:
     """Worker processes that need not import all of this again, unless an earlier test has started without."""
-    start_server("bench.run", "bench.tasks.asr")
+    start_server("bench.engine.run", "bench.tasks.asr")
 
 
 class Coded:

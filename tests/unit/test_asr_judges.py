@@ -16,9 +16,9 @@ from bench import registry
 from bench.api import Clip, Codebook, Data, Spec, UserError, Variant
 from bench.audio import read_clip, resample, to_channels
 from bench.data import open_data
+from bench.engine.run import Options, Run, run
 from bench.evaluators import asr, openai_whisper, sphinx
 from bench.evaluators.openai_whisper import WhisperRecognizer
-from bench.run import Options, Run, run
 from bench.tasks.asr import suite
 from bench.weights import sha256_of
 from tests.conftest import ROOT, speech_like

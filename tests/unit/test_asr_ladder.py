@@ -8,9 +8,9 @@ import pytest
 
 from bench import registry
 from bench.data import open_data
+from bench.engine.run import Options, Run, run
 from bench.evaluators import asr
 from bench.pairs import paired
-from bench.run import Options, Run, run
 from bench.stats import Estimate, holm
 from bench.tasks.asr import suite
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Codebook, Spec, UserError
-from bench.codec import Code, Coded, Given, Reconstruction, reconstructions, trials
 from bench.codes import check_codes, packed_bits
 from bench.data import open_data, partners
+from bench.engine.codec_stage import Code, Coded, Given, Reconstruction, reconstructions, trials
 from tests.conftest import speech_like
 
 
@@ -212,19 +212,19 @@ def test_without_clips_no_tokenizer_is_loaded() -> None:
 
 
 def test_few_clips_are_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import bench.codec
+    import bench.engine.codec_stage
 
     for i in range(40):
         soundfile.write(tmp_path / f"{i:02}.wav", speech_like(0.1, 16_000, i).numpy(), 16_000)
     read = 0
-    real = bench.codec.read_clip
+    real = bench.engine.codec_stage.read_clip
 
     def counting(clip):
         nonlocal read
         read += 1
         return real(clip)
 
-    monkeypatch.setattr(bench.codec, "read_clip", counting)
+    monkeypatch.setattr(bench.engine.codec_stage, "read_clip", counting)
     facts = spec()
     for done, _ in enumerate(reconstructions(facts, lambda: Toy(facts), open_data(str(tmp_path)).clips), 1):
         assert read <= done + 10

@@ -16,7 +16,7 @@ from bench import registry, tables
 from bench.api import Codebook, Spec, Variant
 from bench.codes import agreement
 from bench.data import open_data
-from bench.run import Options, Run, run
+from bench.engine.run import Options, Run, run
 from tests.conftest import speech_like
 
 SUITE = registry.load_suite("codes")

@@ -50,7 +50,7 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
 
 
 def imported(path: Path) -> set[str]:
-    """What a file imports at run time, as full dotted names (`from bench import run` -> bench.run)."""
+    """What a file imports at run time, as full dotted names (`from bench import run` -> bench.engine.run)."""
     found: set[str] = set()
     for node in statements(ast.parse(path.read_text(encoding="utf-8")).body):
         if isinstance(node, ast.Import):
@@ -67,7 +67,7 @@ def seen(path: Path) -> set[str]:
 
 
 def module_of(path: Path) -> str:
-    """bench/run.py -> run, bench/nn/conv.py -> nn."""
+    """bench/engine/run.py -> run, bench/nn/conv.py -> nn."""
     return path.relative_to(ROOT / "bench").parts[0].removesuffix(".py")
 
 

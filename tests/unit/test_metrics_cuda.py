@@ -7,9 +7,9 @@ import torch
 
 from bench import registry
 from bench.data import open_data
+from bench.engine.run import Options, run
 from bench.metrics import METRICS
 from bench.metrics.pair import Pairs, SignalMetric
-from bench.run import Options, run
 from bench.tasks import reconstruction
 from tests.conftest import speech_like
 

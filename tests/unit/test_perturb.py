@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.perturb import louder, narrow, noisy, overloaded
+from bench.engine.perturbations import louder, narrow, noisy, overloaded
 from tests.conftest import speech_like
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bench.api import Score
-from bench.pool import Failure, Job, WorkerPool
+from bench.engine.worker_pool import Failure, Job, WorkerPool
 
 
 def act(payload: str, steps: Sequence[str]) -> Iterator[Score]:

@@ -15,8 +15,8 @@ from bench.api import Codebook, Spec, Variant
 from bench.cli import main
 from bench.codes import agreement
 from bench.data import open_data
-from bench.precision import lowered, same_codes
-from bench.run import Options, Run, run
+from bench.engine.autocast import lowered, same_codes
+from bench.engine.run import Options, Run, run
 from bench.store import Store
 
 RATE, HOP = 16_000, 160
@@ -90,7 +90,7 @@ def test_the_share_of_equal_codes_is_in_the_record_and_below_the_table(make_data
 def test_a_finished_run_does_not_compare_again(make_data: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, variant = make_data(), lowered(TOY, "bfloat16")
     first = made(path, tmp_path, variant)
-    monkeypatch.setattr("bench.run.same_codes", lambda *_: pytest.fail("compared again"))
+    monkeypatch.setattr("bench.engine.run.same_codes", lambda *_: pytest.fail("compared again"))
     assert made(path, tmp_path, variant).same_codes == first.same_codes
 
 

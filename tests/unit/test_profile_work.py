@@ -7,11 +7,11 @@ from torch.nn import functional as F
 
 from bench import registry
 from bench.api import Codebook, Spec
+from bench.engine.autocast import layers
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d
 from bench.nn.onednn import Linear
 from bench.nn.reflect import SkipLSTM
 from bench.nn.seanet import Residual
-from bench.precision import layers
 from bench.throughput.macs import macs, parameters
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Codebook, Score, Spec, Tokenizer, Variant
-from bench.codec import trials
 from bench.data import open_data
-from bench.perturb import louder
-from bench.run import Options, Run, run
+from bench.engine.codec_stage import trials
+from bench.engine.perturbations import louder
+from bench.engine.run import Options, Run, run
 from bench.tasks.robustness import Tried, _lost, examine
 from tests.conftest import speech_like
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import registry, scoring
+from bench import registry
 from bench.api import Domain, Score
 from bench.audio import Audio
 from bench.data import open_data
+from bench.engine import scoring
+from bench.engine.run import Options, Session, run
+from bench.engine.scoring import Pair, on_gpu, score
+from bench.engine.worker_pool import Job
 from bench.metrics import METRICS
-from bench.pool import Job
-from bench.run import Options, Session, run
-from bench.scoring import Pair, on_gpu, score
 from bench.tasks import reconstruction
 from tests.conftest import speech_like
 

@@ -19,9 +19,9 @@ from bench import registry
 from bench.api import Codebook, Data, Row, Spec, Suite, UserError, Variant
 from bench.cli import main
 from bench.data import open_data
+from bench.engine.run import Options, Run, run
 from bench.evaluators import dvector, speaker
 from bench.evaluators.speaker import SpeakerJudge
-from bench.run import Options, Run, run
 from bench.tasks.speaker import SUITE, suite
 from tests.conftest import ROOT
 

@@ -19,8 +19,8 @@ from bench.commands.run import _suite
 from bench.compare import writers
 from bench.compare.lines import compare
 from bench.data import open_data
+from bench.engine.run import Options, Run, run
 from bench.gate.regressions import refuse
-from bench.run import Options, Run, run
 from bench.throughput import measure, streaming, table, timing
 from bench.throughput.inputs import Material, material
 from bench.throughput.measure import Measured, Stopwatch

@@ -20,12 +20,12 @@ import torch
 
 from bench import audio, machine, registry, revision, weights
 from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, Tokenizer, UserError, Variant
-from bench.codec import Code, Given, Reconstruction, Trial, reconstructions, trials
 from bench.data import partners
+from bench.engine.autocast import same_codes
+from bench.engine.codec_stage import Code, Given, Reconstruction, Trial, reconstructions, trials
+from bench.engine.worker_pool import Failure, Job, Task, WorkerPool
 from bench.kept import place
 from bench.machine import cores
-from bench.pool import Failure, Job, Task, WorkerPool
-from bench.precision import same_codes
 from bench.stats import Summary, summarise
 from bench.store import LAST, Store, folder_name, folder_of
 

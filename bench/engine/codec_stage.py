@@ -20,8 +20,8 @@ from torch import Tensor
 from bench.api import Clip, Packs, Spec, Tokenizer, UserError
 from bench.audio import Audio, BadAudio, read_clip, resample, to_channels
 from bench.codes import check_codes, packed_bits
+from bench.engine.worker_threads import ahead, staged
 from bench.machine import cores
-from bench.stage import ahead, staged
 
 Result = TypeVar("Result")
 
