@@ -63,7 +63,7 @@ def show(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """bench check"""
     from bench import registry
-    from bench.check import check as contract
+    from bench.conformance.rules import check as contract
 
     device, failed = device_of(options.device), 0
     for variant in variants_of(options.tokenizer, options.weights):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Codebook, Spec, Tokenizer, UserError, Variant
-from bench.check import CHECKS, check
+from bench.conformance.rules import CHECKS, check
 from bench.tokenizers.mulaw import VARIANTS, MuLaw
 
 MULAW = VARIANTS["8bit"]

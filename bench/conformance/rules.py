@@ -17,8 +17,8 @@ from torch import Tensor
 
 from bench import signals
 from bench.api import Packs, Streams, Tokenizer, Variant, sha256_of_all
+from bench.conformance.fixture import Broken, Skip, Subject, good_audio, good_codes, same_audio
 from bench.metrics.delay import delay_ms
-from bench.subject import Broken, Skip, Subject, good_audio, good_codes, same_audio
 
 DELAY_TOLERANCE = 7.5  # ms: a step and a half of the envelopes by which a delay is found
 
