@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bench.formats import few
-from bench.kept import Kept
+from bench.records.reader import Kept
 from bench.stats import reasons, remarks
 
 

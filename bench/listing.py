@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import data, kept, registry, weights
+from bench import data, registry, weights
 from bench.api import DOMAINS, Checkpoint, Spec, Variant
 from bench.layouts import CONTEXTS, Layout, layouts
-from bench.store import folder_name
+from bench.records import reader
+from bench.records.writer import folder_name
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -89,7 +90,7 @@ def speed(variant: Variant, results: Path) -> dict[str, str]:
     """What runs of the throughput suite say of it, a line a machine; with random weights it is as fast."""
     spec = variant.spec
     folders = sorted((results / "throughput").glob(f"{glob.escape(folder_name(spec.label))}-*/run.json"))
-    runs = [run for run in (kept.read(path.parent) for path in folders) if run.label == spec.label and not run.unfinished]
+    runs = [run for run in (reader.read(path.parent) for path in folders) if run.label == spec.label and not run.unfinished]
     runs = [run for run in runs if run.tokenizer["weights"] == spec.weights or not run.trained]
     lines = {_timed_on(run, spec): _speed(run) for run in sorted(runs, key=lambda run: run.record["started"])}  # the latest of each counts
     if not lines:
@@ -97,11 +98,11 @@ def speed(variant: Variant, results: Path) -> dict[str, str]:
     return {"speed" + f" {i}" * (i > 1): f"{line}, on {place}" for i, (place, line) in enumerate(lines.items(), 1)}
 
 
-def _timed_on(run: kept.Kept, spec: Spec) -> str:
+def _timed_on(run: reader.Kept, spec: Spec) -> str:
     return run.machine + ("" if run.tokenizer["weights"] == spec.weights else ", with random weights")
 
 
-def _speed(run: kept.Kept) -> str:
+def _speed(run: reader.Kept) -> str:
     figures = {row.metric: row.value for row in run.rows if row.clip == "*"}
     hour = "GPU-hour" if run.identity["machine"]["device"] == "cuda" else "CPU-core-hour"
     sides = [f"{_number(figures[name])} h of audio {verb}" for name, verb in HOURS.items() if name in figures]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.api import Row
-from bench.kept import Kept
-from bench.store import LAST, Store, folder_name, key_of
+from bench.records.reader import Kept
+from bench.records.writer import LAST, Store, folder_name, key_of
 
 FACTS = [
     {"name": "quality", "unit": "MOS", "better": "higher", "tolerance": 0.02, "per": "clip"},

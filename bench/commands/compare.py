@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
     from bench.compare.ladders import Ladder, RateLine
     from bench.compare.lines import Comparison
-    from bench.kept import Kept
+    from bench.records.reader import Kept
 
 
 def add(verbs: Verbs) -> None:
@@ -38,19 +38,19 @@ def add(verbs: Verbs) -> None:
 
 def compare(options: argparse.Namespace) -> int:
     """bench compare"""
-    from bench import kept
     from bench.compare.ladders import ladders, rate_lines, usable
     from bench.compare.lines import compare as lines
+    from bench.records import reader
 
-    runs = kept.find(options.run, options.results, options.suite)
+    runs = reader.find(options.run, options.results, options.suite)
     if len(runs) < 2:
         raise UserError(f"only {runs[0].where} is named: name a second run to compare it with")
     reference = 0
     if options.reference:
-        (chosen,) = kept.find([options.reference], options.results, options.suite)[:1]
+        (chosen,) = reader.find([options.reference], options.results, options.suite)[:1]
         runs = runs if chosen.where in [run.where for run in runs] else [chosen, *runs]
         reference = [run.where for run in runs].index(chosen.where)
-    kept.refuse_unlike(runs)
+    reader.refuse_unlike(runs)
     metrics = list(runs[0].metrics)
     columns = _metrics(options.columns, metrics)
     found = ladders(runs)

@@ -12,7 +12,7 @@ from bench.commands.arguments import console
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
-    from bench.kept import Kept
+    from bench.records.reader import Kept
 
 
 def add(verbs: Verbs) -> None:
@@ -86,28 +86,30 @@ def _update(options: argparse.Namespace) -> int:
 
 def _runs(options: argparse.Namespace) -> list[Kept]:
     """The runs that the options choose, one for each suite and tokenizer."""
-    from bench import kept
+    from bench.records import reader
 
-    named = [kept.named_folder(operand) for operand in options.tokenizer]
+    named = [reader.named_folder(operand) for operand in options.tokenizer]
     chosen = [folder for folder in named if folder]
     if not options.tokenizer or not all(named):
-        found = kept.folders(options.results, options.suite)
+        found = reader.folders(options.results, options.suite)
         labels = [operand for operand, folder in zip(options.tokenizer, named, strict=True) if not folder]
         for operand in labels:
-            if not any(kept.matches(operand, kept.label_of(folder)) for folder in found):
+            if not any(reader.matches(operand, reader.label_of(folder)) for folder in found):
                 raise UserError(f"no run of {operand} in {options.results}: make one with bench run, or leave it out")
-        chosen += [f for f in found if not options.tokenizer or any(kept.matches(operand, kept.label_of(f)) for operand in labels)]
-    kept.refuse_twins(list(dict.fromkeys(chosen)))
-    return [kept.read(folder) for folder in dict.fromkeys(chosen)]
+        chosen += [f for f in found if not options.tokenizer or any(reader.matches(operand, reader.label_of(f)) for operand in labels)]
+    reader.refuse_twins(list(dict.fromkeys(chosen)))
+    return [reader.read(folder) for folder in dict.fromkeys(chosen)]
 
 
 def _paired(entries: Sequence[Kept], runs: Sequence[Kept], options: argparse.Namespace) -> tuple[list[tuple[Kept, Kept]], list[Kept]]:
     """(baseline, now) of every run that is to be judged, and the runs that the baseline does not have."""
-    from bench import kept
+    from bench.records import reader
 
     now = {(run.suite, run.label): run for run in runs}
     wanted = [
-        e for e in entries if not options.tokenizer or (e.suite, e.label) in now or any(kept.matches(o, e.label) for o in options.tokenizer)
+        e
+        for e in entries
+        if not options.tokenizer or (e.suite, e.label) in now or any(reader.matches(o, e.label) for o in options.tokenizer)
     ]
     for entry in wanted:
         if (entry.suite, entry.label) not in now:

@@ -27,12 +27,12 @@ def add(verbs: Verbs) -> None:
 
 def plot(options: argparse.Namespace) -> int:
     """bench plot"""
-    from bench import kept
     from bench.compare.ladders import usable
     from bench.plot import paper, quality, speed
+    from bench.records import reader
 
     suite = options.suite or {"quality": "reconstruction", "speed": "throughput"}[options.what]
-    runs = kept.find(options.run, options.results, suite)
+    runs = reader.find(options.run, options.results, suite)
     if options.what == "speed":
         figure = speed.figure(runs)
     else:

@@ -15,8 +15,8 @@ import numpy as np
 
 from bench.api import DOMAINS, Metric, Row
 from bench.bjontegaard import FEWEST, DeltaRate, Point, delta_rate, percent
-from bench.kept import Kept
 from bench.pairs import goodness
+from bench.records.reader import Kept
 from bench.stats import columns
 from bench.student import quantile
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.api import DOMAINS, Metric, Row
-from bench.kept import Kept, names, refuse_unlike
 from bench.pairs import Paired, goodness, harm, paired, sized
+from bench.records.reader import Kept, names, refuse_unlike
 from bench.stats import Summary, columns, holm, mean, summary
 
 LEVEL = 0.05

@@ -21,7 +21,7 @@ from bench.api import Clip, Packs, Spec, Tokenizer, UserError
 from bench.audio import Audio, BadAudio, read_clip, resample, to_channels
 from bench.codes import check_codes, packed_bits
 from bench.engine.worker_threads import ahead, staged
-from bench.machine import cores
+from bench.records.hardware import cores
 
 Result = TypeVar("Result")
 

@@ -18,16 +18,17 @@ from typing import TypeVar
 import soxr
 import torch
 
-from bench import audio, machine, registry, revision, weights
+from bench import audio, registry, weights
 from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, Tokenizer, UserError, Variant
 from bench.data import partners
 from bench.engine.autocast import same_codes
 from bench.engine.codec_stage import Code, Given, Reconstruction, Trial, reconstructions, trials
 from bench.engine.worker_pool import Failure, Job, Task, WorkerPool
-from bench.kept import place
-from bench.machine import cores
+from bench.records import hardware, provenance
+from bench.records.hardware import cores
+from bench.records.reader import place
+from bench.records.writer import LAST, Store, folder_name, folder_of
 from bench.stats import Summary, summarise
-from bench.store import LAST, Store, folder_name, folder_of
 
 SAME_CODES = "same_codes"  # in run.json
 Key = TypeVar("Key")
@@ -193,7 +194,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
     judge = {"judge": suite.judge} if suite.judge else {}
-    timed = {"sweep": suite.sweep, "machine": machine.speed(options.device)} if suite.sweep else {}
+    timed = {"sweep": suite.sweep, "machine": hardware.speed(options.device)} if suite.sweep else {}
     return {
         "tokenizer": facts,
         "code": variant.code,
@@ -215,12 +216,12 @@ def record(suite: Suite, data: Data, options: Options) -> dict[str, object]:
             for m in suite.metrics
         ],
         "headline": list(suite.headline),
-        "commit": revision.commit(),
+        "commit": provenance.commit(),
         "data_name": data.name,
         "clips": len(data.clips),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": machine.record(options.device),
-        "packages": {**revision.packages(), "soxr-library": soxr.__libsoxr_version__},
+        "machine": hardware.record(options.device),
+        "packages": {**provenance.packages(), "soxr-library": soxr.__libsoxr_version__},
     }
 
 
@@ -253,5 +254,5 @@ def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:
     if session.variant.exact and store.noted(SAME_CODES) is None:
         exact = partial(registry.load_tokenizer, session.variant.exact, session.options.device)
         store.note(SAME_CODES, same_codes(session.spec, session.load, exact, session.data.clips, session.options.device))
-    where = place(machine.speed(session.options.device)) if session.suite.sweep else ""
+    where = place(hardware.speed(session.options.device)) if session.suite.sweep else ""
     return Run(session.variant, session.suite, session.data, store.rows, store.folder, new, where, store.noted(SAME_CODES))

@@ -19,9 +19,9 @@ from bench.api import Domain, Score
 from bench.audio import Audio, resample
 from bench.engine.worker_pool import Job
 from bench.engine.worker_threads import ahead
-from bench.machine import cores
 from bench.metrics import METRICS
 from bench.metrics.pair import Pairs, SignalMetric
+from bench.records.hardware import cores
 
 Key = TypeVar("Key")
 MOST, MOST_SECONDS = 64, 240.0  # clips that a GPU scores at once, and their audio, each filled up to the longest

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bench.api import UserError
-from bench.store import heal, replace
+from bench.records.writer import heal, replace
 
 COLUMNS = ("clip", "language", "transcript", "original", "reconstruction")
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.api import Row, UserError
-from bench.kept import Kept, check_record
-from bench.store import replace
+from bench.records.reader import Kept, check_record
+from bench.records.writer import replace
 
 VERSION = 1
 KEPT = ("key", "identity", "metrics", "data_name", "clips", "packages", "machine")  # of run.json

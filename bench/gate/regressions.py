@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Literal
 
 from bench.api import Metric, Row, UserError
-from bench.kept import Kept, unlike
 from bench.pairs import harm, paired
+from bench.records.reader import Kept, unlike
 from bench.stats import Estimate, Summary, holm, summary
 
 LEVEL = 0.05

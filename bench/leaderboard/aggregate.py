@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bench import kept
 from bench.api import DOMAINS, Metric, UserError
-from bench.kept import Kept
 from bench.leaderboard.schema import refuse_misshapen
+from bench.records import reader
+from bench.records.reader import Kept
+from bench.records.writer import SEAL, folder_name, key_of
 from bench.stats import Summary, summarise
-from bench.store import SEAL, folder_name, key_of
 
 RESULTS = Path("results") / "boards"
 FIRST = "reconstruction"  # what bench run does unless told otherwise comes first
@@ -98,17 +98,17 @@ class Board:
 
 def fold(results: Path) -> list[Board]:
     """Every board that the runs below `results` make, by suite. UserError for a run that has no place on one."""
-    folders = kept.folders(results)
-    kept.refuse_twins(folders)
+    folders = reader.folders(results)
+    reader.refuse_twins(folders)
     suites: dict[str, list[Kept]] = {}
     for folder in folders:
-        run = kept.read(folder)
+        run = reader.read(folder)
         refuse(run)
         if (folder.parent.name, folder.name) != (run.suite, f"{folder_name(run.label)}-{run.key}"):
             raise UserError(f"{folder}: holds {run.label} of {run.suite}, key {run.key}: give the folder the name that bench run gave it")
         suites.setdefault(run.suite, []).append(run)
     for runs in suites.values():
-        kept.refuse_unlike(runs)
+        reader.refuse_unlike(runs)
         for run in runs[1:]:
             refuse_gaps(runs[0], run)
     return [Board(tuple(map(Entry, sorted(runs, key=lambda run: natural(run.label))))) for _, runs in sorted(suites.items(), key=_place)]

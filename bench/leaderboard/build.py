@@ -8,10 +8,10 @@ from pathlib import Path
 
 from bench import data
 from bench.api import UserError
-from bench.kept import Kept
 from bench.leaderboard import csv_markdown, listening, page, submission
 from bench.leaderboard.aggregate import Board, fold
-from bench.store import replace
+from bench.records.reader import Kept
+from bench.records.writer import replace
 
 
 @dataclass(frozen=True)

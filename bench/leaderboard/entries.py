@@ -11,8 +11,8 @@ from bench.api import Suite, UserError, Variant
 from bench.data import open_data
 from bench.engine.run import Options, Progress
 from bench.engine.run import run as engine
-from bench.kept import label_of, matches
-from bench.store import folder_name
+from bench.records.reader import label_of, matches
+from bench.records.writer import folder_name
 
 
 def candidates(suite: Suite) -> list[Variant]:

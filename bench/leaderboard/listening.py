@@ -24,9 +24,9 @@ from bench.api import DOMAINS, Clip, Data, UserError, Variant
 from bench.audio import Audio, read_clip, resample, to_channels
 from bench.data import partners
 from bench.engine.codec_stage import reconstructions
-from bench.kept import Kept
 from bench.leaderboard import spectrogram
-from bench.store import folder_name, key_of
+from bench.records.reader import Kept
+from bench.records.writer import folder_name, key_of
 
 CORPUS = "mini"
 ORIGINAL = "original"

@@ -17,11 +17,11 @@ from markupsafe import Markup
 from bench import formats, listing, registry
 from bench.api import DOMAINS, Metric, UserError
 from bench.formats import ARROWS
-from bench.kept import Kept
 from bench.leaderboard import csv_markdown, model_cards
 from bench.leaderboard.aggregate import Board, Entry, natural
 from bench.leaderboard.listening import ORIGINAL, Listening
 from bench.leaderboard.plots import points
+from bench.records.reader import Kept
 from bench.stats import Summary
 
 HERE = Path(__file__).parent

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from bench.api import Metric
 from bench.codes import LARGEST_COUNTED
-from bench.kept import Kept
 from bench.leaderboard.aggregate import Board
+from bench.records.reader import Kept
 
 
 def points(boards: Sequence[Board]) -> dict[str, object]:

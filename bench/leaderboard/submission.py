@@ -12,13 +12,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench import data, kept, registry
+from bench import data, registry
 from bench.api import Clip, Data, Metric, Row, Suite, UserError, Variant
 from bench.engine.run import Options, Progress, identity
 from bench.engine.run import run as engine
-from bench.kept import CALLED, Kept
 from bench.leaderboard.aggregate import refuse, refuse_gaps
-from bench.store import LAST, folder_name
+from bench.records import reader
+from bench.records.reader import CALLED, Kept
+from bench.records.writer import LAST, folder_name
 
 SLACK = 1e-6  # of a range: float32 arithmetic gives a STOI of 1.0000001
 
@@ -27,7 +28,7 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
     """The run in a folder, which may enter; UserError says why it may not. `again`: its tokenizer must give the same scores here."""
     if not (folder / "run.json").is_file():
         raise UserError(f"{folder}: no folder of a run: name one that holds run.json and rows.csv, as results/<suite>/<tokenizer>-<key>")
-    run = kept.read(folder)
+    run = reader.read(folder)
     refuse(run)
     suite = _suite(run)
     clips = _data(run)
@@ -208,11 +209,11 @@ def add(run: Kept, results: Path) -> Path:
     place = home / f"{folder_name(run.label)}-{run.key}"
     if place.resolve() == folder.resolve():
         return place
-    older = [f for f in home.glob(f"{folder_name(run.label)}-????????") if kept.label_of(f) == folder_name(run.label)]
+    older = [f for f in home.glob(f"{folder_name(run.label)}-????????") if reader.label_of(f) == folder_name(run.label)]
     others = [f for f in home.glob("*-????????") if f not in older]
     if others:
-        beside = kept.read(others[0])
-        kept.refuse_unlike([beside, run])
+        beside = reader.read(others[0])
+        reader.refuse_unlike([beside, run])
         refuse_gaps(beside, run)
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from bench.api import Metric, UserError
 from bench.compare.ladders import MEASURED, Ladder, families, nominal
 from bench.formats import title
-from bench.kept import Kept, names, refuse_unlike
 from bench.plot.paper import Level, Line, draw, sheet
+from bench.records.reader import Kept, names, refuse_unlike
 from bench.stats import summary
 
 if TYPE_CHECKING:

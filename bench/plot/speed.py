@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.api import UserError
-from bench.kept import Kept, names
 from bench.plot.paper import Line, draw, sheet
+from bench.records.reader import Kept, names
 from bench.throughput import table
 from bench.throughput.sweep import parse
 

@@ -14,7 +14,7 @@ from bench.api import Data, UserError
 from bench.audio import RESAMPLER
 from bench.probe.questions import Question
 from bench.probe.training import Outcome, Point
-from bench.store import key_of, replace
+from bench.records.writer import key_of, replace
 
 
 def shared(results: Path, version: int, data: Data, seed: int) -> Path:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench import nvml, signals
+from bench import signals
 from bench.api import Score, Streams, Tokenizer
 from bench.engine.autocast import layers
+from bench.records import gpu_energy
 from bench.throughput import macs, streaming, table
 from bench.throughput.inputs import Material
 from bench.throughput.measure import Measured
@@ -67,7 +68,7 @@ def of_sweep(sweep: Sweep, found: dict[Point, list[Measured]], device: str, thre
         figures[f"{side}_h_per_device_h"] = Score(best.rtfx / (1 if cuda else threads), note=at)
         if cuda:
             watts = best.joules / best.point.audio
-            figures[f"{side}_wh_per_h"] = Score(watts, note=nvml.MISSING if math.isnan(watts) else at)
+            figures[f"{side}_wh_per_h"] = Score(watts, note=gpu_energy.MISSING if math.isnan(watts) else at)
         if side == "encode":
             figures["encode_tokens_per_s"] = Score(best.tokens / best.median, note=at)
     return figures

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.api import UserError
 from bench.formats import Grid
-from bench.store import heal
+from bench.records.writer import heal
 from bench.throughput.measure import Measured
 from bench.throughput.sweep import Point
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bench import nvml
+from bench.records import gpu_energy
 
 LEAST, MOST = 5, 50  # repeats
 BUDGET = 3.0  # s of repeats, once there are the least
@@ -51,10 +51,10 @@ def timed(call: Callable[[], object], device: str, least: int = LEAST, most: int
     collecting = gc.isenabled()
     gc.disable()
     try:
-        before = nvml.joules(device)
+        before = gpu_energy.joules(device)
         while len(seconds) < least or (len(seconds) < most and sum(seconds) < budget):
             seconds.append(once(call, device))
-        return Times(tuple(seconds), (nvml.joules(device) - before) / len(seconds))
+        return Times(tuple(seconds), (gpu_energy.joules(device) - before) / len(seconds))
     finally:
         if collecting:
             gc.enable()

@@ -30,9 +30,9 @@ from torch import Tensor
 from bench import registry
 from bench.data import open_data
 from bench.engine.run import Options, run
-from bench.machine import cores
 from bench.metrics import METRICS
 from bench.metrics.pair import Pairs, SignalMetric
+from bench.records.hardware import cores
 from bench.tasks import reconstruction
 from tests.conftest import speech_like
 from tests.perf.clock import CODEC, PESQ, Tokenizers, clocked_in

@@ -14,7 +14,7 @@ from bench.api import UserError
 from bench.cli import main
 from bench.gate import baseline
 from bench.gate.regressions import Finding, judge
-from bench.kept import Kept, read
+from bench.records.reader import Kept, read
 from tests.runs import Scores, keep, made, speech
 
 Shift = Callable[[dict], None]

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from bench.audio import Audio
 from bench.gate.regressions import judge
-from bench.kept import Kept
 from bench.metrics import METRICS
+from bench.records.reader import Kept
 from bench.tasks.reconstruction import Pair, score
 from tests.conftest import ROOT, speech_like
 from tests.runs import made

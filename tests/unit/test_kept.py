@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import UserError
-from bench.kept import find, names, read, refuse_unlike
+from bench.records.reader import find, names, read, refuse_unlike
 from tests.runs import keep, speech
 
 SCORES = speech({"quality": [1.0, 2.0, 3.0]}, speakers=2)

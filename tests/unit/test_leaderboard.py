@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import kept
 from bench.api import UserError
 from bench.cli import main
 from bench.leaderboard import aggregate, csv_markdown, submission
 from bench.leaderboard.build import Places, check, write
-from bench.store import key_of
+from bench.records import reader
+from bench.records.writer import key_of
 from tests.conftest import ROOT
 from tests.runs import keep, speech
 
@@ -315,7 +315,7 @@ def test_scores_that_were_invented_and_sealed_are_not_found_again(submitted: Pat
 def test_new_weights_make_a_board_stale(submitted: Path, tmp_path: Path) -> None:
     assert submission.outdated(submission.checked(submitted)) == ""
     resealed(submitted, change("identity/tokenizer/weights", "sha256:1"))
-    assert "weights (sha256:1, not none)" in submission.outdated(kept.read(submitted))
+    assert "weights (sha256:1, not none)" in submission.outdated(reader.read(submitted))
 
 
 WRONG = [

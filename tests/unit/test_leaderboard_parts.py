@@ -14,8 +14,8 @@ import torch
 
 from bench import data, registry, weights
 from bench.audio import resample
-from bench.kept import Kept
 from bench.leaderboard import listening, model_cards, spectrogram
+from bench.records.reader import Kept
 from tests.conftest import speech_like
 from tests.runs import made, speech
 

@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from bench import machine
+from bench.records import hardware
 
 ANONYMOUS = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: {family}\nmodel\t\t: {model}\nmodel name\t: AMD EPYC\nstepping\t: 1\n"
 
@@ -19,6 +19,6 @@ ANONYMOUS = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: {family}\n
     ],
 )
 def test_generations_of_one_name_are_told_apart(told: str, name: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(machine, "_text", lambda path: told if path == "/proc/cpuinfo" else "")
-    assert machine.processor("cpu") == name
-    assert machine.speed("cpu")["processor"] == name
+    monkeypatch.setattr(hardware, "_text", lambda path: told if path == "/proc/cpuinfo" else "")
+    assert hardware.processor("cpu") == name
+    assert hardware.speed("cpu")["processor"] == name

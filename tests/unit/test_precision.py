@@ -17,7 +17,7 @@ from bench.codes import agreement
 from bench.data import open_data
 from bench.engine.autocast import lowered, same_codes
 from bench.engine.run import Options, Run, run
-from bench.store import Store
+from bench.records.writer import Store
 
 RATE, HOP = 16_000, 160
 

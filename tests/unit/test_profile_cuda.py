@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from bench import machine, registry
+from bench import registry
+from bench.records import hardware
 from bench.throughput import memory
 from bench.throughput.inputs import Material
 from bench.throughput.measure import Stopwatch
@@ -44,7 +45,7 @@ def test_a_codec_is_measured_or_says_why_not(point: Point) -> None:
 
 
 def test_the_machine_is_named_with_its_driver() -> None:
-    facts = machine.speed("cuda")
+    facts = hardware.speed("cuda")
     assert facts["processor"] == torch.cuda.get_device_name() and facts["driver"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import Row, UserError
-from bench.store import COLUMNS, Store, key_of, read_rows
+from bench.records.writer import COLUMNS, Store, key_of, read_rows
 
 
 def rows(clip: str, value: float = 1.5) -> list[Row]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import kept, listing, machine, registry, tables
+from bench import listing, registry, tables
 from bench.api import Clip, Codebook, Score, Spec, Suite, UserError, Variant
 from bench.commands.run import _suite
 from bench.compare import writers
@@ -21,6 +21,7 @@ from bench.compare.lines import compare
 from bench.data import open_data
 from bench.engine.run import Options, Run, run
 from bench.gate.regressions import refuse
+from bench.records import hardware, reader
 from bench.throughput import measure, streaming, table, timing
 from bench.throughput.inputs import Material, material
 from bench.throughput.measure import Measured, Stopwatch
@@ -248,15 +249,15 @@ def test_a_sweep_belongs_to_this_suite(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_machines_do_not_share_a_folder_and_are_named_side_by_side(ran: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     here = ran(TOY)
-    speed = machine.speed("cpu")
-    monkeypatch.setattr(machine, "speed", lambda device: speed | {"processor": "Abacus 3000"})
+    speed = hardware.speed("cpu")
+    monkeypatch.setattr(hardware, "speed", lambda device: speed | {"processor": "Abacus 3000"})
     there = ran(TOY)
     assert here.run.folder != there.run.folder
-    one, two = (kept.read(found.run.folder) for found in (here, there))
+    one, two = (reader.read(found.run.folder) for found in (here, there))
     assert one.fingerprint == two.fingerprint  # they may stand side by side
-    first, second = kept.names([one, two])
+    first, second = reader.names([one, two])
     assert str(speed["processor"]) in first and "Abacus 3000" in second
-    assert kept.names([one]) == ["toy@v"]
+    assert reader.names([one]) == ["toy@v"]
     below = writers.notes(compare([one, two]), [], [])
     assert f"timed on {one.machine}" in below and f"timed on {two.machine}" in below
     with pytest.raises(UserError, match="Abacus 3000"):
@@ -319,9 +320,9 @@ def test_show_tells_the_speed_of_every_machine(ran: Callable[..., Ran], tmp_path
     assert listing.speed(variant, tmp_path / "results") == {"speed": "not measured: bench run --suite throughput --tokenizer mulaw@8bit"}
     ran("mulaw")
     (line,) = listing.speed(variant, tmp_path / "results").values()
-    assert "h of audio encoded and" in line and "per CPU-core-hour" in line and line.endswith(kept.place(machine.speed("cpu")))
-    speed = machine.speed("cpu")
-    monkeypatch.setattr(machine, "speed", lambda device: speed | {"processor": "Abacus 3000"})
+    assert "h of audio encoded and" in line and "per CPU-core-hour" in line and line.endswith(reader.place(hardware.speed("cpu")))
+    speed = hardware.speed("cpu")
+    monkeypatch.setattr(hardware, "speed", lambda device: speed | {"processor": "Abacus 3000"})
     ran("mulaw")
     assert list(listing.speed(variant, tmp_path / "results")) == ["speed", "speed 2"]
     other = replace(variant, spec=replace(variant.spec, weights="sha256:" + "0" * 64))
@@ -336,6 +337,6 @@ def test_show_tells_what_was_timed_with_random_weights(ran: Callable[..., Ran], 
     ran(longer)
     assert list(listing.speed(tiny, tmp_path / "results").values()) == [before]
     trained = replace(tiny, spec=replace(tiny.spec, weights="sha256:" + "0" * 64))
-    for variant, end in ((tiny, kept.place(machine.speed("cpu"))), (trained, ", with random weights")):
+    for variant, end in ((tiny, reader.place(hardware.speed("cpu"))), (trained, ", with random weights")):
         (line,) = listing.speed(variant, tmp_path / "results").values()
         assert "tokens/s encoded" in line and line.endswith(end)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from bench import nvml
+from bench.records import gpu_energy
 
 
 def cores() -> int:
@@ -43,7 +43,7 @@ def speed(device: str) -> dict[str, object]:
 
 def driver(device: str) -> str:
     """The version of the driver; without NVML only that it is new enough for torch's CUDA."""
-    return nvml.driver(device) or f"unknown, serves CUDA {torch.version.cuda}"
+    return gpu_energy.driver(device) or f"unknown, serves CUDA {torch.version.cuda}"
 
 
 def record(device: str) -> dict[str, object]:
@@ -61,7 +61,7 @@ def record(device: str) -> dict[str, object]:
 def _clocks(device: str) -> Mapping[str, float]:
     """MHz as the run begins; empty where the system does not tell."""
     if torch.device(device).type == "cuda":
-        return nvml.clocks(device) or {}
+        return gpu_energy.clocks(device) or {}
     now = re.findall(r"^cpu MHz\s*: ([\d.]+)$", _text("/proc/cpuinfo"), re.MULTILINE)
     most = _text("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
     return {**({"cpu_mhz": max(map(float, now))} if now else {}), **({"cpu_mhz_most": int(most) / 1000} if most else {})}

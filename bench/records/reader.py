@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.api import DOMAINS, Metric, Row, UserError
-from bench.store import LAST, folder_name, key_of, read_rows
+from bench.records.writer import LAST, folder_name, key_of, read_rows
 
 _FOLDER = re.compile(r"(?P<label>.+)-[0-9a-f]{8}")
 CALLED = {"data": "data sha256", "version": "suite version"}  # what a line says for a key of the identity
