@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.formats import few
 from bench.records.reader import Kept
-from bench.stats import reasons, remarks
+from bench.statistics.bootstrap import reasons, remarks
 
 
 def missing(name: str, run: Kept) -> list[str]:

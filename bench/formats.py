@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.api import Metric
-from bench.stats import Estimate, Summary
+from bench.statistics.bootstrap import Estimate, Summary
 
 ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "": ""}
 

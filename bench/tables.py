@@ -14,7 +14,7 @@ from bench import formats
 from bench.api import DOMAINS, Metric, UserError
 from bench.engine.run import Run
 from bench.formats import Grid, cell, few, title
-from bench.stats import Summary, reasons, remarks
+from bench.statistics.bootstrap import Summary, reasons, remarks
 from bench.throughput import table
 
 

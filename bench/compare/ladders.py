@@ -14,11 +14,11 @@ from os.path import commonprefix
 import numpy as np
 
 from bench.api import DOMAINS, Metric, Row
-from bench.bjontegaard import FEWEST, DeltaRate, Point, delta_rate, percent
-from bench.pairs import goodness
 from bench.records.reader import Kept
-from bench.stats import columns
-from bench.student import quantile
+from bench.statistics.bd_rate import FEWEST, DeltaRate, Point, delta_rate, percent
+from bench.statistics.bootstrap import columns
+from bench.statistics.paired import goodness
+from bench.statistics.t_distribution import quantile
 
 MEASURED = "kbps_packed"  # the column that measures a bitrate, where the suite has it; elsewhere the spec's counts
 

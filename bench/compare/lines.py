@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.api import DOMAINS, Metric, Row
-from bench.pairs import Paired, goodness, harm, paired, sized
 from bench.records.reader import Kept, names, refuse_unlike
-from bench.stats import Summary, columns, holm, mean, summary
+from bench.statistics.bootstrap import Summary, columns, holm, mean, summary
+from bench.statistics.paired import Paired, goodness, harm, paired, sized
 
 LEVEL = 0.05
 

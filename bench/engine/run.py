@@ -28,7 +28,7 @@ from bench.records import hardware, provenance
 from bench.records.hardware import cores
 from bench.records.reader import place
 from bench.records.writer import LAST, Store, folder_name, folder_of
-from bench.stats import Summary, summarise
+from bench.statistics.bootstrap import Summary, summarise
 
 SAME_CODES = "same_codes"  # in run.json
 Key = TypeVar("Key")

@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import Literal
 
 from bench.api import Metric, Row, UserError
-from bench.pairs import harm, paired
 from bench.records.reader import Kept, unlike
-from bench.stats import Estimate, Summary, holm, summary
+from bench.statistics.bootstrap import Estimate, Summary, holm, summary
+from bench.statistics.paired import harm, paired
 
 LEVEL = 0.05
 Verdict = Literal["same", "better", "worse", "missing", "gone"]

@@ -15,7 +15,7 @@ from bench.leaderboard.schema import refuse_misshapen
 from bench.records import reader
 from bench.records.reader import Kept
 from bench.records.writer import SEAL, folder_name, key_of
-from bench.stats import Summary, summarise
+from bench.statistics.bootstrap import Summary, summarise
 
 RESULTS = Path("results") / "boards"
 FIRST = "reconstruction"  # what bench run does unless told otherwise comes first

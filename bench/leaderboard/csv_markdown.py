@@ -19,7 +19,7 @@ from bench.api import UserError
 from bench.caveats import missing, packages
 from bench.formats import Grid, cell, title
 from bench.leaderboard.aggregate import Board, Entry
-from bench.stats import Summary
+from bench.statistics.bootstrap import Summary
 
 HEAD = (
     "tokenizer",

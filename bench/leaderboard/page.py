@@ -22,7 +22,7 @@ from bench.leaderboard.aggregate import Board, Entry, natural
 from bench.leaderboard.listening import ORIGINAL, Listening
 from bench.leaderboard.plots import points
 from bench.records.reader import Kept
-from bench.stats import Summary
+from bench.statistics.bootstrap import Summary
 
 HERE = Path(__file__).parent
 SCRIPTS = (  # the first one runs before anything is shown

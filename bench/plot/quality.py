@@ -16,7 +16,7 @@ from bench.compare.ladders import MEASURED, Ladder, families, nominal
 from bench.formats import title
 from bench.plot.paper import Level, Line, draw, sheet
 from bench.records.reader import Kept, names, refuse_unlike
-from bench.stats import summary
+from bench.statistics.bootstrap import summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from bench import registry
 from bench.data import open_data
 from bench.engine.run import Options, Run, run
 from bench.evaluators import asr
-from bench.pairs import paired
-from bench.stats import Estimate, holm
+from bench.statistics.bootstrap import Estimate, holm
+from bench.statistics.paired import paired
 from bench.tasks.asr import suite
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
 
-from bench.bjontegaard import Point, delta_rate
+from bench.statistics.bd_rate import Point, delta_rate
 
 
 def ladder(rates: list[float], qualities: list[float]) -> list[Point]:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench import stats
 from bench.api import Metric, Row
-from bench.stats import Estimate, difference, holm, mean, reasons, summarise
+from bench.statistics import bootstrap
+from bench.statistics.bootstrap import Estimate, difference, holm, mean, reasons, summarise
 
 STOI = Metric("stoi", "", "higher", {"speech": 16_000}, 0.01, None)
 
@@ -52,7 +52,7 @@ def test_one_voice_has_no_interval_and_no_test() -> None:
 
 
 def test_the_interval_is_that_of_scipys_bootstrap_of_students_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "DRAWS", 20_000)
+    monkeypatch.setattr(bootstrap, "DRAWS", 20_000)
     x = np.random.default_rng(1).exponential(1, 25)
 
     def ratio(sample: np.ndarray, axis: int) -> np.ndarray:
@@ -172,7 +172,7 @@ def test_intervals_depend_on_the_seed_alone() -> None:
 def test_many_clusters_and_student_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).exponential(1, 250)
     drawn = mean(values, np.ones(250), each(250))
-    monkeypatch.setattr(stats, "MOST", 249)
+    monkeypatch.setattr(bootstrap, "MOST", 249)
     exact = mean(values, np.ones(250), each(250))
     assert (drawn.low, drawn.high) == pytest.approx((exact.low, exact.high), abs=0.2 * (exact.high - exact.value))
 

@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from bench.student import quantile, tail
+from bench.statistics.t_distribution import quantile, tail
 
 FREEDOMS = (1, 2, 3, 6, 9, 29, 299, 5000)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from bench import registry
 from bench.api import Clip, Data, Row
 from bench.engine.run import Run
-from bench.stats import Summary
+from bench.statistics.bootstrap import Summary
 from bench.tables import cell, grids, notes, to_csv, to_markdown, to_terminal
 
 SUITE = registry.load_suite("reconstruction")

@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from bench.api import DOMAINS, Metric, Row
-from bench.student import quantile, tail
+from bench.statistics.t_distribution import quantile, tail
 
 DRAWS = 2000
 FEWEST, MOST = 5, 300  # clusters to draw from: of fewer there is no choice, of more Student's t says the same; it takes over there

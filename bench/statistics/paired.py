@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.api import Metric, Row
-from bench.stats import Estimate, columns, difference
+from bench.statistics.bootstrap import Estimate, columns, difference
 
 
 @dataclass(frozen=True)
