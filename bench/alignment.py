@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Clip
-from bench.audio import Audio, resample
+from bench.data.audio import Audio, resample
 from bench.nn.mfcc import CEPSTRA, HOP, RATE, WINDOW, Mfcc
 
 STEP = 2  # every second frame of the cepstra: 50 a second

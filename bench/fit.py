@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Data, UserError, Variant
-from bench.audio import BadAudio, read_clip, resample, to_channels
+from bench.data.audio import BadAudio, read_clip, resample, to_channels
 from bench.weights import locate, sha256_of
 
 if TYPE_CHECKING:

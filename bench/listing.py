@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import data, registry, weights
+from bench import registry, weights
 from bench.api import DOMAINS, Checkpoint, Spec, Variant
+from bench.data import manifests
 from bench.layouts import CONTEXTS, Layout, layouts
 from bench.records import reader
 from bench.records.writer import folder_name
@@ -55,11 +56,11 @@ def metrics() -> Listing:
 def data_sets() -> Listing:
     """The embedded data sets; any manifest or folder is one, too."""
     lines = []
-    for name in data.names():
-        clips = data.open_data(name).clips
+    for name in manifests.names():
+        clips = manifests.open_data(name).clips
         domains = Counter(clip.domain for clip in clips)
         voices = len({clip.speaker for clip in clips if clip.speaker})
-        lines.append((name, ", ".join(f"{domains[d]} {d}" for d in DOMAINS), str(voices), data.fingerprint(list(clips))[:8]))
+        lines.append((name, ", ".join(f"{domains[d]} {d}" for d in DOMAINS), str(voices), manifests.fingerprint(list(clips))[:8]))
     return ("data", "clips", "speakers", "sha256"), lines
 
 

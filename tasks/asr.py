@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from bench.api import POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
-from bench.audio import RESAMPLER, Audio, resample, to_channels
+from bench.data.audio import RESAMPLER, Audio, resample, to_channels
 from bench.engine.worker_pool import Failure, Job
 from bench.evaluators import asr as judges
 from bench.evaluators.asr import AsrJudge, Recognizer

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bench.api import POSITIVE, Clip, Domain, Metric, Row, Score, Suite
-from bench.audio import BadAudio, read_clip
+from bench.data.audio import BadAudio, read_clip
 from bench.engine.worker_pool import Failure, Job
 from bench.probe import outcomes
 from bench.probe.inputs import VIEWS, Tokens, heard_as_mel, unprobed, views

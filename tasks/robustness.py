@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from bench.api import SHARE, Clip, Domain, Metric, Row, Score, Spec, Suite
-from bench.audio import Audio
 from bench.codes import agreement
+from bench.data.audio import Audio
 from bench.engine.perturbations import louder, narrow, noisy, overloaded, within
 from bench.engine.scoring import Pair
 from bench.engine.scoring import score as scores_of_pair

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bench.api import CORRELATION, POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
-from bench.audio import RESAMPLER, Audio, BadAudio, read_clip, resample, to_channels
+from bench.data.audio import RESAMPLER, Audio, BadAudio, read_clip, resample, to_channels
 from bench.evaluators import speaker as judges
 from bench.evaluators.cache import Answers
 from bench.evaluators.speaker import SpeakerEncoder, SpeakerJudge

@@ -78,7 +78,7 @@ def _sample_rates(run: Kept, source: str | None) -> dict[str, int]:
     """Clip -> Hz of its file, from the very data that the run was made with."""
     import soundfile
 
-    from bench.data import open_data
+    from bench.data.manifests import open_data
 
     name = source or run.record["data_name"]
     try:

@@ -72,7 +72,7 @@ def kmeans(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench import registry
-    from bench.data import open_data
+    from bench.data.manifests import open_data
     from bench.fit import fit
 
     o, variant = options, registry.variant(options.tokenizer)

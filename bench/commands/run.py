@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench import registry
-    from bench.data import open_data
+    from bench.data.manifests import open_data
     from bench.engine.autocast import lowered
     from bench.engine.run import Options
     from bench.engine.run import run as engine

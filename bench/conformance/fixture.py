@@ -13,9 +13,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from bench import signals
 from bench.api import Spec, Tokenizer, Variant
 from bench.codes import agreement
+from bench.data import synthetic_audio
 
 ANY_RATE = 16_000  # Hz, for a tokenizer that takes any
 AUDIO_TOLERANCE = 1e-4  # largest difference of two decodes of the same codes that reached them in different ways
@@ -58,7 +58,7 @@ class Subject:
 
     def voice(self, length: int, batch: int = 1, seed: int = 0) -> Tensor:
         """wav [B, C, length]."""
-        return signals.voice((batch, self.spec.channels, length), self.rate, self.seed + seed).to(self.device)
+        return synthetic_audio.voice((batch, self.spec.channels, length), self.rate, self.seed + seed).to(self.device)
 
     def whole_frames(self, length: int) -> int:
         """Frames that lie inside `length` samples for certain."""

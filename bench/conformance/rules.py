@@ -15,9 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench import signals
 from bench.api import Packs, Streams, Tokenizer, Variant, sha256_of_all
 from bench.conformance.fixture import Broken, Skip, Subject, good_audio, good_codes, same_audio
+from bench.data import synthetic_audio
 from bench.metrics.delay import delay_ms
 
 DELAY_TOLERANCE = 7.5  # ms: a step and a half of the envelopes by which a delay is found
@@ -86,7 +86,7 @@ def silence(s: Subject) -> str:
 def loud(s: Subject) -> str:
     """So are clipped audio, full-scale noise and a constant of 1."""
     voice = s.voice(s.rate)
-    hiss = signals.noise((1, s.spec.channels, s.rate), s.seed, level=1.0).to(s.device)
+    hiss = synthetic_audio.noise((1, s.spec.channels, s.rate), s.seed, level=1.0).to(s.device)
     return _goes_through(s, (voice * 8).clamp(-1, 1), hiss.clamp(-1, 1), torch.ones_like(voice))
 
 

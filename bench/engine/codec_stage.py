@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from bench.api import Clip, Packs, Spec, Tokenizer, UserError
-from bench.audio import Audio, BadAudio, read_clip, resample, to_channels
 from bench.codes import check_codes, packed_bits
+from bench.data.audio import Audio, BadAudio, read_clip, resample, to_channels
 from bench.engine.worker_threads import ahead, staged
 from bench.records.hardware import cores
 

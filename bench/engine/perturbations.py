@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench import signals
-from bench.audio import resample
+from bench.data import synthetic_audio
+from bench.data.audio import resample
 
 
 def within(wav: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ def louder(wav: Tensor, db: float) -> Tensor:
 def noisy(wav: Tensor, snr: float, seed: int) -> Tensor:
     """White Gaussian noise added, `snr` dB below the power of the whole clip; one seed, one noise, whatever its level."""
     level = float(wav.square().mean().sqrt()) * 10 ** (-snr / 20)
-    return within(wav + signals.noise(tuple(wav.shape), seed, level))
+    return within(wav + synthetic_audio.noise(tuple(wav.shape), seed, level))
 
 
 def narrow(wav: Tensor, sample_rate: int, band: int) -> Tensor:

@@ -18,9 +18,10 @@ from typing import TypeVar
 import soxr
 import torch
 
-from bench import audio, registry, weights
+from bench import registry, weights
 from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, Tokenizer, UserError, Variant
-from bench.data import partners
+from bench.data import audio
+from bench.data.manifests import partners
 from bench.engine.autocast import same_codes
 from bench.engine.codec_stage import Code, Given, Reconstruction, Trial, reconstructions, trials
 from bench.engine.worker_pool import Failure, Job, Task, WorkerPool

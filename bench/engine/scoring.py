@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Domain, Score
-from bench.audio import Audio, resample
+from bench.data.audio import Audio, resample
 from bench.engine.worker_pool import Job
 from bench.engine.worker_threads import ahead
 from bench.metrics import METRICS

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import data
 from bench.api import UserError
+from bench.data import manifests
 from bench.leaderboard import csv_markdown, listening, page, submission
 from bench.leaderboard.aggregate import Board, fold
 from bench.records.reader import Kept
@@ -29,7 +29,7 @@ class Places:
 
 def contents(places: Places, boards: Sequence[Board]) -> dict[Path, str]:
     """Path -> what belongs there. The same runs, samples and code give the same bytes."""
-    corpus = data.open_data(listening.CORPUS)
+    corpus = manifests.open_data(listening.CORPUS)
     found = {places.out / f"{board.suite}.csv": csv_markdown.to_csv(board) for board in boards}
     found[places.out / "README.md"] = csv_markdown.readme(boards)
     found[places.out / "index.html"] = page.render(boards, listening.read(places.audio, listening.chosen(corpus)))
@@ -45,7 +45,7 @@ def write(places: Places, audio: bool = True) -> Iterator[str]:
     try:
         places.out.mkdir(parents=True, exist_ok=True)
         if audio:
-            yield from listening.make(places.audio, heard(boards), data.open_data(listening.CORPUS))
+            yield from listening.make(places.audio, heard(boards), manifests.open_data(listening.CORPUS))
         for path, text in contents(places, boards).items():
             if not path.is_file() or path.read_bytes() != text.encode():
                 replace(path, text)
@@ -65,7 +65,7 @@ def check(places: Places) -> list[str]:
     ]
     stale += [f"stale: {line}" for board in boards for entry in board.entries if (line := submission.outdated(entry.run))]
     stale += [f"stale: {path} is a board without runs" for path in strangers(places, boards)]
-    return stale + [f"stale: {line}" for line in listening.wrong(places.audio, heard(boards), data.open_data(listening.CORPUS))]
+    return stale + [f"stale: {line}" for line in listening.wrong(places.audio, heard(boards), manifests.open_data(listening.CORPUS))]
 
 
 def heard(boards: Sequence[Board]) -> dict[str, Kept]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import registry, weights
 from bench.api import Suite, UserError, Variant
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, Progress
 from bench.engine.run import run as engine
 from bench.records.reader import label_of, matches

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import DOMAINS, Clip, Data, UserError, Variant
-from bench.audio import Audio, read_clip, resample, to_channels
-from bench.data import partners
+from bench.data.audio import Audio, read_clip, resample, to_channels
+from bench.data.manifests import partners
 from bench.engine.codec_stage import reconstructions
 from bench.leaderboard import spectrogram
 from bench.records.reader import Kept

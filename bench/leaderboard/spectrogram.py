@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.audio import resample
+from bench.data.audio import resample
 
 RATE = 32_000  # Hz: the picture ends at 16 kHz
 WINDOW, BANDS, COLUMNS = 1024, 96, 320

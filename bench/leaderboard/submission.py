@@ -12,8 +12,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench import data, registry
+from bench import registry
 from bench.api import Clip, Data, Metric, Row, Suite, UserError, Variant
+from bench.data import manifests
 from bench.engine.run import Options, Progress, identity
 from bench.engine.run import run as engine
 from bench.leaderboard.aggregate import refuse, refuse_gaps
@@ -121,10 +122,10 @@ def _suite(run: Kept) -> Suite:
 def _data(run: Kept) -> Data | None:
     """The embedded data of that name, of which the run may have taken the first clips; None: data of the user's own."""
     name, count = run.record["data_name"], run.record["clips"]
-    if name not in data.names():
+    if name not in manifests.names():
         return None
-    whole = data.open_data(name)
-    found = whole if count == len(whole.clips) else data.open_data(name, count)
+    whole = manifests.open_data(name)
+    found = whole if count == len(whole.clips) else manifests.open_data(name, count)
     if found.sha256 != run.identity["data"]:
         raise UserError(f"{run.where}: its data is not the embedded {name} (sha256 {run.identity['data'][:8]}, not {found.sha256[:8]})")
     return found

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from bench.api import Spec
-from bench.audio import Audio, resample, to_channels
 from bench.codes import uncountable
+from bench.data.audio import Audio, resample, to_channels
 from bench.metrics.mel import mel_filters, power_spectra
 
 RATE = 50  # frames a second

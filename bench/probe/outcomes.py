@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.api import Data, UserError
-from bench.audio import RESAMPLER
+from bench.data.audio import RESAMPLER
 from bench.probe.questions import Question
 from bench.probe.training import Outcome, Point
 from bench.records.writer import key_of, replace

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Clip, Domain, Spec, UserError
-from bench.audio import BadAudio, read_clip, resample, to_channels
+from bench.data.audio import BadAudio, read_clip, resample, to_channels
 
 ENOUGH = 120.0  # s; longer batches begin again from the start
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench import signals
 from bench.api import Score, Streams, Tokenizer
+from bench.data import synthetic_audio
 from bench.engine.autocast import layers
 from bench.records import gpu_energy
 from bench.throughput import macs, streaming, table
@@ -96,7 +96,7 @@ def of_live(tokenizer: Tokenizer, device: str, material: Material) -> Figures:
     spec, rate, figures = tokenizer.spec, material.rate, Figures()
     hop = rate / spec.frame_rate
     wav = material.cut(1, LISTENED).to(device)
-    other = signals.noise(tuple(wav.shape), seed=0, level=0.5).clamp(-1, 1).to(device)  # as unlike speech as can be
+    other = synthetic_audio.noise(tuple(wav.shape), seed=0, level=0.5).clamp(-1, 1).to(device)  # as unlike speech as can be
     if math.isnan(hop):
         with torch.inference_mode():
             hop = wav.shape[-1] / tokenizer.encode(wav).shape[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.audio import resample
+from bench.data.audio import resample
 from bench.metrics.stoi import stoi
 from bench.train import codebooks
 from bench.train.state import Run, at_average

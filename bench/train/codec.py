@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.api import UserError
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.nn.quantize import Quantized, depths
 from bench.train import codebooks
 from bench.train.adversarial import adversary

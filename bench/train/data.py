@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Clip, UserError
-from bench.audio import read_clip, resample, to_channels
+from bench.data.audio import read_clip, resample, to_channels
 from bench.train.augment import Augment, altered
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from bench import registry
 from bench.api import UserError
-from bench.audio import resample
+from bench.data.audio import resample
 from bench.nn.quantize import ResidualQuantizer
 from bench.train.codebooks import quantizers
 from bench.train.data import Corpus, Track, at_all_speeds, frames_at, recorded, track

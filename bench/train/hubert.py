@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from bench import registry
 from bench.api import UserError
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.fit import cluster
 from bench.nn import mfcc
 from bench.nn.hubert import HOP, WINDOW, Hubert

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from bench.audio import resample
+from bench.data.audio import resample
 from bench.fit import assign, cluster
 from bench.nn.hubert import HOP, WINDOW, Hubert
 from bench.nn.mfcc import RATE

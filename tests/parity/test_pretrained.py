@@ -21,8 +21,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import UserError
-from bench.audio import resample
-from bench.data import open_data
+from bench.data.audio import resample
+from bench.data.manifests import open_data
 from bench.engine.run import Options, run
 
 pytestmark = pytest.mark.pretrained

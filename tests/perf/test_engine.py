@@ -16,7 +16,7 @@ import soundfile
 import torch
 
 from bench import registry
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.codec_stage import Reconstruction, cores, reconstructions
 from bench.metrics import METRICS
 from bench.tasks.reconstruction import Pair, score

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, run
 from bench.metrics import METRICS
 from bench.metrics.pair import Pairs, SignalMetric

@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench import registry, signals, weights
+from bench import registry, weights
 from bench.api import Variant
+from bench.data import synthetic_audio
 
 pytestmark = [pytest.mark.perf, pytest.mark.benchmark(timer=time.process_time)]
 ROUNDS, WARM = 30, 2
@@ -58,7 +59,7 @@ def test_speed(benchmark, name: str, side: str) -> None:
     if side == "decode" and not tokenizer.spec.decodes:
         pytest.skip("encodes only")
     rate = tokenizer.spec.sample_rate or 16_000
-    x = signals.voice((1, tokenizer.spec.channels, rate), rate, 0)
+    x = synthetic_audio.voice((1, tokenizer.spec.channels, rate), rate, 0)
     with torch.inference_mode():
         if side == "decode":
             x = tokenizer.encode(x)

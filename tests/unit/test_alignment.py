@@ -7,7 +7,7 @@ import pytest
 
 from bench.alignment import Trio, aligned, features, times, trios, warp, words
 from bench.api import Clip
-from bench.audio import Audio
+from bench.data.audio import Audio
 from tests.conftest import speech_like
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench import registry, signals
+from bench import registry
+from bench.data import synthetic_audio
 
 
 def there_and_back(name: str, wav: Tensor) -> Tensor:
@@ -28,7 +29,7 @@ def snr(ref: Tensor, est: Tensor) -> float:
 @pytest.mark.parametrize("name", ["identity", "shuffled", "resample@24khz", "resample@16khz", "resample@8khz"])
 def test_samples_survive_bit_for_bit(name: str) -> None:
     odd = torch.tensor([0.0, -0.0, 1.0, -1.0, 3.5, 1e-40, -1e-45, math.inf, -math.inf, math.nan])
-    wav = torch.cat([odd, signals.noise((500,), seed=0)])[None, None]
+    wav = torch.cat([odd, synthetic_audio.noise((500,), seed=0)])[None, None]
     assert torch.equal(there_and_back(name, wav).view(torch.int32), wav.view(torch.int32))
 
 
@@ -94,7 +95,7 @@ def test_lowpass_leaves_the_telephone_band_alone(frequency: float, low: float, h
 
 
 def test_lowpass_leaves_nothing_above_its_stopband() -> None:
-    back = there_and_back("lowpass", signals.noise((1, 1, 24_000), seed=1))[0, 0, 2000:-2000].double()
+    back = there_and_back("lowpass", synthetic_audio.noise((1, 1, 24_000), seed=1))[0, 0, 2000:-2000].double()
     power = torch.fft.rfft(back * torch.hann_window(len(back), dtype=torch.float64)).abs().square()
     hz = torch.arange(len(power)) * 24_000 / len(back)
     assert float(10 * torch.log10(power[hz > 3650].amax() / power[hz < 3350].mean())) < -80

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Clip, Codebook, Data, Row, Spec, Suite, UserError, Variant
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.engine.worker_pool import start_server
 from bench.evaluators import asr

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Clip, Codebook, Data, Spec, UserError, Variant
-from bench.audio import read_clip, resample, to_channels
-from bench.data import open_data
+from bench.data.audio import read_clip, resample, to_channels
+from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.evaluators import asr, openai_whisper, sphinx
 from bench.evaluators.openai_whisper import WhisperRecognizer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import registry
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.evaluators import asr
 from bench.statistics.bootstrap import Estimate, holm

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench import audio, registry, signals
+from bench import registry
 from bench.api import Packs, UserError
+from bench.data import audio, synthetic_audio
 from bench.metrics.delay import delay_ms
 from bench.tokenizers import codec2, opus
 
@@ -48,7 +49,7 @@ def stoi(ref: Tensor, est: Tensor, rate: int) -> float:
 
 def test_opus_bytes_rise_with_the_request() -> None:
     needs("av")
-    wav = signals.voice((1, 1, 10 * 48_000), 48_000, seed=0)
+    wav = synthetic_audio.voice((1, 1, 10 * 48_000), 48_000, seed=0)
     kbps = {}
     for name in OPUS:
         tokenizer = registry.load_tokenizer(name)
@@ -78,7 +79,7 @@ def test_opus_gets_better_with_bitrate(speech: Tensor) -> None:
 def test_opus_pre_skip_is_removed_and_the_tail_is_there(name: str) -> None:
     needs("av")
     tokenizer = registry.load_tokenizer(name)
-    wav = signals.voice((1, 1, 2 * 48_000 + 17), 48_000, seed=2)
+    wav = synthetic_audio.voice((1, 1, 2 * 48_000 + 17), 48_000, seed=2)
     back = tokenizer.decode(tokenizer.encode(wav))
     assert back.shape[-1] >= wav.shape[-1]
     assert abs(delay_ms(wav[0, 0], back[0, 0, : wav.shape[-1]], 48_000).value) < 1.0
@@ -122,7 +123,7 @@ def _through_pycodec2(name: str, pcm: Tensor) -> bytes:
 @pytest.mark.parametrize("name", CODEC2)
 def test_codec2_fields_are_the_bytes_of_pycodec2(name: str) -> None:
     needs("pycodec2")
-    pcm = (signals.voice((1, 1, 16_000), 8_000, seed=3) * 32767).round().to(torch.int16)
+    pcm = (synthetic_audio.voice((1, 1, 16_000), 8_000, seed=3) * 32767).round().to(torch.int16)
     codes = registry.load_tokenizer(CODEC2[name]).encode(pcm.float() / 32767)[0]
     whole = 8 * math.ceil(sum(codec2.MODES[name].fields) / 8)
     widths = codec2.MODES[name].fields
@@ -133,7 +134,7 @@ def test_codec2_fields_are_the_bytes_of_pycodec2(name: str) -> None:
 
 def test_codec2_decodes_as_pycodec2_does_in_a_fresh_process(tmp_path: Path) -> None:
     needs("pycodec2")
-    pcm = (signals.voice((1, 1, 16_000), 8_000, seed=3) * 32767).round().to(torch.int16)
+    pcm = (synthetic_audio.voice((1, 1, 16_000), 8_000, seed=3) * 32767).round().to(torch.int16)
     (tmp_path / "bytes").write_bytes(_through_pycodec2("1300bps", pcm.flatten()))
     program = (
         "import pathlib, pycodec2; coder = pycodec2.Codec2(1300); data = pathlib.Path('bytes').read_bytes();"
@@ -150,7 +151,7 @@ def test_codec2_decodes_the_same_twice_even_where_pycodec2_is_in_use() -> None:
     needs("pycodec2")
     held = importlib.import_module("pycodec2").Codec2(1200)  # keeps its library, and the library's generator, loaded
     tokenizer = registry.load_tokenizer("codec2@1200bps")
-    codes = tokenizer.encode(signals.voice((1, 1, 16_000), 8_000, seed=5))
+    codes = tokenizer.encode(synthetic_audio.voice((1, 1, 16_000), 8_000, seed=5))
     first = tokenizer.decode(codes)
     held.decode(bytes(held.bytes_per_frame()))
     assert torch.equal(tokenizer.decode(codes), first)
@@ -170,7 +171,7 @@ def test_codec2_lags_as_its_spec_says(name: str, speech: Tensor) -> None:
 def test_codec2_fields_each_carry_something() -> None:
     """A field read from the wrong place would be constant, or wild where the sound is steady."""
     needs("pycodec2")
-    codes = registry.load_tokenizer("codec2@1300bps").encode(signals.voice((1, 1, 160_000), 8_000, seed=4))[0]
+    codes = registry.load_tokenizer("codec2@1300bps").encode(synthetic_audio.voice((1, 1, 160_000), 8_000, seed=4))[0]
     assert all(len(row.unique()) > 1 for row in codes)
     buzz = torch.stack([torch.cos(k * 0.0785 * torch.arange(16_000)) for k in range(1, 36)]).mean(0)  # 100 Hz and its harmonics
     steady = registry.load_tokenizer("codec2@3200bps").encode(buzz[None, None])[0, :4, 20:-5].float()

@@ -15,7 +15,7 @@ from torch import Tensor
 from bench import registry, tables
 from bench.api import Codebook, Spec, Variant
 from bench.codes import agreement
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from tests.conftest import speech_like
 

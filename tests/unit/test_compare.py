@@ -16,7 +16,7 @@ import soundfile
 from bench.cli import main
 from bench.compare.ladders import ladders, rate_lines
 from bench.compare.lines import Comparison, Line, compare
-from bench.data import open_data
+from bench.data.manifests import open_data
 from tests.conftest import ROOT
 from tests.runs import Scores, keep, made, speech
 

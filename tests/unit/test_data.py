@@ -9,8 +9,8 @@ import soundfile
 import torch
 
 from bench.api import UserError
-from bench.audio import BadAudio, decode_file, read_clip, resample, to_channels
-from bench.data import names, open_data, partners
+from bench.data.audio import BadAudio, decode_file, read_clip, resample, to_channels
+from bench.data.manifests import names, open_data, partners
 from tests.conftest import speech_like
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from bench import registry
 from bench.api import Spec, UserError
 from bench.conformance.rules import check
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.fit import assign, cluster, fit, gather, revive, weighted
 from bench.nn.kmeans import Units
 from bench.tokenizers.mfcc_kmeans import VARIANTS

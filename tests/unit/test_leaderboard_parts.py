@@ -12,14 +12,15 @@ import pytest
 import soundfile
 import torch
 
-from bench import data, registry, weights
-from bench.audio import resample
+from bench import registry, weights
+from bench.data import manifests
+from bench.data.audio import resample
 from bench.leaderboard import listening, model_cards, spectrogram
 from bench.records.reader import Kept
 from tests.conftest import speech_like
 from tests.runs import made, speech
 
-CORPUS = data.open_data(listening.CORPUS)
+CORPUS = manifests.open_data(listening.CORPUS)
 
 
 def pixels(png: bytes) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench import registry
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, run
 from bench.metrics import METRICS
 from bench.metrics.pair import Pairs, SignalMetric

@@ -9,7 +9,7 @@ import scipy.signal
 import soundfile
 import torch
 
-from bench.audio import resample
+from bench.data.audio import resample
 from bench.metrics.delay import _correlation, _near, delay_ms, lags, shifted
 from bench.metrics.pair import Pairs
 from tests.conftest import speech_like

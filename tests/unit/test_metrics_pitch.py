@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from bench.audio import resample
+from bench.data.audio import resample
 from bench.metrics import pitch
 from bench.metrics.pair import Pairs
 from bench.metrics.pitch import Tracks, f0_corr, f0_rmse, tracks, vuv_f1

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from bench.audio import resample
+from bench.data.audio import resample
 from bench.metrics.stoi import _to_10k, estoi, stoi, stoi_aligned
 from tests.conftest import speech_like
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from bench import registry, weights
-from bench.audio import read_clip, resample, to_channels
-from bench.data import open_data
+from bench.data.audio import read_clip, resample, to_channels
+from bench.data.manifests import open_data
 from bench.metrics.stoi import stoi
 
 CODECS = {  # Hz, bit/s, frames a second; STOI that speech keeps at least with each of these numbers of codebooks

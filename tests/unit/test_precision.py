@@ -14,7 +14,7 @@ from bench import registry, tables
 from bench.api import Codebook, Spec, Variant
 from bench.cli import main
 from bench.codes import agreement
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.autocast import lowered, same_codes
 from bench.engine.run import Options, Run, run
 from bench.records.writer import Store

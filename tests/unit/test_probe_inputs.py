@@ -8,7 +8,7 @@ import torch
 
 from bench import registry
 from bench.api import Codebook, Spec
-from bench.audio import Audio
+from bench.data.audio import Audio
 from bench.probe.inputs import (
     MEL_RATE,
     RATE,

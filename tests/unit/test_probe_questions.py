@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import Clip
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.probe.questions import NAMES, Question, ask
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench import registry, tables
 from bench.api import Codebook, Spec, Variant
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.tasks import probe
 from bench.tasks.probe import OF_DATA, OF_TOKENS, SUITE

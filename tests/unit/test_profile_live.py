@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench import registry, signals
+from bench import registry
 from bench.api import Codebook, Spec
+from bench.data import synthetic_audio
 from bench.throughput import streaming
 from bench.throughput.streaming import _late, lookahead, streamed
 
@@ -34,8 +35,8 @@ class Ahead:
 
 
 def heard(tokenizer: Ahead) -> float:
-    wav = signals.voice((1, 1, 2 * RATE), RATE, 0)
-    return lookahead(tokenizer, wav, signals.noise((1, 1, 2 * RATE), 0, 0.5).clamp(-1, 1), HOP)
+    wav = synthetic_audio.voice((1, 1, 2 * RATE), RATE, 0)
+    return lookahead(tokenizer, wav, synthetic_audio.noise((1, 1, 2 * RATE), 0, 0.5).clamp(-1, 1), HOP)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,8 @@ def test_a_causal_codec_waits_for_its_frame_and_no_longer(name: str) -> None:
     tokenizer = registry.load_tokenizer(name)
     rate = tokenizer.spec.sample_rate or 0
     hop = rate / tokenizer.spec.frame_rate
-    wav = signals.voice((1, 1, rate), rate, 0)
-    found = lookahead(tokenizer, wav, signals.noise((1, 1, rate), 0, 0.5).clamp(-1, 1), hop)
+    wav = synthetic_audio.voice((1, 1, rate), rate, 0)
+    found = lookahead(tokenizer, wav, synthetic_audio.noise((1, 1, rate), 0, 0.5).clamp(-1, 1), hop)
     assert 0.7 * hop <= found <= hop
 
 
@@ -106,7 +107,7 @@ def test_the_first_answer_comes_after_the_pieces_that_it_needs(wait: int, monkey
         return 0.004
 
     monkeypatch.setattr(streaming, "once", once)
-    found = streamed(Patient(wait), "cpu", signals.voice((1, 1, RATE), RATE, 0), HOP, RATE)  # pyright: ignore[reportArgumentType]
+    found = streamed(Patient(wait), "cpu", synthetic_audio.voice((1, 1, RATE), RATE, 0), HOP, RATE)  # pyright: ignore[reportArgumentType]
     assert found.silent == wait and len(found.seconds) == 100
     assert found.first == pytest.approx((wait + 1) * 0.01 + 0.004)
     assert found.at(50) == found.at(95) == 0.004 and found.late == 0.0

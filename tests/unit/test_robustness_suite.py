@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Codebook, Score, Spec, Tokenizer, Variant
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.codec_stage import trials
 from bench.engine.perturbations import louder
 from bench.engine.run import Options, Run, run

@@ -11,8 +11,8 @@ import torch
 
 from bench import registry
 from bench.api import Domain, Score
-from bench.audio import Audio
-from bench.data import open_data
+from bench.data.audio import Audio
+from bench.data.manifests import open_data
 from bench.engine import scoring
 from bench.engine.run import Options, Session, run
 from bench.engine.scoring import Pair, on_gpu, score

@@ -18,7 +18,7 @@ from torch import Tensor
 from bench import registry
 from bench.api import Codebook, Data, Row, Spec, Suite, UserError, Variant
 from bench.cli import main
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.evaluators import dvector, speaker
 from bench.evaluators.speaker import SpeakerJudge

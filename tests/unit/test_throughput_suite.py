@@ -18,7 +18,7 @@ from bench.api import Clip, Codebook, Score, Spec, Suite, UserError, Variant
 from bench.commands.run import _suite
 from bench.compare import writers
 from bench.compare.lines import compare
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.gate.regressions import refuse
 from bench.records import hardware, reader

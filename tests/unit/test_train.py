@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.api import UserError
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.nn.quantize import Codebook, ResidualQuantizer
 from bench.tokenizers.mimi import VARIANTS, Mimi
 from bench.train import codebooks

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.train import augment as steps
 from bench.train.augment import Augment, altered, equaliser, fast_length, loudness, mixed, rooms, shelf, squared
 from bench.train.data import Corpus, crops, pack

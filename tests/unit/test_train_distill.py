@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bench import registry, signals
+from bench import registry
 from bench.api import UserError
-from bench.data import open_data
+from bench.data import synthetic_audio
+from bench.data.manifests import open_data
 from bench.nn.quantize import Codebook
 from bench.tokenizers.dac import VARIANTS as DAC
 from bench.tokenizers.mimi import VARIANTS as MIMI
@@ -123,7 +124,7 @@ def log(folder: Path, key: str) -> list[float]:
 def one_crop(tmp_path: Path) -> str:
     """A folder of two clips as long as a crop, of which one is held out: every step sees the other."""
     (tmp_path / "voices").mkdir()
-    for i, wav in enumerate(signals.voice((2, 1, 19_200), 24_000, 0)):
+    for i, wav in enumerate(synthetic_audio.voice((2, 1, 19_200), 24_000, 0)):
         soundfile.write(tmp_path / "voices" / f"{i}.wav", wav[0].numpy(), 24_000)
     return str(tmp_path / "voices")
 

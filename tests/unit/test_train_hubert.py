@@ -16,7 +16,7 @@ from torch import Tensor
 from bench import registry
 from bench.api import UserError
 from bench.conformance.rules import check
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.fit import fit
 from bench.nn.hubert import Hubert
 from bench.train import hubert, layers
