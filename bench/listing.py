@@ -11,9 +11,9 @@ from pathlib import Path
 from bench import registry, weights
 from bench.api import DOMAINS, Checkpoint, Spec, Variant
 from bench.data import manifests
-from bench.layouts import CONTEXTS, Layout, layouts
 from bench.records import reader
 from bench.records.writer import folder_name
+from bench.tokens.layouts import CONTEXTS, Layout, layouts
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 

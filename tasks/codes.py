@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bench.alignment import Trio, aligned, features, times, trios, words
 from bench.api import Domain, Metric, Row, Score, Suite
-from bench.codes import CodeCounts, rates, uncountable
-from bench.information import entropy, of_label, of_next, zipf_slope
-from bench.layouts import CONTEXTS
 from bench.metrics import METRICS, NO_SIGNAL
+from bench.tokens.alignment import Trio, aligned, features, times, trios, words
+from bench.tokens.codes import CodeCounts, rates, uncountable
+from bench.tokens.layouts import CONTEXTS
+from bench.tokens.mutual_information import entropy, of_label, of_next, zipf_slope
 
 if TYPE_CHECKING:
     from bench.engine.codec_stage import Reconstruction

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.api import Clip, Row, Score, Suite
-from bench.codes import CodeCounts, rates
 from bench.engine.scoring import Pair, on_gpu, score
 from bench.engine.worker_pool import Job
 from bench.metrics import METRICS
+from bench.tokens.codes import CodeCounts, rates
 
 if TYPE_CHECKING:
     from bench.engine.run import Session

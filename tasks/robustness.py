@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from bench.api import SHARE, Clip, Domain, Metric, Row, Score, Spec, Suite
-from bench.codes import agreement
 from bench.data.audio import Audio
 from bench.engine.perturbations import louder, narrow, noisy, overloaded, within
 from bench.engine.scoring import Pair
 from bench.engine.scoring import score as scores_of_pair
 from bench.engine.worker_pool import Job
 from bench.metrics import METRICS, NO_SIGNAL
+from bench.tokens.codes import agreement
 
 if TYPE_CHECKING:
     from bench.engine.codec_stage import Code, Coded, Given

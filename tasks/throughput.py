@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from bench.api import POSITIVE, Metric, Row, Score, Spec, Suite
-from bench.codes import CodeCounts, rates
 from bench.metrics import METRICS, NO_SIGNAL
 from bench.throughput import memory, summary, table
 from bench.throughput.inputs import Material, material
 from bench.throughput.measure import Stopwatch
 from bench.throughput.sweep import SMALL, Sweep, parse
+from bench.tokens.codes import CodeCounts, rates
 
 if TYPE_CHECKING:
     from bench.engine.run import Session

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from bench.api import Spec, Tokenizer, Variant
-from bench.codes import agreement
 from bench.data import synthetic_audio
+from bench.tokens.codes import agreement
 
 ANY_RATE = 16_000  # Hz, for a tokenizer that takes any
 AUDIO_TOLERANCE = 1e-4  # largest difference of two decodes of the same codes that reached them in different ways

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.api import Clip, Spec, Tokenizer, UserError, Variant
-from bench.codes import agreement
 from bench.engine.codec_stage import reconstructions
+from bench.tokens.codes import agreement
 
 COMPARED = 16  # clips whose codes are compared
 

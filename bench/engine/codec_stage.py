@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from bench.api import Clip, Packs, Spec, Tokenizer, UserError
-from bench.codes import check_codes, packed_bits
 from bench.data.audio import Audio, BadAudio, read_clip, resample, to_channels
 from bench.engine.worker_threads import ahead, staged
 from bench.records.hardware import cores
+from bench.tokens.codes import check_codes, packed_bits
 
 Result = TypeVar("Result")
 

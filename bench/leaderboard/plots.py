@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from bench.api import Metric
-from bench.codes import LARGEST_COUNTED
 from bench.leaderboard.aggregate import Board
 from bench.records.reader import Kept
+from bench.tokens.codes import LARGEST_COUNTED
 
 
 def points(boards: Sequence[Board]) -> dict[str, object]:

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from bench.api import Spec
-from bench.codes import uncountable
 from bench.data.audio import Audio, resample, to_channels
 from bench.metrics.mel import mel_filters, power_spectra
+from bench.tokens.codes import uncountable
 
 RATE = 50  # frames a second
 FASTEST = 400.0  # codes a second of one codebook; beyond it they are samples

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.alignment import words
 from bench.api import Clip
+from bench.tokens.alignment import words
 
 NAMES = ("word", "spk", "asr")
 HELD_OUT = 0.3  # of the speakers or texts

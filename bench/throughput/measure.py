@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from bench.api import Packs, Tokenizer, UserError
-from bench.codes import agreement, check_codes
 from bench.throughput import memory
 from bench.throughput.execution_modes import Skip, way
 from bench.throughput.inputs import Material
 from bench.throughput.sweep import Point, Sweep
 from bench.throughput.timing import LEAST, timed
+from bench.tokens.codes import agreement, check_codes
 
 ROOM = 0.8  # of the memory that the system has left
 

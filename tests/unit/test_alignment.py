@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.alignment import Trio, aligned, features, times, trios, warp, words
 from bench.api import Clip
 from bench.data.audio import Audio
+from bench.tokens.alignment import Trio, aligned, features, times, trios, warp, words
 from tests.conftest import speech_like
 
 RNG = np.random.default_rng(0)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Codebook, Spec, UserError
-from bench.codes import check_codes, packed_bits
 from bench.data.manifests import open_data, partners
 from bench.engine.codec_stage import Code, Coded, Given, Reconstruction, reconstructions, trials
+from bench.tokens.codes import check_codes, packed_bits
 from tests.conftest import speech_like
 
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from bench import registry, tables
 from bench.api import Codebook, Spec, Variant
-from bench.codes import agreement
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
+from bench.tokens.codes import agreement
 from tests.conftest import speech_like
 
 SUITE = registry.load_suite("codes")

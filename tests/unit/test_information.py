@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.information import entropy, of_label, of_next, zipf_slope
+from bench.tokens.mutual_information import entropy, of_label, of_next, zipf_slope
 
 RNG = np.random.default_rng(0)
 

@@ -4,7 +4,7 @@ import pytest
 
 from bench import registry
 from bench.api import Codebook, Spec
-from bench.layouts import Layout, layouts
+from bench.tokens.layouts import Layout, layouts
 
 
 def of(name: str) -> dict[str, Layout]:

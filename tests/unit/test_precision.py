@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from bench import registry, tables
 from bench.api import Codebook, Spec, Variant
 from bench.cli import main
-from bench.codes import agreement
 from bench.data.manifests import open_data
 from bench.engine.autocast import lowered, same_codes
 from bench.engine.run import Options, Run, run
 from bench.records.writer import Store
+from bench.tokens.codes import agreement
 
 RATE, HOP = 16_000, 160
 

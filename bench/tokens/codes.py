@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Row, Score, Spec
-from bench.information import entropy
+from bench.tokens.mutual_information import entropy
 
 if TYPE_CHECKING:
     from bench.engine.codec_stage import Reconstruction
