@@ -94,8 +94,7 @@ def _sample_rates(run: Kept, source: str | None) -> dict[str, int]:
 
 
 def _print(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Ladder], style: str) -> None:
-    from bench import formats
-    from bench.compare import writers
+    from bench.report import formats, writers
 
     notes = writers.notes(comparison, rates, found)
     if style == "csv":

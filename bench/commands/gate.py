@@ -44,10 +44,10 @@ def gate(options: argparse.Namespace) -> int:
 def _judge(options: argparse.Namespace) -> int:
     from io import StringIO
 
-    from bench import formats
-    from bench.caveats import missing, packages
     from bench.gate import baseline, report
     from bench.gate.regressions import judge
+    from bench.report import formats
+    from bench.report.comparability import missing, packages
 
     entries = [run for run in baseline.read(options.baseline) if not options.suite or run.suite in options.suite]
     runs = _runs(options)

@@ -107,7 +107,7 @@ def _suite(options: argparse.Namespace) -> Suite:
 
 
 def _print_runs(runs: list[Run], style: str, columns: list[str]) -> None:
-    from bench import tables
+    from bench.report import tables
 
     for run in runs:
         tables.save(run)

@@ -38,9 +38,9 @@ def list_(options: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from bench import listing
+    from bench.report import describe
 
-    header, lines = listing.TABLES[options.what]()
+    header, lines = describe.TABLES[options.what]()
     table = Table(*header, box=box.SIMPLE_HEAD, pad_edge=False)
     for line in lines:
         table.add_row(*map(Text, line))
@@ -50,10 +50,11 @@ def list_(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """bench show"""
-    from bench import listing, registry
+    from bench import registry
+    from bench.report import describe
 
     variant = registry.variant(options.tokenizer)
-    facts = listing.facts(variant) | listing.speed(variant, options.results)
+    facts = describe.facts(variant) | describe.speed(variant, options.results)
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TextIO
 from xml.etree import ElementTree
 
-from bench import formats
 from bench.api import UserError
-from bench.formats import Grid, Strong, cell, change, probability, title
 from bench.gate.regressions import LEVEL, Finding
+from bench.report import formats
+from bench.report.formats import Grid, Strong, cell, change, probability, title
 
 LEFT = 5  # columns of text before those of numbers
 

@@ -14,11 +14,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench import formats
 from bench.api import UserError
-from bench.caveats import missing, packages
-from bench.formats import Grid, cell, title
 from bench.leaderboard.aggregate import Board, Entry
+from bench.report import formats
+from bench.report.comparability import missing, packages
+from bench.report.formats import Grid, cell, title
 from bench.statistics.bootstrap import Summary
 
 HEAD = (

@@ -14,14 +14,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench import formats, listing, registry
+from bench import registry
 from bench.api import DOMAINS, Metric, UserError
-from bench.formats import ARROWS
 from bench.leaderboard import csv_markdown, model_cards
 from bench.leaderboard.aggregate import Board, Entry, natural
 from bench.leaderboard.listening import ORIGINAL, Listening
 from bench.leaderboard.plots import points
 from bench.records.reader import Kept
+from bench.report import describe, formats
+from bench.report.formats import ARROWS
 from bench.statistics.bootstrap import Summary
 
 HERE = Path(__file__).parent
@@ -179,7 +180,7 @@ def _facts(label: str, run: Kept) -> dict[str, str]:
     except UserError:  # a file of somebody's own
         known = None
     if known and known.spec.weights == run.tokenizer["weights"] and not run.identity["code"]:
-        return {name: text for name, text in listing.facts(known).items() if name in SHOWN} | {"weights": str(run.tokenizer["weights"])}
+        return {name: text for name, text in describe.facts(known).items() if name in SHOWN} | {"weights": str(run.tokenizer["weights"])}
     codebooks = ", ".join(f"{size} at {rate or 'varying'} Hz" for size, rate in run.tokenizer["codebooks"])
     return {"sample rate": str(run.tokenizer["sample_rate"]), "codebooks": codebooks, "weights": str(run.tokenizer["weights"])}
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from bench.api import Metric, UserError
 from bench.compare.ladders import MEASURED, Ladder, families, nominal
-from bench.formats import title
 from bench.plot.paper import Level, Line, draw, sheet
 from bench.records.reader import Kept, names, refuse_unlike
+from bench.report.formats import title
 from bench.statistics.bootstrap import summary
 
 if TYPE_CHECKING:

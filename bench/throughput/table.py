@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.api import UserError
-from bench.formats import Grid
 from bench.records.writer import heal
+from bench.report.formats import Grid
 from bench.throughput.measure import Measured
 from bench.throughput.sweep import Point
 

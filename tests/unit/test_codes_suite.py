@@ -12,10 +12,11 @@ import soundfile
 import torch
 from torch import Tensor
 
-from bench import registry, tables
+from bench import registry
 from bench.api import Codebook, Spec, Variant
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
+from bench.report import tables
 from bench.tokens.codes import agreement
 from tests.conftest import speech_like
 

@@ -332,7 +332,7 @@ def test_clips_of_each_sample_rate_stand_apart(tmp_path: Path, capsys: pytest.Ca
 
 def test_compare_and_gate_do_not_wait_for_torch() -> None:
     script = (
-        "import sys, bench.records.reader, bench.compare.writers, bench.compare.ladders, bench.gate.report\nprint('torch' in sys.modules)"
+        "import sys, bench.records.reader, bench.report.writers, bench.compare.ladders, bench.gate.report\nprint('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "False\n"

@@ -10,13 +10,14 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
-from bench import registry, tables
+from bench import registry
 from bench.api import Codebook, Spec, Variant
 from bench.cli import main
 from bench.data.manifests import open_data
 from bench.engine.autocast import lowered, same_codes
 from bench.engine.run import Options, Run, run
 from bench.records.writer import Store
+from bench.report import tables
 from bench.tokens.codes import agreement
 
 RATE, HOP = 16_000, 160

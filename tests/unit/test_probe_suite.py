@@ -11,10 +11,11 @@ import soundfile
 import torch
 from torch import Tensor
 
-from bench import registry, tables
+from bench import registry
 from bench.api import Codebook, Spec, Variant
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
+from bench.report import tables
 from bench.tasks import probe
 from bench.tasks.probe import OF_DATA, OF_TOKENS, SUITE
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from bench import registry
 from bench.api import Clip, Data, Row
 from bench.engine.run import Run
+from bench.report.tables import cell, grids, notes, to_csv, to_markdown, to_terminal
 from bench.statistics.bootstrap import Summary
-from bench.tables import cell, grids, notes, to_csv, to_markdown, to_terminal
 
 SUITE = registry.load_suite("reconstruction")
 CLIPS = tuple(Clip(f"c{i}", Path("x"), "", "speech", f"s{i}") for i in range(3))

@@ -13,15 +13,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import listing, registry, tables
+from bench import registry
 from bench.api import Clip, Codebook, Score, Spec, Suite, UserError, Variant
 from bench.commands.run import _suite
-from bench.compare import writers
 from bench.compare.lines import compare
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.gate.regressions import refuse
 from bench.records import hardware, reader
+from bench.report import describe, tables, writers
 from bench.throughput import measure, streaming, table, timing
 from bench.throughput.inputs import Material, material
 from bench.throughput.measure import Measured, Stopwatch
@@ -317,26 +317,26 @@ def test_on_a_gpu_a_graph_gives_the_same_codes_and_memory_is_told(ran: Callable[
 
 def test_show_tells_the_speed_of_every_machine(ran: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     variant = registry.variant("mulaw")
-    assert listing.speed(variant, tmp_path / "results") == {"speed": "not measured: bench run --suite throughput --tokenizer mulaw@8bit"}
+    assert describe.speed(variant, tmp_path / "results") == {"speed": "not measured: bench run --suite throughput --tokenizer mulaw@8bit"}
     ran("mulaw")
-    (line,) = listing.speed(variant, tmp_path / "results").values()
+    (line,) = describe.speed(variant, tmp_path / "results").values()
     assert "h of audio encoded and" in line and "per CPU-core-hour" in line and line.endswith(reader.place(hardware.speed("cpu")))
     speed = hardware.speed("cpu")
     monkeypatch.setattr(hardware, "speed", lambda device: speed | {"processor": "Abacus 3000"})
     ran("mulaw")
-    assert list(listing.speed(variant, tmp_path / "results")) == ["speed", "speed 2"]
+    assert list(describe.speed(variant, tmp_path / "results")) == ["speed", "speed 2"]
     other = replace(variant, spec=replace(variant.spec, weights="sha256:" + "0" * 64))
-    assert "not measured" in listing.speed(other, tmp_path / "results")["speed"]
+    assert "not measured" in describe.speed(other, tmp_path / "results")["speed"]
 
 
 def test_show_tells_what_was_timed_with_random_weights(ran: Callable[..., Ran], tmp_path: Path) -> None:
     tiny = registry.variant("mimi@tiny")
     ran(tiny)
     longer = replace(tiny, spec=replace(tiny.spec, variant="tiny-2cb"))  # a folder whose name begins alike
-    (before,) = listing.speed(tiny, tmp_path / "results").values()
+    (before,) = describe.speed(tiny, tmp_path / "results").values()
     ran(longer)
-    assert list(listing.speed(tiny, tmp_path / "results").values()) == [before]
+    assert list(describe.speed(tiny, tmp_path / "results").values()) == [before]
     trained = replace(tiny, spec=replace(tiny.spec, weights="sha256:" + "0" * 64))
     for variant, end in ((tiny, reader.place(hardware.speed("cpu"))), (trained, ", with random weights")):
-        (line,) = listing.speed(variant, tmp_path / "results").values()
+        (line,) = describe.speed(variant, tmp_path / "results").values()
         assert "tokens/s encoded" in line and line.endswith(end)

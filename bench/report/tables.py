@@ -10,10 +10,10 @@ from typing import TextIO
 
 from rich.console import Console
 
-from bench import formats
 from bench.api import DOMAINS, Metric, UserError
 from bench.engine.run import Run
-from bench.formats import Grid, cell, few, title
+from bench.report import formats
+from bench.report.formats import Grid, cell, few, title
 from bench.statistics.bootstrap import Summary, reasons, remarks
 from bench.throughput import table
 

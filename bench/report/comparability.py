@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.formats import few
 from bench.records.reader import Kept
+from bench.report.formats import few
 from bench.statistics.bootstrap import reasons, remarks
 
 

@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from typing import TextIO
 
-from bench.caveats import missing, packages
 from bench.compare.ladders import Ladder, RateLine
 from bench.compare.lines import LEVEL, Comparison, Line
-from bench.formats import Grid, Strong, cell, change, probability, title
+from bench.report.comparability import missing, packages
+from bench.report.formats import Grid, Strong, cell, change, probability, title
 
 LEFT = 2  # columns of text before those of numbers
 MARKS = {"best": " *", "tied": " ≈", "": "  "}
