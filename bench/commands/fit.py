@@ -73,7 +73,7 @@ def kmeans(options: argparse.Namespace) -> int:
 
     from bench import registry
     from bench.data.manifests import open_data
-    from bench.fit import fit
+    from bench.train.kmeans import fit
 
     o, variant = options, registry.variant(options.tokenizer)
     with progress_bar(Console(stderr=True)) as progress:

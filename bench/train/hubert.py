@@ -17,11 +17,11 @@ from torch.nn import functional as F
 from bench import registry
 from bench.api import UserError
 from bench.data.manifests import open_data
-from bench.fit import cluster
 from bench.nn import mfcc
 from bench.nn.hubert import HOP, WINDOW, Hubert
 from bench.nn.quantize import nearest
 from bench.train.data import Corpus, Track, at_all_speeds, crops, frames_at, pack, places, recorded, track
+from bench.train.kmeans import cluster
 from bench.train.recipes import UnitRecipe
 from bench.train.state import Progress, at_average, drawn, follow
 

@@ -14,11 +14,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bench.data.audio import resample
-from bench.fit import assign, cluster
 from bench.nn.hubert import HOP, WINDOW, Hubert
 from bench.nn.mfcc import RATE
 from bench.train.data import recorded
 from bench.train.hubert import UnitRun
+from bench.train.kmeans import assign, cluster
 from bench.train.state import at_average
 
 SPEEDS = (0.89, 1.12)  # a man's voice and a woman's differ about as much

@@ -17,9 +17,9 @@ from bench import registry
 from bench.api import Spec, UserError
 from bench.conformance.rules import check
 from bench.data.manifests import open_data
-from bench.fit import assign, cluster, fit, gather, revive, weighted
 from bench.nn.kmeans import Units
 from bench.tokenizers.mfcc_kmeans import VARIANTS
+from bench.train.kmeans import assign, cluster, fit, gather, revive, weighted
 from tests.conftest import ROOT, speech_like
 
 pytest.importorskip("sklearn", reason="bench kmeans needs scikit-learn")
@@ -74,7 +74,7 @@ def test_weighted_draws_follow_the_weights_and_differ() -> None:
 
 def test_assign_is_the_nearest_by_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     points, centroids = torch.randn(500, 7), torch.randn(40, 7)
-    monkeypatch.setattr("bench.fit.CHUNK", 64)
+    monkeypatch.setattr("bench.train.kmeans.CHUNK", 64)
     labels, distances = assign(points, centroids)
     expected = torch.cdist(points.double(), centroids.double()).square()
     assert torch.equal(labels, expected.argmin(-1))

@@ -17,10 +17,10 @@ from bench import registry
 from bench.api import UserError
 from bench.conformance.rules import check
 from bench.data.manifests import open_data
-from bench.fit import fit
 from bench.nn.hubert import Hubert
 from bench.train import hubert, layers
 from bench.train.data import Augment, Track, at_all_speeds, frames_at, pack, recorded
+from bench.train.kmeans import fit
 from bench.train.layers import Layer, steady, together
 from bench.train.loop import train
 from bench.train.recipes import UNIT_RECIPES, UnitRecipe
