@@ -6,7 +6,7 @@ which --weights replaces (`bench kmeans` fits one). Where the authors published 
 
 from bench.api import Checkpoint
 from bench.nn.hubert import HubertShape
-from bench.units import BESIDE, Family, Place
+from bench.nn.ssl_units import BESIDE, Family, Place
 
 SHAPES = {
     "base": HubertShape(),

@@ -6,7 +6,7 @@ which `bench kmeans` fits and --weights names: the authors publish none.
 
 from bench.api import Checkpoint
 from bench.nn.hubert import HubertShape
-from bench.units import BESIDE, Family
+from bench.nn.ssl_units import BESIDE, Family
 
 SHAPES = {
     "base-plus": HubertShape(buckets=320),
