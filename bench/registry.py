@@ -15,8 +15,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from bench import weights
 from bench.api import Checkpoint, Suite, Tokenizer, UserError, Variant, sha256_of_all
+from bench.weights import files
 
 
 def _files(room: str) -> list[str]:
@@ -105,7 +105,7 @@ def with_weights(variant: Variant, path: Path) -> Variant:
     """The same variant with the user's own file of weights; its sha256 becomes part of the spec, and so of every row's identity."""
     if variant.checkpoint is None:
         raise UserError(f"{variant.spec.label} takes no weights from a file: leave --weights out")
-    given = Checkpoint(str(path.resolve()), weights.sha256_of(path))
+    given = Checkpoint(str(path.resolve()), files.sha256_of(path))
     beside = tuple(given if file == variant.checkpoint else file for file in variant.beside)
     return replace(variant, spec=replace(variant.spec, weights=sha256_of_all(given, *beside)), checkpoint=given, beside=beside)
 
@@ -121,7 +121,7 @@ def load_tokenizer(chosen: Variant | str, device: str = "cpu") -> Tokenizer:
     """A tokenizer with its weights, on the device, ready for inference."""
     chosen = variant(chosen) if isinstance(chosen, str) else chosen
     spec = chosen.spec
-    tokenizer = chosen.load(spec, *map(weights.locate, chosen.files))
+    tokenizer = chosen.load(spec, *map(files.locate, chosen.files))
     if isinstance(tokenizer, torch.nn.Module):
         tokenizer.to(device).eval().requires_grad_(False)
     return tokenizer
@@ -132,5 +132,5 @@ def load_features(chosen: Variant, device: str = "cpu") -> Callable[[Tensor], Te
     if chosen.features is None:
         able = [family for family, variants in families().items() if any(v.features for v in variants.values())]
         raise UserError(f"{chosen.spec.label} has no k-means codebook: choose a variant of {', '.join(able)}")
-    features = chosen.features(chosen.spec, *map(weights.locate, chosen.beside))
+    features = chosen.features(chosen.spec, *map(files.locate, chosen.beside))
     return features.to(device).eval() if isinstance(features, torch.nn.Module) else features

@@ -20,7 +20,7 @@ from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.lapped import Lapped, straighten
 from bench.nn.snake import DILATIONS, SnakeNet
 from bench.nn.stream import few_at_once
-from bench.weights import fill, fold_weight_norm, load_state, seeded
+from bench.weights.files import fill, fold_weight_norm, load_state, seeded
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from bench.nn.lapped import Lapped, straighten
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.reflect import PatientStream
 from bench.nn.seanet_lstm import SEANetLSTM
-from bench.weights import fill, fold_weight_norm, load_state, seeded
+from bench.weights.files import fill, fold_weight_norm, load_state, seeded
 
 EPSILON = 1e-8  # added to a chunk's loudness
 

@@ -22,7 +22,7 @@ from bench.nn.seanet import SEANet
 from bench.nn.stream import FrameStream, in_pieces
 from bench.nn.transformer import Transformer, TransformerShape
 from bench.nn.vocos import Vocos
-from bench.weights import fill, load_state, seeded
+from bench.weights.files import fill, load_state, seeded
 
 PIECE = 16  # frames of waveform layers at a time on a CPU: 1.3 s, measured fastest of 1 to 32 and a third faster than all at once
 

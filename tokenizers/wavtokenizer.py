@@ -22,7 +22,7 @@ from bench.nn.quantize import ResidualQuantizer
 from bench.nn.seanet_lstm import SEANetLSTM
 from bench.nn.stream import few_at_once
 from bench.nn.vocos import Vocos
-from bench.weights import fill, fold_weight_norm, load_state, seeded
+from bench.weights.files import fill, fold_weight_norm, load_state, seeded
 
 FRAMES = 1500  # that a CPU decodes at once, of clips that are shorter: measured fastest of 750 to 6,000
 

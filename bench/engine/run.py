@@ -18,7 +18,7 @@ from typing import TypeVar
 import soxr
 import torch
 
-from bench import registry, weights
+from bench import registry
 from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, Tokenizer, UserError, Variant
 from bench.data import audio
 from bench.data.manifests import partners
@@ -30,6 +30,7 @@ from bench.records.hardware import cores
 from bench.records.reader import place
 from bench.records.writer import LAST, Store, folder_name, folder_of
 from bench.statistics.bootstrap import Summary, summarise
+from bench.weights import files
 
 SAME_CODES = "same_codes"  # in run.json
 Key = TypeVar("Key")
@@ -183,7 +184,7 @@ def prepare(variant: Variant) -> None:
     """UserError now rather than an hour later where weights or a package are not on this machine."""
     if variant.files:
         for file in variant.files:
-            weights.locate(file)
+            files.locate(file)
     else:
         registry.load_tokenizer(variant)
 

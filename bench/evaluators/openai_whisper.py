@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench import weights
 from bench.api import Checkpoint, UserError
+from bench.weights import files
 
 if TYPE_CHECKING:
     from whisper.model import Whisper
@@ -95,8 +95,8 @@ def locate(name: str) -> Path:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = caches / "whisper" / f"{name}.pt"
     if not path.is_file():
-        return weights.locate(Checkpoint(f"whisper/{name}.pt", SHA256[name], f"{URL}/{SHA256[name]}/{name}.pt", OTHER_WAYS))
-    if (found := weights.sha256_of(path)) != SHA256[name]:
+        return files.locate(Checkpoint(f"whisper/{name}.pt", SHA256[name], f"{URL}/{SHA256[name]}/{name}.pt", OTHER_WAYS))
+    if (found := files.sha256_of(path)) != SHA256[name]:
         raise UserError(f"{path} has sha256 {found[:12]}..., not the pinned {SHA256[name][:12]}...: delete it, {OTHER_WAYS}")
     return path
 
@@ -113,6 +113,6 @@ def load(path: Path, device: str) -> WhisperRecognizer:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f'{path} cannot be read as a Whisper model ({why}): a file with "dims" and "model_state_dict" is wanted') from error
     model = Whisper(dimensions)
-    weights.fill(model, state, path)
+    files.fill(model, state, path)
     model.to(device).eval().requires_grad_(False)
     return WhisperRecognizer(model, f"openai-whisper {version} on {torch.device(device).type}")

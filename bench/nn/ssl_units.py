@@ -17,7 +17,7 @@ from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
 from bench.nn.hubert import HOP, Hubert, HubertShape
 from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
-from bench.weights import fill, fold_weight_norm, load_centroids, load_state, seeded
+from bench.weights.files import fill, fold_weight_norm, load_centroids, load_state, seeded
 
 RATE = 16_000
 MINI_LAYERS = 5  # that are trained

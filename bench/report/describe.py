@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import registry, weights
+from bench import registry
 from bench.api import DOMAINS, Checkpoint, Spec, Variant
 from bench.data import manifests
 from bench.records import reader
 from bench.records.writer import folder_name
 from bench.tokens.layouts import CONTEXTS, Layout, layouts
+from bench.weights import files
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -142,7 +143,7 @@ def _place(variant: Variant) -> str:
 
 
 def _place_of(file: Checkpoint) -> str:
-    path = weights.cache_folder() / file.file if file.url else weights.shipped(file.file)
+    path = files.cache_folder() / file.file if file.url else files.shipped(file.file)
     return "here" if path.is_file() else "to be fetched" if file.url else "missing"
 
 

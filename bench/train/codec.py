@@ -22,7 +22,7 @@ from bench.train.distill import first_points, teaching
 from bench.train.losses import LossConfig, SpectralLoss
 from bench.train.recipes import Recipe
 from bench.train.state import Run, drawn, follow
-from bench.weights import fill, load_state
+from bench.weights.files import fill, load_state
 
 HEARD = ("mel", "stft", "envelope", "wave", "adversarial", "features")  # losses of the waveform
 

@@ -22,7 +22,7 @@ from bench.nn.hubert import Hubert
 from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
 from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
-from bench.weights import fold_weight_norm
+from bench.weights.files import fold_weight_norm
 from tests.parity.ties import residual_levels, ties
 
 transformers = pytest.importorskip("transformers", reason="the oracle is missing: pip install transformers")

@@ -14,7 +14,7 @@ from bench.nn.hubert import Hubert
 from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
 from bench.nn.quantize import nearest
-from bench.weights import fold_weight_norm
+from bench.weights.files import fold_weight_norm
 from tests.parity.ties import residual_levels
 from tests.perf.contest import Call, Contest, Contests, same_codes
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import weights
 from bench.api import UserError
-from bench.inert import attributes
+from bench.weights import files
+from bench.weights.joblib_reader import attributes
 
 joblib = pytest.importorskip("joblib")
 
@@ -32,7 +32,7 @@ def test_reads_the_centroids_of_scikit_learn(tmp_path: Path, fitted, protocol: i
     found = attributes(tmp_path / "km.bin")
     assert np.array_equal(found["cluster_centers_"].numpy(), fitted.cluster_centers_)
     assert np.array_equal(found["_counts"].numpy(), fitted._counts)
-    codebook = weights.load_centroids(tmp_path / "km.bin", 20, 7)
+    codebook = files.load_centroids(tmp_path / "km.bin", 20, 7)
     assert codebook.dtype == torch.float32 and np.array_equal(codebook.numpy(), fitted.cluster_centers_.astype("f4"))
 
 
@@ -75,7 +75,7 @@ class Trap:
 def test_nothing_in_the_file_runs(tmp_path: Path) -> None:
     joblib.dump(Trap(tmp_path / "touched"), tmp_path / "km.bin")
     with pytest.raises(UserError, match="lacks 'cluster_centers_'"):
-        weights.load_centroids(tmp_path / "km.bin", 20, 7)
+        files.load_centroids(tmp_path / "km.bin", 20, 7)
     assert not (tmp_path / "touched").exists()
     joblib.load(tmp_path / "km.bin")
     assert (tmp_path / "touched").exists(), "the trap is none"
@@ -88,7 +88,7 @@ def test_what_is_no_codebook_is_refused_in_one_line(tmp_path: Path, fitted) -> N
     for name, content in cases.items():
         (tmp_path / f"{name}.bin").write_bytes(content)
         with pytest.raises(UserError) as error:
-            weights.load_centroids(tmp_path / f"{name}.bin", 20, 7)
+            files.load_centroids(tmp_path / f"{name}.bin", 20, 7)
         assert "cannot be read as a codebook" in str(error.value) and "\n" not in str(error.value)
 
 
@@ -115,10 +115,10 @@ def test_other_forms_of_a_codebook(tmp_path: Path) -> None:
     save_file({"centroids": centroids}, tmp_path / "c.safetensors")
     np.save(tmp_path / "c.npy", centroids.double().numpy())
     for name in ("c.safetensors", "c.npy"):
-        assert torch.equal(weights.load_centroids(tmp_path / name, 5, 3), centroids)
+        assert torch.equal(files.load_centroids(tmp_path / name, 5, 3), centroids)
         with pytest.raises(UserError, match=r"is \[5, 3\], this variant's codebook is \[4, 3\]"):
-            weights.load_centroids(tmp_path / name, 4, 3)
+            files.load_centroids(tmp_path / name, 4, 3)
     np.save(tmp_path / "o.npy", np.array([Trap(tmp_path / "touched")], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match="cannot be read as a codebook"):
-        weights.load_centroids(tmp_path / "o.npy", 1, 1)
+        files.load_centroids(tmp_path / "o.npy", 1, 1)
     assert not (tmp_path / "touched").exists()

@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.api import UserError
 from bench.nn.lapped import Lapped
 from bench.tokenizers.wavtokenizer import CHECKPOINTS, CONFIGS, VARIANTS, Config, WavTokenizer, load, renamed
-from bench.weights import fill
+from bench.weights.files import fill
 from tests.parity.wavtokenizer_recipe import stored
 
 NOT_NEEDED = (

@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bench import registry, weights
+from bench import registry
 from bench.api import Checkpoint, UserError
 from bench.cli import main
 from bench.tokenizers.mimi import RELEASED, VARIANTS, Mimi, load
+from bench.weights import files
 
 CONTENT = b"the weights"
 
@@ -36,7 +37,7 @@ def served(tmp_path: Path) -> Iterator[Checkpoint]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    digest = weights.sha256_of(folder / "w.safetensors")
+    digest = files.sha256_of(folder / "w.safetensors")
     yield Checkpoint("cached.safetensors", digest, f"http://127.0.0.1:{server.server_port}/w.safetensors")
     server.shutdown()
     thread.join()
@@ -57,61 +58,61 @@ def one_line(error: pytest.ExceptionInfo) -> str:
 
 def test_sha256_is_the_published_algorithm(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-4, first example
-    assert weights.sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert files.sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_fetches_once_and_keeps_the_file(served: Checkpoint, cache: Path) -> None:
-    path = weights.locate(served)
+    path = files.locate(served)
     assert path == cache / "cached.safetensors" and path.read_bytes() == CONTENT
     offline = replace(served, url="http://127.0.0.1:9/never")
-    assert weights.locate(offline) == path
+    assert files.locate(offline) == path
 
 
 def test_a_wrong_download_is_refused_and_leaves_nothing(served: Checkpoint, cache: Path) -> None:
     with pytest.raises(UserError) as error:
-        weights.locate(replace(served, sha256="0" * 64))
+        files.locate(replace(served, sha256="0" * 64))
     assert "sha256" in one_line(error) and served.url in one_line(error)
     assert list(cache.iterdir()) == []
 
 
 def test_a_changed_file_in_the_cache_is_refused(served: Checkpoint) -> None:
-    weights.locate(served).write_bytes(b"something else")
+    files.locate(served).write_bytes(b"something else")
     with pytest.raises(UserError) as error:
-        weights.locate(served)
+        files.locate(served)
     assert "delete it" in one_line(error)
 
 
 def test_offline_says_what_is_missing_from_where_and_what_to_do(cache: Path) -> None:
     checkpoint = Checkpoint("far.safetensors", "0" * 64, "http://127.0.0.1:9/far.safetensors")  # nothing listens there
     with pytest.raises(UserError) as error:
-        weights.locate(checkpoint)
+        files.locate(checkpoint)
     for part in ("far.safetensors", checkpoint.url, str(cache / "far.safetensors"), "--weights PATH", "@mini"):
         assert part in one_line(error)
 
 
 def test_missing_on_the_server_is_said(served: Checkpoint) -> None:
     with pytest.raises(UserError, match="(?i)not found"):
-        weights.locate(replace(served, url=served.url + "x"))
+        files.locate(replace(served, url=served.url + "x"))
 
 
 def test_a_cache_that_cannot_be_written_is_said(served: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("AUDIO_TOKENIZER_BENCH_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match="AUDIO_TOKENIZER_BENCH_CACHE"):
-        weights.locate(served)
+        files.locate(served)
 
 
 def test_a_file_not_shipped_is_said() -> None:
     with pytest.raises(UserError, match="nowhere.safetensors.*--weights PATH"):
-        weights.locate(Checkpoint("nowhere.safetensors", "0" * 64))
+        files.locate(Checkpoint("nowhere.safetensors", "0" * 64))
 
 
 def test_a_users_own_file_is_taken_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     path.write_bytes(CONTENT)
-    assert weights.locate(Checkpoint(str(path), weights.sha256_of(path))) == path
+    assert files.locate(Checkpoint(str(path), files.sha256_of(path))) == path
     with pytest.raises(UserError, match="own2.safetensors"):
-        weights.sha256_of(tmp_path / "own2.safetensors")
+        files.sha256_of(tmp_path / "own2.safetensors")
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.th"])
@@ -119,7 +120,7 @@ def test_a_users_own_file_is_taken_by_its_path(tmp_path: Path) -> None:
 def test_a_corrupt_file_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError) as error:
-        weights.load_state(tmp_path / name)
+        files.load_state(tmp_path / name)
     assert name in one_line(error)
 
 
@@ -128,7 +129,7 @@ def test_a_truncated_file_is_one_line(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1000)}, path)
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(UserError, match="cannot be read"):
-        weights.load_state(path)
+        files.load_state(path)
 
 
 class Bomb:
@@ -149,7 +150,7 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, how
     else:
         path.write_bytes(pickle.dumps(state))
     with pytest.raises(UserError, match="cannot be read"):
-        weights.load_state(path)
+        files.load_state(path)
     assert not target.exists()
 
 
@@ -157,20 +158,20 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, how
 def test_plain_pickles_of_tensors_load(tmp_path: Path, wrap: str | None) -> None:
     state = {"a": torch.arange(3.0)}
     torch.save({wrap: state, "step": 7} if wrap else state, tmp_path / "w.th")
-    loaded = weights.load_state(tmp_path / "w.th")
+    loaded = files.load_state(tmp_path / "w.th")
     assert loaded.keys() == {"a"} and torch.equal(loaded["a"], state["a"])
 
 
 def test_half_precision_becomes_single(tmp_path: Path) -> None:
     save_file({"a": torch.ones(2, dtype=torch.float16), "n": torch.tensor([3])}, tmp_path / "w.safetensors")
-    loaded = weights.load_state(tmp_path / "w.safetensors")
+    loaded = files.load_state(tmp_path / "w.safetensors")
     assert loaded["a"].dtype == torch.float32 and loaded["n"].dtype == torch.int64
 
 
 def test_something_else_than_tensors_is_refused(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "w.pt")
     with pytest.raises(UserError, match="tensors by name"):
-        weights.load_state(tmp_path / "w.pt")
+        files.load_state(tmp_path / "w.pt")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_weights_must_fit_exactly(tmp_path: Path, change, expected: str) -> None
     state = nn.Linear(2, 3).state_dict()
     change(state)
     with pytest.raises(UserError, match=expected) as error:
-        weights.fill(nn.Linear(2, 3), state, tmp_path / "w.safetensors")
+        files.fill(nn.Linear(2, 3), state, tmp_path / "w.safetensors")
     one_line(error)
 
 
@@ -222,14 +223,14 @@ def test_folded_weight_norm_is_the_weight_that_torch_computes(layer: nn.Module, 
         state["0.weight_g"] = state.pop("0.parametrizations.weight.original0")
         state["0.weight_v"] = state.pop("0.parametrizations.weight.original1")
     before = dict(state)
-    folded = weights.fold_weight_norm(state)
+    folded = files.fold_weight_norm(state)
     assert folded.keys() == {"0.weight", "0.bias"} and state.keys() == before.keys()
     torch.testing.assert_close(folded["0.weight"], convolution.get_submodule("parametrizations.weight")().detach(), rtol=1e-6, atol=0)
 
 
 def test_a_file_of_unknown_sha256_is_never_fetched(served: Checkpoint, cache: Path) -> None:
     with pytest.raises(UserError, match="not known here: get http.* and give it with --weights PATH") as error:
-        weights.locate(replace(served, sha256=""))
+        files.locate(replace(served, sha256=""))
     one_line(error)
     assert not cache.exists()
 

@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import bench
-from bench import inert
 from bench.api import Checkpoint, UserError
+from bench.weights import joblib_reader
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
@@ -137,7 +137,7 @@ def load_centroids(path: Path, size: int, dimension: int) -> Tensor:
         if path.suffix == ".npy":
             found = torch.from_numpy(np.load(path, allow_pickle=False))
         elif path.suffix in (".bin", ".joblib"):
-            found = inert.attributes(path)["cluster_centers_"]
+            found = joblib_reader.attributes(path)["cluster_centers_"]
         else:
             found = load_state(path)["centroids"]
     except (OSError, ValueError, KeyError, TypeError) as error:
