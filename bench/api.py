@@ -6,16 +6,18 @@ Audio is float32 in [-1, 1]; `wav` is [B, C, T], `codes` is [B, K, F] int64, rat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:  # --help and a wrong flag answer without waiting for torch
     from torch import Tensor
 
-    from bench.engine.run import Session
 
+Payload = TypeVar("Payload")
+Key = TypeVar("Key")
+Result = TypeVar("Result")
 Domain = Literal["speech", "music", "general"]
 DOMAINS: tuple[Domain, ...] = ("speech", "music", "general")
 SHARE, POSITIVE, CORRELATION = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0)  # where the scores of many metrics lie
@@ -184,6 +186,69 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Audio:
+    """Samples [C, T] and their rate in Hz."""
+
+    wav: Tensor
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One clip through a tokenizer. `failure` says why there is none; then est and codes are empty, and length is 0."""
+
+    clip: Clip
+    ref: Audio  # [C, T] at the file's own rate
+    est: Audio  # [C, length] at the tokenizer's rate; no samples where nothing was decoded
+    codes: Tensor  # [K, F] int64 on the CPU
+    length: int  # samples at the tokenizer's rate that encode was given
+    tokens: int = 0  # codes; for a codec of varying rate, bytes
+    packed_bits: int = 0
+    tail_loss: int = 0  # samples at the tokenizer's rate that decode did not return; zero in est
+    failure: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Duration of what was encoded."""
+        return self.length / self.est.sample_rate
+
+
+@dataclass(frozen=True)
+class Given:
+    """One clip as a tokenizer gets it. `failure` says why there is nothing to encode; then ref and wav are empty."""
+
+    clip: Clip
+    ref: Audio  # [C, T] at the file's own rate
+    wav: Tensor  # [C, length] at the tokenizer's rate
+    rate: int
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What a tokenizer made of a batch of audio. `failure` says why it made nothing of it; then codes and est are empty."""
+
+    codes: Tensor  # [B, K, F] int64 on the CPU
+    est: Tensor  # [B, C, T] float32 on the CPU, as long as what was encoded; [B, C, 0] where nothing was decoded
+    tail_loss: int = 0  # samples that decode did not return; zero in est
+    failure: str = ""
+
+
+Code = Callable[["Tensor", bool], Coded]
+"""code(wav [B, C, T], decode) -> Coded: a tokenizer in the hands of the thread that owns it. Never raises for the tokenizer's faults."""
+
+
+@dataclass(frozen=True)
+class Trial(Generic[Result]):
+    """What a trial found out about one clip; None where there was no audio to try."""
+
+    clip: Clip
+    seconds: float
+    result: Result | None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class Score:
     """One clip's value. A corpus value is the weighted mean (weight: words for WER, seconds for a rate, 1 for PESQ)."""
 
@@ -227,6 +292,101 @@ class Row:
     value: float
     weight: float = 1.0
     note: str = ""
+
+
+Task = Callable[[Payload, Sequence[str]], Iterator[Result]]
+"""A module-level function: payload, steps -> one result a step, in order."""
+
+
+@dataclass(frozen=True)
+class Job(Generic[Key, Payload]):
+    """Work for one process: `key` stays here, `payload` travels."""
+
+    key: Key
+    payload: Payload
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """In place of a result that could not be had: why."""
+
+    note: str
+
+
+class Session(Protocol):
+    """What a suite sees of one run: the clips that still need rows, their reconstructions, and the worker processes."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    @property
+    def data(self) -> Data:
+        """All clips of the run, those done already among them."""
+        ...
+
+    @property
+    def todo(self) -> tuple[Clip, ...]:
+        """The clips that still need rows: what a resumed run yields."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where the tokenizer runs, in torch's words."""
+        ...
+
+    @property
+    def fresh(self) -> bool:
+        """Whether what earlier runs left is to be forgotten."""
+        ...
+
+    @property
+    def metric_seconds(self) -> float:
+        """A step that takes longer on one clip is stopped."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Where a suite may keep more than rows."""
+        ...
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the tokenizer runs on another device than the CPU, where metrics may run, too."""
+        ...
+
+    def load(self) -> Tokenizer:
+        """A tokenizer of the run on its device: one for each thread that encodes."""
+        ...
+
+    def reconstructions(self, clips: Iterable[Clip]) -> Iterator[Reconstruction]:
+        """Clips through the tokenizer, in the order of completion. A suite that needs no decode gets an est without samples."""
+        ...
+
+    def trials(self, trial: Callable[[Code, Given], Result], clips: Iterable[Clip]) -> Iterator[Trial[Result]]:
+        """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
+        ...
+
+    def scores(self, task: Task, jobs: Iterator[Job]) -> Iterator[tuple]:
+        """(key, scores) of every job, from the worker processes, in the order of completion."""
+        ...
+
+    def answers(self, task: Task[Payload, Result], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Result | Failure]]]:
+        """The same for results other than scores."""
+        ...
+
+    def expected(self, domain: Domain) -> tuple[Metric, ...]:
+        """The suite's metrics that a clip of the domain has."""
+        ...
+
+    def clip_rows(self, clip: Clip, scores: Mapping[str, Score], seconds: float, some: bool = False) -> list[Row]:
+        """The rows of one clip, one per expected metric, ended by the row that marks it as done. `some`: scores left out do not apply."""
+        ...
 
 
 @dataclass(frozen=True)

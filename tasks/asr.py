@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from bench.api import POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
-from bench.data.audio import RESAMPLER, Audio, resample, to_channels
-from bench.engine.worker_pool import Failure, Job
+from bench.api import POSITIVE, SHARE, Audio, Clip, Domain, Failure, Job, Metric, Row, Score, Suite
+from bench.data.audio import RESAMPLER, resample, to_channels
 from bench.evaluators import asr as judges
 from bench.evaluators.asr import AsrJudge, Recognizer
 from bench.evaluators.cache import Answers
@@ -27,7 +26,7 @@ from bench.evaluators.transcripts import Transcripts
 from bench.metrics import SPEECH
 
 if TYPE_CHECKING:
-    from bench.engine.run import Session
+    from bench.api import Session
 
 VERSION = 1
 DOMAIN: Domain = "speech"
@@ -64,7 +63,7 @@ def answers(question: Question, steps: Sequence[str]) -> Iterator[str]:
 def run(judge: AsrJudge, session: Session) -> Iterator[list[Row]]:
     """Rows of one clip at a time, then what the judge cannot know."""
     clips = tuple(clip for clip in session.data.clips if clip.domain == DOMAIN)
-    recognizer = judges.loaded(judge, clips, session.options.device)
+    recognizer = judges.loaded(judge, clips, session.device)
     kept = Answers(f"{judge.label}, {recognizer.key}, asr v{VERSION}, {RESAMPLER}")
     transcripts = Transcripts(session.folder, fresh=len(session.todo) == len(session.data.clips))
     for clip in session.todo:

@@ -21,8 +21,7 @@ from bench.tokens.layouts import CONTEXTS
 from bench.tokens.mutual_information import entropy, of_label, of_next, zipf_slope
 
 if TYPE_CHECKING:
-    from bench.engine.codec_stage import Reconstruction
-    from bench.engine.run import Session
+    from bench.api import Reconstruction, Session
 
 ENOUGH = 10  # frames for each code: with fewer, a good codebook cannot be told from one that is half dead
 FEW = "below 10, so usage, entropies and perplexity are lower than they would be on more audio"

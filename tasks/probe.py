@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bench.api import POSITIVE, Clip, Domain, Metric, Row, Score, Suite
+from bench.api import POSITIVE, Clip, Domain, Failure, Job, Metric, Row, Score, Suite
 from bench.data.audio import BadAudio, read_clip
-from bench.engine.worker_pool import Failure, Job
 from bench.probe import outcomes
 from bench.probe.inputs import VIEWS, Tokens, heard_as_mel, unprobed, views
 from bench.probe.questions import NAMES, Question, ask
 from bench.probe.training import Outcome, Training, learn, mistakes
 
 if TYPE_CHECKING:
-    from bench.engine.codec_stage import Code, Given
-    from bench.engine.run import Session
+    from bench.api import Code, Given, Session
 
 VERSION = 1
 SEEDS = 3
@@ -103,7 +101,7 @@ def seeds(session: Session) -> range:
 def _probes(session: Session, questions: Sequence[Question], clips: Sequence[Clip], heard: Heard) -> Probes:
     """Every probe, from disk or trained now by the worker processes, the longest first."""
     own, shared = session.folder / "probes", outcomes.shared(session.folder.parent, VERSION, session.data, session.seed)
-    if session.options.fresh:
+    if session.fresh:
         outcomes.forget(own)
     probes: dict[Key, Outcome | Failure] = {}
     missing: list[Key] = []

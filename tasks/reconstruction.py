@@ -1,6 +1,6 @@
 """How much of the audio survives encode -> decode, clip by clip, and what it costs in bits and tokens.
 
-Signal metrics compare the original with the reconstruction as bench/engine/scoring.py says: each resampled once, to the rate that a metric states.
+Signal metrics compare the original with the reconstruction as bench/engine/scoring.py says: each resampled once, to the metric's rate.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.api import Clip, Row, Score, Suite
+from bench.api import Clip, Job, Row, Score, Suite
 from bench.engine.scoring import Pair, on_gpu, score
-from bench.engine.worker_pool import Job
 from bench.metrics import METRICS
 from bench.tokens.codes import CodeCounts, rates
 
 if TYPE_CHECKING:
-    from bench.engine.run import Session
+    from bench.api import Session
 
 
 def run(session: Session) -> Iterator[list[Row]]:
@@ -25,7 +24,7 @@ def run(session: Session) -> Iterator[list[Row]]:
     counts = CodeCounts(session.spec)
     done = [clip for clip in session.data.clips if clip not in session.todo]
     jobs = _jobs(session, counts)
-    for facts, scores in session.scores(score, _on_gpu(session.options.device, jobs) if session.on_gpu else jobs):
+    for facts, scores in session.scores(score, _on_gpu(session.device, jobs) if session.on_gpu else jobs):
         yield session.clip_rows(facts.clip, facts.scores | dict(zip(facts.steps, scores, strict=True)), facts.seconds)
     for item in session.reconstructions(done):  # a resumed run: their codes count too, and were not kept
         counts.add(item)

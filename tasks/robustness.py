@@ -20,18 +20,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.api import SHARE, Clip, Domain, Metric, Row, Score, Spec, Suite
-from bench.data.audio import Audio
+from bench.api import SHARE, Audio, Clip, Domain, Job, Metric, Row, Score, Spec, Suite
 from bench.engine.perturbations import louder, narrow, noisy, overloaded, within
 from bench.engine.scoring import Pair
 from bench.engine.scoring import score as scores_of_pair
-from bench.engine.worker_pool import Job
 from bench.metrics import METRICS, NO_SIGNAL
 from bench.tokens.codes import agreement
 
 if TYPE_CHECKING:
-    from bench.engine.codec_stage import Code, Coded, Given
-    from bench.engine.run import Session
+    from bench.api import Code, Coded, Given, Session
 
 LONGEST = 10.0  # s of a clip
 SHIFT = 0.002  # s

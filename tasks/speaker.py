@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.api import CORRELATION, POSITIVE, SHARE, Clip, Domain, Metric, Row, Score, Suite
-from bench.data.audio import RESAMPLER, Audio, BadAudio, read_clip, resample, to_channels
+from bench.api import CORRELATION, POSITIVE, SHARE, Audio, Clip, Domain, Metric, Row, Score, Suite
+from bench.data.audio import RESAMPLER, BadAudio, read_clip, resample, to_channels
 from bench.evaluators import speaker as judges
 from bench.evaluators.cache import Answers
 from bench.evaluators.speaker import SpeakerEncoder, SpeakerJudge
@@ -26,7 +26,7 @@ from bench.metrics import SPEECH
 from bench.metrics.pair import LOUDEST, SILENCE
 
 if TYPE_CHECKING:
-    from bench.engine.run import Session
+    from bench.api import Session
 
 VERSION = 1
 SHORTEST = 0.5  # s: less is too little of a voice
@@ -84,7 +84,7 @@ def run(judge: SpeakerJudge, session: Session) -> Iterator[list[Row]]:
         if clip.domain != DOMAIN:  # it has no columns here, and need not be encoded
             yield session.clip_rows(clip, {}, 0.0)
     clips = [clip for clip in session.data.clips if clip.domain == DOMAIN]
-    encoder, device = judges.loaded(judge, session.options.device), session.options.device
+    encoder, device = judges.loaded(judge, session.device), session.device
     known = originals(judge, encoder, device, clips)
     enrolment = Enrolment(clips, [known[clip.id].vector for clip in clips])
     tested: dict[str, Voice] = {}

@@ -22,12 +22,12 @@ from bench.throughput.sweep import SMALL, Sweep, parse
 from bench.tokens.codes import CodeCounts, rates
 
 if TYPE_CHECKING:
-    from bench.engine.run import Session
+    from bench.api import Session
 
 
 def run(sweep: Sweep, session: Session) -> Iterator[list[Row]]:
     """Times first, while nothing else runs; then the rows of one clip at a time, and the figures."""
-    if session.options.fresh and len(session.todo) == len(session.data.clips):
+    if session.fresh and len(session.todo) == len(session.data.clips):
         table.forget(session.folder)
     sounds = material(session.data.clips, session.spec)
     found = _figures(sweep, session, sounds)
@@ -45,9 +45,9 @@ def run(sweep: Sweep, session: Session) -> Iterator[list[Row]]:
 
 
 def _figures(sweep: Sweep, session: Session, sounds: Material) -> summary.Figures:
-    device, before = session.options.device, memory.settled()
+    device, before = session.device, memory.settled()
     loaded = summary.load(session.load)
-    watch = Stopwatch(loaded.tokenizer, device, sounds, session.options.metric_seconds, before)
+    watch = Stopwatch(loaded.tokenizer, device, sounds, session.metric_seconds, before)
     for point in watch.sweep(sweep, table.read(session.folder)):
         table.add(session.folder, point)
     usual = sounds.cut(1, sweep.usual).to(device)

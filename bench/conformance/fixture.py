@@ -1,4 +1,4 @@
-"""A tokenizer under test: what every rule of the contract (bench/conformance/rules.py) needs to know of it, and the shapes that all rules look at.
+"""A tokenizer under test: what every rule (rules.py) needs to know of it, and the shapes that all look at.
 
 wav is [B, C, T] float32, codes [B, K, F] int64. A rule that finds the contract broken raises Broken with one line that says how.
 """

@@ -1,1 +1,4 @@
-"""data."""
+"""Audio that tokenizers are run on: manifests, files and the one resampler, synthetic signals for tests.
+
+Comes in: whatever opens data. Must not import the engine, metrics or evaluators.
+"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
@@ -13,7 +12,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from bench.api import Clip, UserError
+from bench.api import Audio, Clip, UserError
 
 RESAMPLER = "soxr VHQ"
 MAX_SECONDS = 600.0  # a clip that is longer would need more memory than a machine has to give
@@ -21,14 +20,6 @@ MAX_SECONDS = 600.0  # a clip that is longer would need more memory than a machi
 
 class BadAudio(ValueError):
     """A file that holds no usable audio; its text becomes the note of the clip's missing scores."""
-
-
-@dataclass(frozen=True)
-class Audio:
-    """Samples [C, T] and their rate in Hz."""
-
-    wav: Tensor
-    sample_rate: int
 
 
 def resample(wav: Tensor, source: int, target: int) -> Tensor:

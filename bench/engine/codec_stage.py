@@ -10,78 +10,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from bench.api import Clip, Packs, Spec, Tokenizer, UserError
-from bench.data.audio import Audio, BadAudio, read_clip, resample, to_channels
+from bench.api import Audio, Clip, Code, Coded, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial, UserError
+from bench.data.audio import BadAudio, read_clip, resample, to_channels
 from bench.engine.worker_threads import ahead, staged
 from bench.records.hardware import cores
 from bench.tokens.codes import check_codes, packed_bits
 
-Result = TypeVar("Result")
-
 BATCH_SECONDS = 240.0  # of padded audio in one GPU batch, to begin with: running out of memory halves it
 WINDOW = 64  # clips that a GPU stage sorts by length at a time
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """One clip through a tokenizer. `failure` says why there is none; then est and codes are empty, and length is 0."""
-
-    clip: Clip
-    ref: Audio  # [C, T] at the file's own rate
-    est: Audio  # [C, length] at the tokenizer's rate; no samples where nothing was decoded
-    codes: Tensor  # [K, F] int64 on the CPU
-    length: int  # samples at the tokenizer's rate that encode was given
-    tokens: int = 0  # codes; for a codec of varying rate, bytes
-    packed_bits: int = 0
-    tail_loss: int = 0  # samples at the tokenizer's rate that decode did not return; zero in est
-    failure: str = ""
-
-    @property
-    def seconds(self) -> float:
-        """Duration of what was encoded."""
-        return self.length / self.est.sample_rate
-
-
-@dataclass(frozen=True)
-class Given:
-    """One clip as a tokenizer gets it. `failure` says why there is nothing to encode; then ref and wav are empty."""
-
-    clip: Clip
-    ref: Audio  # [C, T] at the file's own rate
-    wav: Tensor  # [C, length] at the tokenizer's rate
-    rate: int
-    failure: str = ""
-
-
-@dataclass(frozen=True)
-class Coded:
-    """What a tokenizer made of a batch of audio. `failure` says why it made nothing of it; then codes and est are empty."""
-
-    codes: Tensor  # [B, K, F] int64 on the CPU
-    est: Tensor  # [B, C, T] float32 on the CPU, as long as what was encoded; [B, C, 0] where nothing was decoded
-    tail_loss: int = 0  # samples that decode did not return; zero in est
-    failure: str = ""
-
-
-Code = Callable[[Tensor, bool], Coded]
-"""code(wav [B, C, T], decode) -> Coded: a tokenizer in the hands of the thread that owns it. Never raises for the tokenizer's faults."""
-
-
-@dataclass(frozen=True)
-class Trial(Generic[Result]):
-    """What a trial found out about one clip; None where there was no audio to try."""
-
-    clip: Clip
-    seconds: float
-    result: Result | None
-    failure: str = ""
 
 
 def reconstructions(

@@ -13,18 +13,38 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
 
 import soxr
 import torch
 
 from bench import registry
-from bench.api import Clip, Data, Domain, Metric, Row, Score, Suite, Tokenizer, UserError, Variant
+from bench.api import (
+    Clip,
+    Code,
+    Data,
+    Domain,
+    Failure,
+    Given,
+    Job,
+    Key,
+    Metric,
+    Payload,
+    Reconstruction,
+    Result,
+    Row,
+    Score,
+    Suite,
+    Task,
+    Tokenizer,
+    Trial,
+    UserError,
+    Variant,
+)
 from bench.data import audio
 from bench.data.manifests import partners
 from bench.engine.autocast import same_codes
-from bench.engine.codec_stage import Code, Given, Reconstruction, Trial, reconstructions, trials
-from bench.engine.worker_pool import Failure, Job, Task, WorkerPool
+from bench.engine.codec_stage import reconstructions, trials
+from bench.engine.worker_pool import WorkerPool
 from bench.records import hardware, provenance
 from bench.records.hardware import cores
 from bench.records.reader import place
@@ -33,9 +53,6 @@ from bench.statistics.bootstrap import Summary, summarise
 from bench.weights import files
 
 SAME_CODES = "same_codes"  # in run.json
-Key = TypeVar("Key")
-Payload = TypeVar("Payload")
-Result = TypeVar("Result")
 Progress = Callable[[str, int, int], None]
 """Called with (label, clips done, clips in all) as a run goes on."""
 
@@ -72,13 +89,13 @@ class Run:
         return summarise(self.rows, self.suite.metrics)
 
 
-class Session:
-    """What a suite sees of one run: the clips that still need rows, their reconstructions, and the worker pool."""
+class RunSession:
+    """The session (`bench.api.Session`) that the engine gives to a suite."""
 
     def __init__(self, variant: Variant, suite: Suite, data: Data, store: Store, options: Options, pool: WorkerPool):
         self.variant, self.suite, self.data, self.options = variant, suite, data, options
         self.spec = variant.spec
-        self.seed = options.seed
+        self.seed, self.device, self.fresh, self.metric_seconds = options.seed, options.device, options.fresh, options.metric_seconds
         done = store.done()
         self.todo = tuple(clip for clip in data.clips if clip.id not in done)
         self.folder = store.folder  # where a suite may keep more than rows
@@ -92,7 +109,7 @@ class Session:
         """
         partner = partners(self.data.clips) if self.spec.shuffled else None
         decode = self.suite.needs_decode or self.options.save_audio is not None
-        for item in reconstructions(self.spec, self.load, tuple(clips), self.options.device, partner, decode=decode):
+        for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, decode=decode):
             if self.options.save_audio and not item.failure:
                 audio.write(self.audio_path(item.clip), item.est.wav, item.est.sample_rate)
                 original = self.audio_path(item.clip, "original")
@@ -103,12 +120,12 @@ class Session:
     def trials(self, trial: Callable[[Code, Given], Result], clips: Iterable[Clip]) -> Iterator[Trial[Result]]:
         """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
         partner = partners(self.data.clips) if self.spec.shuffled else None
-        return trials(self.spec, self.load, tuple(clips), trial, self.options.device, partner)
+        return trials(self.spec, self.load, tuple(clips), trial, self.device, partner)
 
     @property
     def on_gpu(self) -> bool:
         """Whether the tokenizer runs on another device than the CPU, where metrics may run, too."""
-        return torch.device(self.options.device).type != "cpu"
+        return torch.device(self.device).type != "cpu"
 
     def scores(self, task: Task, jobs: Iterator[Job]) -> Iterator[tuple]:
         """(key, scores) of every job, from the worker processes, in the order of completion."""
@@ -138,7 +155,7 @@ class Session:
 
     def load(self) -> Tokenizer:
         """A tokenizer of the run on its device: one for each codec thread."""
-        return registry.load_tokenizer(self.variant, self.options.device)
+        return registry.load_tokenizer(self.variant, self.device)
 
 
 def run(variants: list[Variant], suite: Suite, data: Data, options: Options, progress: Progress | None = None) -> Iterator[Run]:
@@ -157,7 +174,7 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
         if not suite.sweep and any(len(store.done()) < len(data.clips) for store in stores):
             pool.warm()  # not beside what is timed
         for variant, store in zip(variants, stores, strict=True):
-            yield _run_one(Session(variant, suite, data, store, options, pool), store, progress)
+            yield _run_one(RunSession(variant, suite, data, store, options, pool), store, progress)
 
 
 def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) -> None:
@@ -236,7 +253,7 @@ def _label(variant: Variant) -> str:
     return folder_name(variant.spec.label)
 
 
-def _run_one(session: Session, store: Store, progress: Progress | None) -> Run:
+def _run_one(session: RunSession, store: Store, progress: Progress | None) -> Run:
     total, new = len(session.data.clips), len(session.todo)
     done = total - new
     report = partial(progress, session.spec.label) if progress else lambda done, total: None

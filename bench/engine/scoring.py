@@ -15,9 +15,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from bench.api import Domain, Score
-from bench.data.audio import Audio, resample
-from bench.engine.worker_pool import Job
+from bench.api import Audio, Domain, Job, Score
+from bench.data.audio import resample
 from bench.engine.worker_threads import ahead
 from bench.metrics import METRICS
 from bench.metrics.pair import Pairs, SignalMetric

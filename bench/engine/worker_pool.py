@@ -11,36 +11,12 @@ import multiprocessing
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
 
-from bench.api import Score
-
-Payload = TypeVar("Payload")
-Key = TypeVar("Key")
-Result = TypeVar("Result")
-Task = Callable[[Payload, Sequence[str]], Iterator[Result]]
-"""A module-level function: payload, steps -> one result a step, in order."""
-
-
-@dataclass(frozen=True)
-class Job(Generic[Key, Payload]):
-    """Work for one process: `key` stays here, `payload` travels."""
-
-    key: Key
-    payload: Payload
-    steps: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """In place of a result that could not be had: why."""
-
-    note: str
+from bench.api import Failure, Job, Key, Payload, Result, Score, Task
 
 
 class Closed(Exception):

@@ -20,8 +20,8 @@ import numpy as np
 from torch import Tensor
 
 from bench import registry
-from bench.api import DOMAINS, Clip, Data, UserError, Variant
-from bench.data.audio import Audio, read_clip, resample, to_channels
+from bench.api import DOMAINS, Audio, Clip, Data, UserError, Variant
+from bench.data.audio import read_clip, resample, to_channels
 from bench.data.manifests import partners
 from bench.engine.codec_stage import reconstructions
 from bench.leaderboard import spectrogram

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import Spec
-from bench.data.audio import Audio, resample, to_channels
+from bench.api import Audio, Spec
+from bench.data.audio import resample, to_channels
 from bench.metrics.mel import mel_filters, power_spectra
 from bench.tokens.codes import uncountable
 

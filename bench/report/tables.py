@@ -12,10 +12,9 @@ from rich.console import Console
 
 from bench.api import DOMAINS, Metric, UserError
 from bench.engine.run import Run
-from bench.report import formats
+from bench.report import formats, sweeps
 from bench.report.formats import Grid, cell, few, title
 from bench.statistics.bootstrap import Summary, reasons, remarks
-from bench.throughput import table
 
 
 def label(run: Run) -> str:
@@ -131,7 +130,7 @@ def to_markdown(runs: Sequence[Run], out: TextIO, columns: Sequence[str] = ()) -
 
 def all_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
     """The tables of the corpus, then those of the codebooks, then the points of a sweep."""
-    swept = table.grid([(label(run), run.folder) for run in runs])
+    swept = sweeps.grid([(label(run), run.folder) for run in runs])
     return grids(runs, width, columns) + codebook_grids(runs, width, columns) + ([] if columns else swept)
 
 

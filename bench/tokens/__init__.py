@@ -1,1 +1,4 @@
-"""tokens."""
+"""Codes as such: their contract, sizes, layouts, alignment between clips, and what they tell (mutual information).
+
+Comes in: what can be said of tokens without decoding them. Must not import the engine or evaluators.
+"""

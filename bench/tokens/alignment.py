@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import Clip
-from bench.data.audio import Audio, resample
+from bench.api import Audio, Clip
+from bench.data.audio import resample
 from bench.nn.mfcc import CEPSTRA, HOP, RATE, WINDOW, Mfcc
 
 STEP = 2  # every second frame of the cepstra: 50 a second

@@ -13,7 +13,7 @@ from bench.api import Row, Score, Spec
 from bench.tokens.mutual_information import entropy
 
 if TYPE_CHECKING:
-    from bench.engine.codec_stage import Reconstruction
+    from bench.api import Reconstruction
 
 LARGEST_COUNTED = 2**16  # a codebook beyond it (raw samples) has too few draws for an entropy
 

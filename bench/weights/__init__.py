@@ -1,1 +1,4 @@
-"""weights."""
+"""Files of weights: fetched, sha256-checked, read without running anything that they contain.
+
+Comes in: readers of weight formats. Must not import tokenizers or the registry.
+"""

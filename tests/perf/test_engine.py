@@ -16,8 +16,9 @@ import soundfile
 import torch
 
 from bench import registry
+from bench.api import Reconstruction
 from bench.data.manifests import open_data
-from bench.engine.codec_stage import Reconstruction, cores, reconstructions
+from bench.engine.codec_stage import cores, reconstructions
 from bench.metrics import METRICS
 from bench.tasks.reconstruction import Pair, score
 from tests.conftest import ROOT, speech_like

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import UserError
+from bench.report import sweeps
 from bench.throughput import table
 from bench.throughput.measure import Measured
 from bench.throughput.sweep import FULL, SMALL, Point, parse
@@ -90,10 +91,10 @@ def test_a_line_of_something_else_is_told(tmp_path: Path) -> None:
 def test_every_point_has_a_line_and_what_was_skipped_says_why(tmp_path: Path) -> None:
     table.add(tmp_path, [ENCODE, DECODE])
     table.add(tmp_path, [SKIPPED])
-    ((_, header, lines),) = table.grid([("toy", tmp_path)])
+    ((_, header, lines),) = sweeps.grid([("toy", tmp_path)])
     first, second = (dict(zip(header, line, strict=True)) for line in lines)
     assert first["encode ↑"] == "5 [2.5, 10]" and first["decode ↑"].startswith("3.333")
     assert first["host MB ↓"] == "3" and "device MB ↓" not in header
     assert second["encode ↑"] == "–" and second[""] == 'a "CUDA graph", needs a GPU'
-    assert table.grid([("nothing", tmp_path / "none")]) == []
+    assert sweeps.grid([("nothing", tmp_path / "none")]) == []
     assert math.isnan(SKIPPED.rtfx)

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from bench import registry
-from bench.api import Codebook, Spec
-from bench.data.audio import Audio
+from bench.api import Audio, Codebook, Spec
 from bench.probe.inputs import (
     MEL_RATE,
     RATE,

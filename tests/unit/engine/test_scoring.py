@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from bench import registry
-from bench.api import Domain, Score
-from bench.data.audio import Audio
+from bench.api import Audio, Domain, Job, Score
 from bench.data.manifests import open_data
 from bench.engine import scoring
-from bench.engine.run import Options, Session, run
+from bench.engine.run import Options, RunSession, run
 from bench.engine.scoring import Pair, on_gpu, score
-from bench.engine.worker_pool import Job
 from bench.metrics import METRICS
 from bench.tasks import reconstruction
 from tests.conftest import speech_like
@@ -98,7 +96,7 @@ def test_a_run_whose_metrics_go_to_the_device_has_the_same_rows(tmp_path: Path, 
     data = open_data("mini")
     data = replace(data, clips=data.clips[:3] + data.clips[-2:])
     (plain,) = run([registry.variant("lowpass")], reconstruction.SUITE, data, Options(tmp_path / "cpu"))
-    monkeypatch.setattr(Session, "on_gpu", True)
+    monkeypatch.setattr(RunSession, "on_gpu", True)
     (there,) = run([registry.variant("lowpass")], reconstruction.SUITE, data, Options(tmp_path / "gpu"))
     assert len(there.rows) == len(plain.rows) > 50
     values = {(row.clip, row.metric): row for row in there.rows}

@@ -27,7 +27,7 @@ from bench.train.losses import LossConfig, Magnitude, SpectralLoss, mel_filters
 from bench.train.recipes import RECIPES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 QUICK = replace(
     RECIPES["mimi"],
     seconds=0.4,

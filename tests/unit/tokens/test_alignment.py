@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.api import Clip
-from bench.data.audio import Audio
+from bench.api import Audio, Clip
 from bench.tokens.alignment import Trio, aligned, features, times, trios, warp, words
 from tests.conftest import speech_like
 

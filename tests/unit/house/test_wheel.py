@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PARTS = ("bench", "tokenizers", "tasks", "pyproject.toml", "README.md", "LICENSE")
 IMPORTS = """
 import json, bench, bench.tokenizers.mimi, bench.tasks.reconstruction, transformers

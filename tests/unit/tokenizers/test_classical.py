@@ -18,7 +18,7 @@ from bench.data import audio, synthetic_audio
 from bench.metrics.delay import delay_ms
 from bench.tokenizers import codec2, opus
 
-EVAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "eval"
+EVAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "eval"
 OPUS = ["opus@6kbps", "opus@12kbps", "opus@24kbps"]
 CODEC2 = {name: f"codec2@{name}" for name in codec2.MODES}
 

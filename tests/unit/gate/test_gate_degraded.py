@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.data.audio import Audio
+from bench.api import Audio
 from bench.gate.regressions import judge
 from bench.metrics import METRICS
 from bench.records.reader import Kept

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import registry
 from tests.conftest import ROOT
-from tests.unit.test_cli import bench, table
+from tests.unit.commands.test_cli import bench, table
 
 README = (ROOT / "README.md").read_text()
 

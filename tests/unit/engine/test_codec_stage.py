@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.api import Codebook, Spec, UserError
+from bench.api import Code, Codebook, Coded, Given, Reconstruction, Spec, UserError
 from bench.data.manifests import open_data, partners
-from bench.engine.codec_stage import Code, Coded, Given, Reconstruction, reconstructions, trials
+from bench.engine.codec_stage import reconstructions, trials
 from bench.tokens.codes import check_codes, packed_bits
 from tests.conftest import speech_like
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-HERE = Path(__file__).resolve().parents[2] / "tasks" / "data" / "mini"
+HERE = Path(__file__).resolve().parents[3] / "tasks" / "data" / "mini"
 LINES: list[dict[str, Any]] = [json.loads(line) for line in (HERE / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
 SPEECH = [line for line in LINES if line["domain"] == "speech"]
 IDS = [line["id"] for line in LINES]

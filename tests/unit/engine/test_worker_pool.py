@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bench.api import Score
-from bench.engine.worker_pool import Failure, Job, WorkerPool
+from bench.api import Failure, Job, Score
+from bench.engine.worker_pool import WorkerPool
 
 
 def act(payload: str, steps: Sequence[str]) -> Iterator[Score]:
