@@ -16,9 +16,8 @@ import numpy as np
 from bench.api import DOMAINS, Metric, Row
 from bench.records.reader import Kept
 from bench.statistics.bd_rate import FEWEST, DeltaRate, Point, delta_rate, percent
-from bench.statistics.bootstrap import columns
+from bench.statistics.bootstrap import columns, t_quantile
 from bench.statistics.paired import goodness
-from bench.statistics.t_distribution import quantile
 
 MEASURED = "kbps_packed"  # the column that measures a bitrate, where the suite has it; elsewhere the spec's counts
 
@@ -127,7 +126,7 @@ def _interval(whole: float, left: np.ndarray) -> tuple[float, float]:
     count = len(left)
     if count < 2 or not np.isfinite([whole, *left]).all():
         return math.nan, math.nan
-    half = quantile(count - 1) * math.sqrt((count - 1) / count * float(np.sum((left - left.mean()) ** 2)))
+    half = t_quantile(count - 1) * math.sqrt((count - 1) / count * float(np.sum((left - left.mean()) ** 2)))
     return whole - half, whole + half
 
 

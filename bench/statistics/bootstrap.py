@@ -18,7 +18,6 @@ from functools import lru_cache
 import numpy as np
 
 from bench.api import DOMAINS, Metric, Row
-from bench.statistics.t_distribution import quantile, tail
 
 DRAWS = 2000
 FEWEST, MOST = 5, 300  # clusters to draw from: of fewer there is no choice, of more Student's t says the same; it takes over there
@@ -105,7 +104,7 @@ def _estimate(means: Sequence[tuple[np.ndarray, np.ndarray, int]], clusters: Seq
     deviations = sum(excess / weights.sum() for weights, excess in parts)
     error = max(math.sqrt(count / (count - 1) * float(np.sum(deviations**2))), ROUNDING * max(map(abs, each)), sys.float_info.min)
     draws = _studentised(parts, error, seed) if FEWEST <= count <= MOST else np.empty(0)
-    low, high = np.percentile(draws, (2.5, 97.5)) if len(draws) else (-quantile(count - 1), quantile(count - 1))
+    low, high = np.percentile(draws, (2.5, 97.5)) if len(draws) else (-t_quantile(count - 1), t_quantile(count - 1))
     t = whole / error
     p = 2 * min(_p_beyond(t, float(high), draws, count), _p_beyond(-t, -float(low), -draws[::-1], count))
     least, most = -math.inf, math.inf
@@ -131,10 +130,24 @@ def _studentised(parts: Sequence[tuple[np.ndarray, np.ndarray]], error: float, s
 def _p_beyond(t: float, edge: float, draws: np.ndarray, count: int) -> float:
     """One-sided p of a ratio t: up to the interval's edge from the draws; beyond it they are too few, and Student's tail goes on."""
     if not len(draws):
-        return tail(t, count - 1)
+        return t_tail(t, count - 1)
     if t > edge:
-        return 0.025 * tail(t, count - 1) / tail(edge, count - 1)
+        return 0.025 * t_tail(t, count - 1) / t_tail(edge, count - 1)
     return (1 + len(draws) - int(np.searchsorted(draws, t))) / (1 + len(draws))
+
+
+def t_quantile(freedom: int) -> float:
+    """The t > 0 beyond which 2.5 % of Student's distribution with `freedom` degrees of freedom are found."""
+    from scipy.special import stdtrit  # here: the command line answers without waiting for scipy
+
+    return -float(stdtrit(freedom, 0.025))
+
+
+def t_tail(t: float, freedom: int) -> float:
+    """P(T >= t) of Student's distribution, to full relative precision far out in its tail."""
+    from scipy.special import stdtr
+
+    return float(stdtr(freedom, -t))
 
 
 @lru_cache(maxsize=8)  # the metrics of a domain mostly have the same clips
