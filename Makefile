@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-.PHONY: run boards test test-slow test-perf bench lint setup clean
+.PHONY: run boards test test-slow test-perf bench lint docs setup clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed ## the embedded corpus through mimi, ending in a table
@@ -43,6 +43,10 @@ lint: .venv/installed-test
 	$(PIP) --editable '.[dev]'
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
 
+docs: .venv/installed ## the documentation into site/; every warning is an error
+	$(PIP) --editable '.[docs]'
+	$(BIN)/mkdocs build --strict $(ARGS)
+
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -62,5 +66,5 @@ setup: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,7 +17,7 @@ PARTS = ("bench", "tokenizers", "tasks", "pyproject.toml", "README.md", "LICENSE
 IMPORTS = """
 import json, bench, bench.tokenizers.mimi, bench.tasks.reconstruction, transformers
 from transformers import AutoTokenizer, MimiModel
-from bench.data import open_data
+from bench.data.manifests import open_data
 from bench.registry import names
 places = {"bench": bench.__file__, "mimi": bench.tokenizers.mimi.__file__}
 print(json.dumps(places | {"clips": len(open_data("mini").clips), "names": names()}))
@@ -77,7 +77,8 @@ def test_the_wheel_holds_the_rooms_the_corpus_and_the_weights(wheel: Path) -> No
     data = [p.relative_to(ROOT) for p in (ROOT / "tasks" / "data").rglob("*") if p.is_file() and p.suffix in (".flac", ".jsonl", ".md")]
     files = [p.relative_to(ROOT) for room in ("tokenizers", "tasks") for p in (ROOT / room).glob("*.py")]
     files += data + [p.relative_to(ROOT) for p in (ROOT / "tokenizers" / "weights").glob("*") if p.is_file()]
-    files += [p.relative_to(ROOT / "bench") for p in (ROOT / "bench" / "board").rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    files += [p.relative_to(ROOT / "bench") for p in (ROOT / "bench" / "leaderboard").rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    files.append(Path("py.typed"))
     assert len(data) > 40
     assert {f"bench/{path.as_posix()}" for path in files} <= set(held)
     assert any(path.endswith("licenses/LICENSE") for path in held)
