@@ -23,8 +23,20 @@ DOMAINS: tuple[Domain, ...] = ("speech", "music", "general")
 SHARE, POSITIVE, CORRELATION = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0)  # where the scores of many metrics lie
 
 
+TOKENIZER_FAILED = "tokenizer failed: "
+"""How the note of a score begins that is missing because of the tokenizer, not of the clip or the metric: such clips are tried again."""
+
+
 class UserError(Exception):
-    """Something the user can mend: one line that says what, where and how. The CLI prints it and exits with 2."""
+    """Something the user can correct: one line that says what, where and how. The CLI prints it and ends with `exit_code`."""
+
+    exit_code = 2
+
+
+class TokenizerFailed(UserError):
+    """A tokenizer failed on a clip, and the run was to stop at that."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)

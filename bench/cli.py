@@ -2,7 +2,8 @@
 
 Nothing heavy is imported here, so that --help and a wrong flag answer at once.
 
-Exit codes: 0 fine, 1 a check or the gate failed, 2 something the user can mend (one line says what), 130 stopped by Ctrl-C.
+Exit codes: 0 fine; 1 a check or the gate failed, or a tokenizer failed on a clip; 2 something the user can correct (one line says what);
+130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.verb(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except KeyboardInterrupt:
         print("stopped: finished clips are kept, the same command goes on from there", file=sys.stderr, flush=True)
         os._exit(130)  # not by way of the interpreter's end: a thread that is still within a codec would abort the process there

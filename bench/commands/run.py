@@ -49,6 +49,8 @@ def add(verbs: Verbs) -> None:
     verb.add_argument("--save-audio", type=Path, metavar="DIR", help="keep originals and reconstructions as WAV files")
     verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where rows are kept (default: results)")
     verb.add_argument("--fresh", action="store_true", help="forget the rows of earlier runs of the same thing")
+    verb.add_argument("--fail-fast", action="store_true", help="stop at the first clip on which a tokenizer fails")
+    verb.add_argument("--allow-failures", action="store_true", help="exit code 0 also where a tokenizer failed on some clips")
     verb.add_argument("--format", choices=("table", "markdown", "csv"), default="table", help="of what is printed (default: table)")
     verb.add_argument(
         "--columns", default="", metavar="A,B,...", help="metrics to print in a table or markdown, all are kept (default: all)"
@@ -81,11 +83,13 @@ def run(options: argparse.Namespace) -> int:
         variants = [registry.untrained(variant, options.seed) for variant in variants]
     variants = [lowered(variant, options.dtype) for variant in variants]
     data = open_data(options.data or suite.data, options.limit)
-    how = Options(options.results, device_of(options.device), options.workers or 0, options.seed, options.save_audio, options.fresh)
+    device, workers = device_of(options.device), options.workers or 0
+    how = Options(options.results, device, workers, options.seed, options.save_audio, options.fresh, options.fail_fast)
     with progress_bar(Console(stderr=True)) as progress:
         runs = list(engine(variants, suite, data, how, progress))
+    _print_failures(runs)
     _print_runs(runs, options.format, columns)
-    return 0
+    return 1 if any(run.failed for run in runs) and not options.allow_failures else 0
 
 
 def _suite(options: argparse.Namespace) -> Suite:
@@ -104,6 +108,17 @@ def _suite(options: argparse.Namespace) -> Suite:
             raise UserError(f"--sweep belongs to --suite throughput, not to {suite.name}: leave it out, or name that suite")
         suite = suite.with_sweep(options.sweep)
     return suite
+
+
+def _print_failures(runs: list[Run]) -> None:
+    """A line on stderr for each tokenizer that failed on a clip: stdout may be a CSV."""
+    from rich.console import Console
+
+    for run in runs:
+        if run.failed:
+            count, clips = f"{len(run.failed)} of {len(run.data.clips)} clips", next(iter(run.failed.values()))
+            line = f"{run.variant.spec.label} failed on {count} ({clips}): the same command tries them again"
+            Console(stderr=True, soft_wrap=True, highlight=False).print(line, style="red", markup=False)
 
 
 def _print_runs(runs: list[Run], style: str, columns: list[str]) -> None:

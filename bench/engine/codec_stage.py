@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from bench.api import Audio, Clip, Code, Coded, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial, UserError
+from bench.api import TOKENIZER_FAILED, Audio, Clip, Code, Coded, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial, UserError
 from bench.data.audio import BadAudio, read_clip, resample, to_channels
 from bench.engine.worker_threads import ahead, staged
 from bench.records.hardware import cores
@@ -149,7 +149,7 @@ def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool) -> Coded
     except torch.OutOfMemoryError:
         return _nothing(wav, f"out of memory on {device}: {len(wav)} x {wav.shape[-1]} samples do not fit")
     except Exception as error:  # a tokenizer may be anyone's code: its failure costs the clip, and is told
-        return _nothing(wav, f"tokenizer failed: {type(error).__name__}: {' '.join(str(error).split())}")
+        return _nothing(wav, f"{type(error).__name__}: {' '.join(str(error).split())}")
     missing = max(0, wav.shape[-1] - est.shape[-1]) if decode else 0
     est = torch.nn.functional.pad(est[..., : wav.shape[-1]], (0, missing))
     if not bool(torch.isfinite(est).all()):
@@ -158,7 +158,7 @@ def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool) -> Coded
 
 
 def _nothing(wav: Tensor, why: str) -> Coded:
-    return Coded(torch.zeros(len(wav), 0, 0, dtype=torch.int64), wav[..., :0].clone(), failure=why)
+    return Coded(torch.zeros(len(wav), 0, 0, dtype=torch.int64), wav[..., :0].clone(), failure=TOKENIZER_FAILED + why)
 
 
 def _decoded(tokenizer: Tokenizer, codes: Tensor) -> Tensor:

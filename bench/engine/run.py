@@ -16,11 +16,14 @@ from pathlib import Path
 
 import soxr
 import torch
+from torch import Tensor
 
 from bench import registry
 from bench.api import (
+    TOKENIZER_FAILED,
     Clip,
     Code,
+    Coded,
     Data,
     Domain,
     Failure,
@@ -36,6 +39,7 @@ from bench.api import (
     Suite,
     Task,
     Tokenizer,
+    TokenizerFailed,
     Trial,
     UserError,
     Variant,
@@ -48,7 +52,7 @@ from bench.engine.worker_pool import WorkerPool
 from bench.records import hardware, provenance
 from bench.records.hardware import cores
 from bench.records.reader import place
-from bench.records.writer import LAST, Store, folder_name, folder_of
+from bench.records.writer import LAST, Store, failed_clips, folder_name, folder_of
 from bench.statistics.bootstrap import Summary, summarise
 from bench.weights import files
 
@@ -67,6 +71,7 @@ class Options:
     seed: int = 0
     save_audio: Path | None = None
     fresh: bool = False
+    fail_fast: bool = False  # the first clip on which a tokenizer fails ends the run
     metric_seconds: float = 120.0  # a metric that takes longer on one clip is stopped
 
 
@@ -82,6 +87,11 @@ class Run:
     fresh_clips: int  # scored now, rather than found in the results folder
     machine: str = ""  # where it was timed; "" of a suite that does not time
     same_codes: float | None = None  # of half precision: the share of codes that are those of float32, NaN where none could be compared
+
+    @cached_property
+    def failed(self) -> dict[str, str]:
+        """Clips on which the tokenizer failed -> why."""
+        return failed_clips(self.rows)
 
     @cached_property
     def summaries(self) -> list[Summary]:
@@ -110,6 +120,7 @@ class RunSession:
         partner = partners(self.data.clips) if self.spec.shuffled else None
         decode = self.suite.needs_decode or self.options.save_audio is not None
         for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, decode=decode):
+            self._stop_if_failed(item.clip, item.failure)
             if self.options.save_audio and not item.failure:
                 audio.write(self.audio_path(item.clip), item.est.wav, item.est.sample_rate)
                 original = self.audio_path(item.clip, "original")
@@ -120,7 +131,19 @@ class RunSession:
     def trials(self, trial: Callable[[Code, Given], Result], clips: Iterable[Clip]) -> Iterator[Trial[Result]]:
         """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
         partner = partners(self.data.clips) if self.spec.shuffled else None
-        return trials(self.spec, self.load, tuple(clips), trial, self.device, partner)
+        return trials(self.spec, self.load, tuple(clips), partial(self._tried, trial), self.device, partner)
+
+    def _tried(self, trial: Callable[[Code, Given], Result], code: Code, given: Given) -> Result:
+        def watched(wav: Tensor, decode: bool) -> Coded:
+            coded = code(wav, decode)
+            self._stop_if_failed(given.clip, coded.failure)
+            return coded
+
+        return trial(watched, given)
+
+    def _stop_if_failed(self, clip: Clip, failure: str) -> None:
+        if self.options.fail_fast and failure.startswith(TOKENIZER_FAILED):
+            raise TokenizerFailed(f"{self.spec.label}: clip {clip.id}: {failure}: stopped, as --fail-fast asks; finished clips are kept")
 
     @property
     def on_gpu(self) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from bench.api import Row, UserError
+from bench.api import TOKENIZER_FAILED, Row, UserError
 
 COLUMNS = ("clip", "domain", "speaker", "metric", "value", "weight", "note")
 LAST = "seconds"  # the metric whose row ends the rows of a clip
@@ -56,6 +56,12 @@ def read_rows(path: Path) -> list[Row]:
     return list(rows.values())
 
 
+def failed_clips(rows: Iterable[Row]) -> dict[str, str]:
+    """Clips on which the tokenizer failed -> why."""
+    failed = (row for row in rows if row.clip != "*" and row.note.startswith(TOKENIZER_FAILED))
+    return {row.clip: row.note.removeprefix(TOKENIZER_FAILED) for row in failed}
+
+
 def folder_name(label: str) -> str:
     """A tokenizer's label as a folder can be called."""
     return re.sub(r"[^\w.@-]+", "_", label)
@@ -89,8 +95,18 @@ class Store:
             replace(run, json.dumps({"key": self.key, "identity": identity, **record}, indent=1, sort_keys=True) + "\n")
             replace(self.path, ",".join(COLUMNS) + "\n")
         heal(self.path)
-        self.rows = read_rows(self.path)
+        self.rows = self._without_failed()
         self.sealed = SEAL in self._record()
+
+    def _without_failed(self) -> list[Row]:
+        """The rows but for those of clips on which the tokenizer failed: the reason may have passed, so they are to run again."""
+        rows = read_rows(self.path)
+        failed = failed_clips(rows)
+        if not failed:
+            return rows
+        rows = [row for row in rows if row.clip not in failed]
+        replace(self.path, ",".join(COLUMNS) + "\n" + format_rows(rows))
+        return rows
 
     def done(self) -> set[str]:
         """The clips that need not run again."""

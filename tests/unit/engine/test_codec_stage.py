@@ -159,7 +159,7 @@ def test_audio_that_is_nan_after_decoding_is_a_failure(make_data: Callable[..., 
         def decode(self, codes: Tensor) -> Tensor:
             return super().decode(codes) * math.nan
 
-    assert run(make_data(2), Broken(spec()), spec())["clip0"].failure == "decode gave NaN or infinite samples"
+    assert run(make_data(2), Broken(spec()), spec())["clip0"].failure == "tokenizer failed: decode gave NaN or infinite samples"
 
 
 def test_a_user_error_while_loading_stops_the_run(make_data: Callable[..., Path]) -> None:
