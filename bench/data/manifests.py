@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import bench
 from bench.api import DOMAINS, Clip, Data, Domain, UserError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
-EMBEDDED = Path(__file__).parent / "tasks" / "data"
 FIELDS = ("id", "text", "speaker", "domain", "language", "split", "sha256")
 
 
@@ -29,7 +29,8 @@ def names() -> list[str]:
 
 
 def _embedded() -> Path:
-    return EMBEDDED if EMBEDDED.is_dir() else Path(__file__).parent.parent / "tasks" / "data"
+    places = [Path(root) / "tasks" / "data" for root in bench.__path__]  # two where a checkout could not make links
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def open_data(source: str, limit: int | None = None) -> Data:
