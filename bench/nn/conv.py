@@ -65,14 +65,14 @@ class CausalConv1d(nn.Conv1d):
 class CausalConvTranspose1d(nn.ConvTranspose1d):
     """Transposed convolution trimmed on the right only: [B, in, T] -> [B, out, T * stride].
 
-    With a kernel of one stride frames stand side by side; with two, each frame also reaches the samples of the next one, and in a
-    stream that half is held back.
+    With a kernel of one stride frames are side by side; with more, each frame also reaches the samples of the next ones, and in a
+    stream those are held back.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1, bias: bool = True):
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=bias)
-        if kernel not in (stride, 2 * stride):
-            raise ValueError(f"the kernel must be one or two strides long, got kernel {kernel}, stride {stride}")
+        if kernel % stride or (groups > 1 and kernel > 2 * stride):
+            raise ValueError(f"the kernel must be whole strides long, with groups one or two, got kernel {kernel}, stride {stride}")
         if groups > 1 and not inputs == outputs == groups:
             raise ValueError(f"a transposed convolution mixes all channels or none, got {inputs} -> {outputs} in {groups} groups")
         self.order = Order()
@@ -80,11 +80,13 @@ class CausalConvTranspose1d(nn.ConvTranspose1d):
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.kernel_size == self.stride:
             return self.spread(input)
+        past = self.kernel_size[0] // self.stride[0] - 1
         kept = memory.get(self) if memory is not None else None
-        before = kept[0] if kept is not None else input.new_zeros(1, 1, 1).expand(len(input), self.in_channels, 1)
+        before = kept[0] if kept is not None else input.new_zeros(1, 1, 1).expand(len(input), self.in_channels, past)
+        x = joined([before, input])
         if memory is not None:
-            memory[self] = (input[..., -1:].clone(),)
-        return self.spread(joined([before, input]))
+            memory[self] = (x[..., -past:].clone(),)
+        return self.spread(x)
 
     def spread(self, x: Tensor) -> Tensor:
         """x [B, in, T] -> [B, out, (T - span + 1) * stride], where a frame reaches `span` strides: the samples that lack no frame."""
@@ -93,7 +95,8 @@ class CausalConvTranspose1d(nn.ConvTranspose1d):
             return spread(x, self.order.of(self.weight, partial(spreading, stride=stride)), self.bias, stride)
         if self.groups == 1:
             y = super().forward(x)
-            return y[..., stride:-stride] if span == 2 else y
+            cut = (span - 1) * stride
+            return y[..., cut : y.shape[-1] - cut]
         taps = (x.transpose(1, 2)[..., None] * self.weight[:, 0]).unflatten(-1, (span, stride))  # [B, T, out, span, stride]
         y = taps[..., 0, :] if span == 1 else taps[:, 1:, :, 0] + taps[:, :-1, :, 1]
         if self.bias is not None:

@@ -157,6 +157,7 @@ def test_every_import_of_the_core_is_declared() -> None:
     called = {
         "sklearn": "scikit-learn",
         "pynvml": "nvidia-ml-py",
+        "ai_edge_litert": "ai-edge-litert",
         "whisper": "openai-whisper",
         "markdown_it": "markdown-it-py",
     }  # where a module's name is not its package's
