@@ -289,7 +289,7 @@ class Metric:
     span: tuple[float, float] = (-math.inf, math.inf)  # no score lies outside: a leaderboard refuses it
 
     def of_codebook(self, k: int) -> str:
-        """The name in the row of codebook k, counted from 0, as `usage_cb1`."""
+        """The name in the row of codebook k, counted from 0, as `codebook_utilization_cb1`."""
         return f"{self.name}_cb{k + 1}"
 
 

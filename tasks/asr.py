@@ -1,9 +1,10 @@
 """How much of what is said survives encode -> decode: the errors of a speech recognizer that hears the reconstruction.
 
 Speech alone. Original and reconstruction reach the judge in one way: mono, resampled once to 16 kHz. `wer` and `cer` compare with the
-manifest's transcript, `dwer` with what the judge heard in the original. `_original` is the same judge on the original, beside every
-tokenizer; `_delta` is what the reconstruction adds to that, clip by clip. A clip's rate is weighted by the words (for `cer`, characters)
-of its reference: so the mean over clips is the corpus error rate, and intervals draw clips with their words.
+manifest's transcript, `wer_*_vs_original` with what the judge heard in the original (also known as dWER). `wer_*_original` is the same
+judge on the original, beside every tokenizer; `_delta` is what the reconstruction adds to that, clip by clip. A clip's rate is weighted
+by the words (for `cer`, characters) of its reference: so the mean over clips is the corpus error rate, and intervals draw clips with
+their words.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bench.metrics import SPEECH
 if TYPE_CHECKING:
     from bench.api import Session
 
-VERSION = 1
+VERSION = 2
 DOMAIN: Domain = "speech"
 RATE = SPEECH[DOMAIN]
 ORIGINAL, RECONSTRUCTION = "original", "reconstruction"
@@ -137,7 +138,7 @@ def scores(name: str, recognizer: Recognizer, clip: Clip, original: str | Failur
     return {
         f"wer_{name}": rate(now),
         f"cer_{name}": rate(errors(characters, said, after)),
-        f"dwer_{name}": rate(errors(words, heard, after)),
+        f"wer_{name}_vs_original": rate(errors(words, heard, after)),
         f"wer_{name}_original": rate(known),
         f"wer_{name}_delta": delta(now, known),
     }
@@ -184,18 +185,34 @@ def metrics(judge: AsrJudge) -> tuple[Metric, ...]:
     """The columns of a judge."""
     name = judge.name
     columns = (
-        Metric(f"wer_{name}", "", "lower", SPEECH, 0.005, None, f"word errors by words of the transcript ({judge.about})", span=POSITIVE),
-        Metric(f"cer_{name}", "", "lower", SPEECH, 0.005, None, "character errors by characters of the transcript", span=POSITIVE),
         Metric(
-            f"dwer_{name}", "", "lower", SPEECH, 0.005, None, "word errors by words that the judge hears in the original", span=POSITIVE
+            f"wer_{name}", "share", "lower", SPEECH, 0.005, None, f"word errors by words of the transcript ({judge.about})", span=POSITIVE
+        ),
+        Metric(f"cer_{name}", "share", "lower", SPEECH, 0.005, None, "character errors by characters of the transcript", span=POSITIVE),
+        Metric(
+            f"wer_{name}_vs_original",
+            "share",
+            "lower",
+            SPEECH,
+            0.005,
+            None,
+            "word errors by words that the judge hears in the original",
+            span=POSITIVE,
         ),
         Metric(
-            f"wer_{name}_original", "", "", SPEECH, 0.005, None, "the judge's word error rate on the originals themselves", span=POSITIVE
+            f"wer_{name}_original",
+            "share",
+            "",
+            SPEECH,
+            0.005,
+            None,
+            "the judge's word error rate on the originals themselves",
+            span=POSITIVE,
         ),
-        Metric(f"wer_{name}_delta", "", "lower", SPEECH, 0.005, None, "word error rate less that of the originals, in pairs"),
+        Metric(f"wer_{name}_delta", "share", "lower", SPEECH, 0.005, None, "word error rate less that of the originals, in pairs"),
     )
     closed = Metric(
-        f"oov_{name}", "", "", SPEECH, 0.001, None, "words of the transcripts that the judge can never say, 0..1", "corpus", SHARE
+        f"oov_{name}", "share", "", SPEECH, 0.001, None, "words of the transcripts that the judge can never say, 0..1", "corpus", SHARE
     )
     return (*columns, closed) if judge.closed else columns
 
@@ -213,7 +230,7 @@ def suite(judge: AsrJudge) -> Suite:
         with_judge=lambda name: suite(judges.judge(name)),
         judges=tuple(judges.JUDGES),
         prepare=judge.prepare,
-        headline=tuple(f"{column}_{judge.name}" for column in ("wer", "cer", "dwer")) + (f"wer_{judge.name}_original",),
+        headline=tuple(column.format(judge.name) for column in ("wer_{}", "cer_{}", "wer_{}_vs_original", "wer_{}_original")),
     )
 
 

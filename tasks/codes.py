@@ -99,13 +99,13 @@ class Pool:
             bits, next_bits = entropy(counts), of_next(mine, self.seed)
             values = {
                 "frames_per_code": counts.sum() / book.size,
-                "usage": (counts > 0).mean(),
+                "codebook_utilization": (counts > 0).mean(),
                 "dead_codes": (counts == 0).sum(),
-                "perplexity_share": 2**bits / book.size,
+                "perplexity_norm": 2**bits / book.size,
                 "entropy_bits": bits,
-                "efficiency": bits / math.log2(book.size) if book.size > 1 else math.nan,
+                "entropy_norm": bits / math.log2(book.size) if book.size > 1 else math.nan,
                 "zipf_slope": zipf_slope(counts),
-                "repeats": again / max(1, counts.sum() - len(mine)),
+                "repeat_rate": again / max(1, counts.sum() - len(mine)),
                 "bigram_bits": next_bits.raw,
                 "bigram_bits_shuffled": next_bits.control,
             }
@@ -131,7 +131,7 @@ class Pool:
     def _parallel(self) -> Scores:
         """How often two voices that say the same have the same code at the same time, beside the same two with different texts."""
         found = [trio for trio in self.trios if {trio.a, trio.b, trio.other} <= self.codes.keys()]
-        names = ("agree_same_text", "agree_other_text", "agree_excess")
+        names = ("code_agreement_same_text", "code_agreement_other_text", "code_agreement_excess")
         if not found:
             note = "no text is spoken by two of the data's speakers, with another text to compare"
             return {name: [Score(math.nan, note=note)] for name in names}
@@ -184,34 +184,72 @@ BY_CODEBOOK = (
         0.1,
         "frames over the codebook's size: below 10, usage and entropies say as much of the data as of the codebook",
     ),
-    _metric("usage", "", "higher", 0.001, "share of the full codebook that came at least once"),
+    _metric("codebook_utilization", "share", "higher", 0.001, "share of the full codebook that came at least once"),
     _metric("dead_codes", "", "lower", 1, "codes that never came; the sum over the codebooks"),
-    _metric("perplexity_share", "", "higher", 0.001, "2^entropy over the size of the full codebook"),
+    _metric("perplexity_norm", "share", "higher", 0.001, "2^entropy over the size of the full codebook"),
     _metric("entropy_bits", "bit", "", 0.01, "entropy of a code by itself"),
-    _metric("efficiency", "", "higher", 0.001, "entropy over log2(size): 1, all codes come equally often"),
+    _metric("entropy_norm", "share", "higher", 0.001, "entropy over log2(size): 1, all codes come equally often"),
     _metric("zipf_slope", "", "", 0.01, "log count over log rank, weighted by count: 0, all equal; words have about -1"),
-    _metric("repeats", "", "", 0.001, "codes equal to the one before: what deduplication would save"),
+    _metric("repeat_rate", "share", "", 0.001, "codes equal to the one before: what deduplication would save"),
     _metric("bigram_bits", "bit", "", 0.01, "entropy of a code given the one before, by counting: too low where frames are few"),
     _metric("bigram_bits_shuffled", "bit", "", 0.01, "the same in shuffled order: the less below it bigram_bits is, the less a code tells"),
     _metric(
-        "mi_speaker", "", "", 0.001, "mutual information with the speaker over the speaker's entropy, mi_speaker_shuffled taken off", SPEECH
+        "mi_speaker",
+        "share",
+        "",
+        0.001,
+        "mutual information with the speaker over the speaker's entropy, mi_speaker_shuffled taken off",
+        SPEECH,
     ),
-    _metric("mi_speaker_shuffled", "", "", 0.001, "the same, raw, when clips have another clip's speaker: what chance alone shows", SPEECH),
-    _metric("mi_word", "", "", 0.001, "mutual information with the word, over its entropy, of clips of one word, chance taken off", SPEECH),
-    _metric("mi_word_shuffled", "", "", 0.001, "the same, raw, when clips have another clip's word", SPEECH),
-    _metric("agree_same_text", "", "", 0.001, "equal codes of two voices with the same text, time-aligned by cepstra, not codes", SPEECH),
-    _metric("agree_other_text", "", "", 0.001, "the same voices with different texts: what common codes and pauses alone give", SPEECH),
-    _metric("agree_excess", "", "higher", 0.001, "agree_same_text - agree_other_text: how much a codebook follows what is said", SPEECH),
+    _metric(
+        "mi_speaker_shuffled", "share", "", 0.001, "the same, raw, when clips have another clip's speaker: what chance alone shows", SPEECH
+    ),
+    _metric(
+        "mi_word", "share", "", 0.001, "mutual information with the word, over its entropy, of clips of one word, chance taken off", SPEECH
+    ),
+    _metric("mi_word_shuffled", "share", "", 0.001, "the same, raw, when clips have another clip's word", SPEECH),
+    _metric(
+        "code_agreement_same_text",
+        "share",
+        "",
+        0.001,
+        "equal codes of two voices with the same text, time-aligned by cepstra, not codes",
+        SPEECH,
+    ),
+    _metric(
+        "code_agreement_other_text",
+        "share",
+        "",
+        0.001,
+        "the same voices with different texts: what common codes and pauses alone give",
+        SPEECH,
+    ),
+    _metric(
+        "code_agreement_excess",
+        "share",
+        "higher",
+        0.001,
+        "code_agreement_same_text - code_agreement_other_text: how much a codebook follows what is said",
+        SPEECH,
+    ),
 )
 RATES = tuple(METRICS[name] for name in ("tokens_per_s", "kbps_packed", "kbps_nominal", "kbps_entropy"))
 
 SUITE = Suite(
     name="codes",
-    version=1,
+    version=2,
     about="how much of each codebook is in use, what its codes tell, and what they cost a language model",
     metrics=(*RATES, *BUDGET, *BY_CODEBOOK),
     data="mini",
     run=run,
     needs_decode=False,
-    headline=("kbps_packed", "tokens_per_s", "usage", "perplexity_share", "efficiency", "mi_speaker", "agree_excess"),
+    headline=(
+        "kbps_packed",
+        "tokens_per_s",
+        "codebook_utilization",
+        "perplexity_norm",
+        "entropy_norm",
+        "mi_speaker",
+        "code_agreement_excess",
+    ),
 )

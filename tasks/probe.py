@@ -213,11 +213,11 @@ def _columns(question: str, what: str, better: Literal["higher", "lower"]) -> tu
     score, name = SCORE[question], f"probe_{question}"
 
     def fact(metric: str, about: str, per: Literal["clip", "corpus"] = "corpus") -> Metric:
-        return Metric(metric, "", "", SPEECH, 0.01, None, about, per)
+        return Metric(metric, "share", "", SPEECH, 0.01, None, about, per)
 
     chance = () if question == "asr" else (fact(f"{name}_chance", "the commonest label, always"),)
     return (
-        Metric(score, "", better, SPEECH, 0.01, None, f"{what}, mean of {SEEDS} probes of the tokens", span=POSITIVE),
+        Metric(score, "share", better, SPEECH, 0.01, None, f"{what}, mean of {SEEDS} probes of the tokens", span=POSITIVE),
         fact(f"{score}_random", "the same, of random codes as common as the tokenizer's", "clip"),
         fact(f"{score}_shuffled", "the same, of tokens with other clips' answers to learn from", "clip"),
         fact(f"{score}_logmel", "the same, of log-mel in place of tokens", "clip"),
@@ -232,7 +232,7 @@ def _columns(question: str, what: str, better: Literal["higher", "lower"]) -> tu
 
 WEIGHT = {
     name: Metric(
-        f"probe_{name}_weight", "", "", SPEECH, 0.01, None, "what a probe learned to weigh the codebook with; the sum is 1", "codebook"
+        f"probe_{name}_weight", "share", "", SPEECH, 0.01, None, "what a probe learned to weigh the codebook with; the sum is 1", "codebook"
     )
     for name in NAMES
 }

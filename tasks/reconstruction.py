@@ -62,7 +62,7 @@ def _on_gpu(device: str, jobs: Iterator[Job[Facts, Pair]]) -> Iterator[Job[Facts
 
 SUITE = Suite(
     name="reconstruction",
-    version=1,
+    version=2,
     about="how much of the audio survives encode -> decode, and what it costs in bits and tokens",
     metrics=tuple(METRICS.values()),
     data="mini",

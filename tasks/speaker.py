@@ -138,7 +138,7 @@ def metrics(judge: SpeakerJudge) -> tuple[Metric, ...]:
         ),
         Metric(
             f"spk_id_acc_{name}",
-            "",
+            "share",
             "higher",
             SPEECH,
             0.01,
@@ -146,9 +146,11 @@ def metrics(judge: SpeakerJudge) -> tuple[Metric, ...]:
             "recognised among all speakers, by other originals of each, 0..1",
             span=SHARE,
         ),
-        Metric(f"spk_id_acc_{name}_original", "", "", SPEECH, 0.01, None, known, span=SHARE),
-        Metric(f"spk_eer_{name}", "", "lower", SPEECH, 0.005, None, "equal error rate, enrolled with originals, 0..1", "corpus", SHARE),
-        Metric(f"spk_eer_{name}_original", "", "", SPEECH, 0.005, None, known, "corpus", SHARE),
+        Metric(f"spk_id_acc_{name}_original", "share", "", SPEECH, 0.01, None, known, span=SHARE),
+        Metric(
+            f"spk_eer_{name}", "share", "lower", SPEECH, 0.005, None, "equal error rate, enrolled with originals, 0..1", "corpus", SHARE
+        ),
+        Metric(f"spk_eer_{name}_original", "share", "", SPEECH, 0.005, None, known, "corpus", SHARE),
         Metric(
             f"spk_trials_{name}", "", "", SPEECH, 1.0, None, "trials behind spk_eer, half of them by the same speaker", "corpus", POSITIVE
         ),

@@ -78,7 +78,11 @@ def _sides(name: str, unit: str, better: Literal["higher", "lower"], tolerance: 
 FIGURES = (
     *_sides("rtfx_*", "s/s", "higher", 0.1, "seconds of audio a second of wall time, one clip of 10 s, median of the repeats"),
     *_sides(
-        "*_h_per_device_h", "h/h", "higher", 0.1, "hours of audio an hour of one GPU, or of one CPU core, float32, best point of the sweep"
+        "*_hours_per_device_hour",
+        "h/h",
+        "higher",
+        0.1,
+        "hours of audio per hour of one GPU, or of one CPU core, float32, best point of the sweep",
     ),
     _figure("encode_tokens_per_s", "1/s", "higher", 1, "tokens made a second of wall time at that point (bytes, where rates vary)"),
     *_sides("latency_*_p50_ms", "ms", "lower", 0.1, "wall time of one clip of the sweep's shortest length (1 s), median"),
@@ -88,14 +92,16 @@ FIGURES = (
     _figure("stream_first_ms", "ms", "lower", 0.1, "first sample said to first sample heard: the pieces that must come in, and the work"),
     _figure("stream_chunk_p50_ms", "ms", "lower", 0.1, "work on a piece, encoded and decoded, CPU to CPU, median"),
     _figure("stream_chunk_p95_ms", "ms", "lower", 0.1, "the same, slower in 5 % of the pieces"),
-    _figure("stream_late", "", "lower", 0.001, "share of pieces not done when the next one is there"),
+    _figure("stream_late", "share", "lower", 0.001, "share of pieces not done when the next one is there"),
     _figure("frame_rate", "Hz", "", 0.01, "frames a second, of the codebooks"),
     _figure("parameters_m", "M", "lower", 0.01, "numbers in weights and codebooks, millions"),
     *_sides("*_gmac_per_s", "GMAC/s", "lower", 0.001, "multiply-accumulates a second of audio; no Fourier transforms"),
     _figure("load_s", "s", "lower", 0.01, "loading, files in the system's cache, median of 3"),
-    _figure("host_mb", "MB", "lower", 1, "peak of the process above what it held before loading, one clip of 10 s"),
-    _figure("device_mb", "MB", "lower", 1, "peak of tensors on the GPU, one clip of 10 s"),
-    *_sides("*_wh_per_h", "Wh/h", "lower", 0.1, "energy of the GPU an hour of audio, at the point of h_per_device_h (NVML)"),
+    _figure("peak_cpu_mem_mb", "MB", "lower", 1, "peak memory of the process above what it had before loading, one clip of 10 s"),
+    _figure("peak_gpu_mem_mb", "MB", "lower", 1, "peak memory of tensors on the GPU, one clip of 10 s"),
+    *_sides(
+        "*_wh_per_audio_hour", "Wh/h", "lower", 0.1, "energy of the GPU per hour of audio, at the point of hours_per_device_hour (NVML)"
+    ),
     *_sides("rtfx_*_p5", "s/s", "higher", 0.1, "rtfx, slower in 5 % of the repeats"),
     *_sides("rtfx_*_p95", "s/s", "higher", 0.1, "rtfx, faster in 5 % of the repeats"),
 )
@@ -106,7 +112,7 @@ def suite(sweep: Sweep) -> Suite:
     """The suite with that sweep."""
     return Suite(
         name="throughput",
-        version=1,
+        version=2,
         about="how fast a tokenizer is on this machine, alone in one process, and what memory, arithmetic and bits it takes",
         metrics=(*FIGURES, *RATES),
         data="mini",
@@ -114,7 +120,7 @@ def suite(sweep: Sweep) -> Suite:
         needs_decode=False,
         sweep=str(sweep),
         with_sweep=lambda text: suite(parse(text)),
-        headline=("rtfx_encode", "rtfx_decode", "lookahead_ms", "stream_first_ms", "parameters_m", "host_mb", "kbps_packed"),
+        headline=("rtfx_encode", "rtfx_decode", "lookahead_ms", "stream_first_ms", "parameters_m", "peak_cpu_mem_mb", "kbps_packed"),
     )
 
 

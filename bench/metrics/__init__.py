@@ -56,7 +56,14 @@ _ALL = (
     Metric("snr", "dB", "higher", WAVEFORM, 0.1, waveform.snr, "signal-to-noise ratio, nothing corrected, within +-100", span=DB),
     Metric("lsd", "dB", "lower", SPECTRUM, 0.05, spectral.lsd, "log-spectral distance, window 2048, hop 512", span=POSITIVE),
     Metric(
-        "mcd", "dB", "lower", SPEECH, 0.05, spectral.mcd, "mel-cepstral distortion over c1..c24, no time warping, 16 kHz", span=POSITIVE
+        "mfcc_l2",
+        "dB",
+        "lower",
+        SPEECH,
+        0.05,
+        spectral.mfcc_l2,
+        "MFCC distance, c1..c24 of 40 log mels, frame by frame, 16 kHz; not the field's MCD",
+        span=POSITIVE,
     ),
     Metric(
         "f0_rmse", "Hz", "lower", SPEECH, 1.0, pitch.f0_rmse, "F0 error where both are voiced (tracker nccf-dp, 60..500 Hz)", span=POSITIVE

@@ -1,4 +1,5 @@
-"""Spectral distances: mel_dac, mel_l1, stft_dac, lsd (24 kHz speech, 44.1 kHz music and general; mel_l1 24 kHz everywhere), mcd (16 kHz).
+"""Spectral distances: mel_dac, mel_l1, stft_dac, lsd (24 kHz speech, 44.1 kHz music and general;
+mel_l1 24 kHz everywhere), mfcc_l2 (16 kHz).
 
 Spectra are magnitudes of periodic-Hann frames, centred, with reflected ends, unnormalised, as torch.stft and librosa make them by default.
 Each window size is analysed once for all metrics, in pieces, so memory does not grow with the clips.
@@ -24,8 +25,8 @@ DAC_STFT = (2048, 512)
 MEL_L1 = 1024, 80  # window, mels
 LSD = 2048
 FLOOR = 1e-5  # of a magnitude, before its log
-MCD_WINDOW, MCD_HOP, MCD_MELS, MCD_ORDER = 512, 128, 40, 24
-MCD_RANGE = 40.0  # dB below the loudest frame of ref: quieter frames are no speech
+MFCC_WINDOW, MFCC_HOP, MFCC_MELS, MFCC_ORDER = 512, 128, 40, 24
+MFCC_RANGE = 40.0  # dB below the loudest frame of ref: quieter frames are no speech
 SHORTEST = 0.1  # s; also more than half the largest window, which reflection needs
 
 
@@ -145,25 +146,26 @@ def lsd(pairs: Pairs) -> list[Score]:
 
 @lru_cache(maxsize=4)
 def _cosines(device: torch.device) -> Tensor:
-    """[mels, order]: log amplitude on the mel axis -> c1..c24 with log amplitude = sum of c_m cos(m w), as mel-cepstra are defined."""
-    angle = (torch.arange(MCD_MELS) + 0.5)[:, None] * torch.arange(1, MCD_ORDER + 1) * math.pi / MCD_MELS
-    return angle.cos().mul(2 / MCD_MELS).to(device)
+    """[mels, order]: log amplitude on the mel axis -> c1..c24 with log amplitude = sum of c_m cos(m w)."""
+    angle = (torch.arange(MFCC_MELS) + 0.5)[:, None] * torch.arange(1, MFCC_ORDER + 1) * math.pi / MFCC_MELS
+    return angle.cos().mul(2 / MFCC_MELS).to(device)
 
 
 @metric(SHORTEST)
-def mcd(pairs: Pairs) -> list[Score]:
-    """Mel-cepstral distortion in dB over c1..c24, no time warping (Kubichek 1993), mean over the frames where ref speaks.
+def mfcc_l2(pairs: Pairs) -> list[Score]:
+    """Distance of MFCC in dB over c1..c24, frame by frame, mean over the frames where ref speaks, scaled as Kubichek 1993 scales an MCD.
 
-    Mel-cepstrum: cosine transform of 40 log mels (window 512, hop 128, 16 kHz); frames of ref within 40 dB of its loudest one.
+    MFCC: cosine transform of 40 log mels (window 512, hop 128, 16 kHz); frames of ref within 40 dB of its loudest one. Not the field's MCD,
+    which takes mel-cepstra of a WORLD envelope and warps time: the two give unlike numbers.
     """
-    bands, cosines, clips = _bands(pairs.sample_rate, MCD_WINDOW, MCD_MELS, pairs.device), _cosines(pairs.device), len(pairs)
-    frames = _reflected(pairs, MCD_WINDOW, MCD_HOP)
+    bands, cosines, clips = _bands(pairs.sample_rate, MFCC_WINDOW, MFCC_MELS, pairs.device), _cosines(pairs.device), len(pairs)
+    frames = _reflected(pairs, MFCC_WINDOW, MFCC_HOP)
     distances, levels = [], []
     for some in _magnitudes(frames):
         difference = _log_ratio(_mel(some.ref, bands), _mel(some.est, bands)) @ cosines
         distances.append(difference.norm(dim=-1))
         levels.append(some.ref.square().sum(-1))
     level = torch.cat(levels)
-    active = level > highest(level, frames.owner, clips)[frames.owner] * 10 ** (-MCD_RANGE / 10)
+    active = level > highest(level, frames.owner, clips)[frames.owner] * 10 ** (-MFCC_RANGE / 10)
     total = per_clip(torch.cat(distances) * active, frames.owner, clips)
     return _scores(total / per_clip(active.float(), frames.owner, clips) * (10 * math.sqrt(2) / math.log(10)))

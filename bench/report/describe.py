@@ -111,7 +111,7 @@ def _speed(run: reader.Kept) -> str:
     return f"{' and '.join(sides)} per {hour}, {_number(figures['encode_tokens_per_s'])} tokens/s encoded"
 
 
-HOURS = {"encode_h_per_device_h": "encoded", "decode_h_per_device_h": "decoded"}
+HOURS = {"encode_hours_per_device_hour": "encoded", "decode_hours_per_device_hour": "decoded"}
 
 
 def _budget(layout: Layout) -> str:

@@ -60,15 +60,17 @@ def of_sweep(sweep: Sweep, found: dict[Point, list[Measured]], device: str, thre
         figures[f"rtfx_{side}_p95"] = Score(audio / usual.p5, note=usual.note)
         figures[f"latency_{side}_p50_ms"] = Score(1000 * short.median, note=short.note)
         figures[f"latency_{side}_p95_ms"] = Score(1000 * short.p95, note=short.note)
-        figures["host_mb"] = _largest("host_mb", usual.host, figures, usual.note or "this system does not tell a process's peak memory")
+        figures["peak_cpu_mem_mb"] = _largest(
+            "peak_cpu_mem_mb", usual.host, figures, usual.note or "this system does not tell a process's peak memory"
+        )
         if cuda:
-            figures["device_mb"] = _largest("device_mb", usual.device, figures, usual.note)
+            figures["peak_gpu_mem_mb"] = _largest("peak_gpu_mem_mb", usual.device, figures, usual.note)
         best = max(table.plain(found, side), key=lambda m: m.rtfx, default=usual)
         at = best.note or f"at {best.point.batch} x {best.point.seconds:g} s"
-        figures[f"{side}_h_per_device_h"] = Score(best.rtfx / (1 if cuda else threads), note=at)
+        figures[f"{side}_hours_per_device_hour"] = Score(best.rtfx / (1 if cuda else threads), note=at)
         if cuda:
             watts = best.joules / best.point.audio
-            figures[f"{side}_wh_per_h"] = Score(watts, note=gpu_energy.MISSING if math.isnan(watts) else at)
+            figures[f"{side}_wh_per_audio_hour"] = Score(watts, note=gpu_energy.MISSING if math.isnan(watts) else at)
         if side == "encode":
             figures["encode_tokens_per_s"] = Score(best.tokens / best.median, note=at)
     return figures

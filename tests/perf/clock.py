@@ -32,7 +32,7 @@ FAMILIES = {
     "mel_l1": "mel, STFT, LSD",
     "stft_dac": "mel, STFT, LSD",
     "lsd": "mel, STFT, LSD",
-    "mcd": "MCD",
+    "mfcc_l2": "MFCC distance",
     "f0_rmse": "F0 tracking",
     "f0_corr": "F0 tracking",
     "vuv_f1": "F0 tracking",

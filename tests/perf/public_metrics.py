@@ -115,13 +115,13 @@ def lsd(ref: Tensor, est: Tensor, rate: int) -> Values:
     return {"lsd": float(20 * np.sqrt(((levels[0] - levels[1]) ** 2).mean(0)).mean())}
 
 
-def mcd(ref: Tensor, est: Tensor, rate: int) -> Values:
+def mfcc_l2(ref: Tensor, est: Tensor, rate: int) -> Values:
     spectra = [np.abs(librosa.stft(x.numpy(), n_fft=512, hop_length=128, pad_mode="reflect")) for x in (ref, est)]
     logs = [np.log(np.maximum(librosa.feature.melspectrogram(S=s, sr=rate, n_mels=40), 1e-5)) for s in spectra]
     cepstra = [np.asarray(scipy.fft.dct(log, axis=0))[1:25] / 40 for log in logs]
     level = (spectra[0] ** 2).sum(0)
     distances = 10 / math.log(10) * np.sqrt(2 * ((cepstra[0] - cepstra[1]) ** 2).sum(0))
-    return {"mcd": float(distances[level > level.max() / 1e4].mean())}
+    return {"mfcc_l2": float(distances[level > level.max() / 1e4].mean())}
 
 
 def pitch(ref: Tensor, est: Tensor, rate: int) -> Values:
@@ -161,7 +161,7 @@ RIVALS = (
     Rival("auraloss", 24_000, {"mel_l1": 1e-3}, mel_l1),
     Rival("auraloss", 24_000, {"stft_dac": 1e-3}, stft_dac),
     Rival("librosa", 24_000, {"lsd": 1e-3}, lsd),
-    Rival("librosa, scipy", 16_000, {"mcd": 1e-3}, mcd),
+    Rival("librosa, scipy", 16_000, {"mfcc_l2": 1e-3}, mfcc_l2),
     Rival("pyworld (DIO, StoneMask)", 16_000, {"f0_rmse": None, "f0_corr": None, "vuv_f1": None}, pitch),
     Rival("torchmetrics", 16_000, {"si_sdr": 1e-2}, si_sdr),
     Rival("torchmetrics", 16_000, {"snr": 1e-2}, snr),

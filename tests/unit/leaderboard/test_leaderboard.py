@@ -247,7 +247,7 @@ def first_row(metric: str, value: str) -> Callable[[dict, str], str]:
 
 
 def better(record: dict, text: str) -> str:
-    next(m for m in record["metrics"] if m["name"] == "usage")["better"] = "lower"
+    next(m for m in record["metrics"] if m["name"] == "codebook_utilization")["better"] = "lower"
     return text
 
 
@@ -261,7 +261,7 @@ def better(record: dict, text: str) -> str:
         ("identity/tokenizer/decodes", "yes"),
         ("identity/version", "1"),
         ("identity/seed", None),
-        ("metrics", [{"name": "usage"}]),
+        ("metrics", [{"name": "codebook_utilization"}]),
         ("metrics", {}),
         ("clips", -1),
         ("headline", [1]),

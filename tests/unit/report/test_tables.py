@@ -94,4 +94,4 @@ def test_of_many_columns_with_one_reason_five_are_named() -> None:
 
 
 def test_notes_say_what_was_run() -> None:
-    assert notes([run()])[0].startswith("reconstruction v1 on d (3 clips, sha256 00000000)")
+    assert notes([run()])[0].startswith("reconstruction v2 on d (3 clips, sha256 00000000)")

@@ -84,19 +84,19 @@ def test_a_codebook_with_known_codes_has_known_statistics(tmp_path: Path) -> Non
     found = pooled(ran(data(tmp_path / "d", [("a", "", stream(cycle, 3)), ("b", "", stream(cycle, 3))])))
     expected = {
         "frames_per_code": (1000.0, 1000.0),
-        "usage": (0.5, 1 / 16),
+        "codebook_utilization": (0.5, 1 / 16),
         "dead_codes": (8, 15),
-        "perplexity_share": (0.5, 1 / 16),
+        "perplexity_norm": (0.5, 1 / 16),
         "entropy_bits": (3.0, 0.0),
-        "efficiency": (0.75, 0.0),
+        "entropy_norm": (0.75, 0.0),
         "zipf_slope": (0.0, None),
-        "repeats": (0.0, 1.0),
+        "repeat_rate": (0.0, 1.0),
         "bigram_bits": (0.0, 0.0),
     }
     for metric, (first, second) in expected.items():
         assert found[f"{metric}_cb1"] == pytest.approx(first, abs=1e-9)
         assert found.get(f"{metric}_cb2") == (None if second is None else pytest.approx(second, abs=1e-9))
-    assert found["usage"] == pytest.approx((0.5 + 1 / 16) / 2) and found["dead_codes"] == 23
+    assert found["codebook_utilization"] == pytest.approx((0.5 + 1 / 16) / 2) and found["dead_codes"] == 23
     assert found["bigram_bits_shuffled_cb1"] == pytest.approx(3.0, abs=0.01)
     assert found["kbps_entropy"] == pytest.approx(3 * 16) and found["kbps_nominal"] == pytest.approx(8 * 16)
     assert found["tokens_30s"] == 30 * 2 * RATE and found["context_32k_s"] == pytest.approx(32_768 / 32_000)
@@ -104,12 +104,12 @@ def test_a_codebook_with_known_codes_has_known_statistics(tmp_path: Path) -> Non
 
 def test_counts_are_pooled_over_clips_and_apart_by_domain(tmp_path: Path) -> None:
     halves = [("a", "", stream(np.arange(400) % 8 + 8 * half)) for half in (0, 1)]
-    assert pooled(ran(data(tmp_path / "d", halves)))["usage_cb1"] == 1.0  # each clip by itself uses half
+    assert pooled(ran(data(tmp_path / "d", halves)))["codebook_utilization_cb1"] == 1.0  # each clip by itself uses half
     folder = data(tmp_path / "two", halves)
     lines = (folder / "manifest.jsonl").read_text().splitlines()
     (folder / "manifest.jsonl").write_text(lines[0] + "\n" + lines[1].replace('"speech"', '"music"'))
     rows = {(row.domain, row.metric): row.value for row in ran(folder).rows}
-    assert rows["speech", "usage_cb1"] == rows["music", "usage_cb1"] == 0.5
+    assert rows["speech", "codebook_utilization_cb1"] == rows["music", "codebook_utilization_cb1"] == 0.5
     assert ("music", "mi_speaker") not in rows and ("speech", "mi_speaker") in rows
 
 
@@ -136,7 +136,7 @@ def test_words_are_clips_of_one_word(tmp_path: Path) -> None:
 def test_without_speakers_and_texts_the_reason_stands_there(tmp_path: Path) -> None:
     found = ran(data(tmp_path / "d", [("", "", stream(np.arange(200) % 16))] * 2))
     assert math.isnan(pooled(found)["mi_speaker"]) and "fewer than two speakers" in note(found, "mi_speaker")
-    assert math.isnan(pooled(found)["agree_excess"]) and "no text is spoken by two" in note(found, "agree_excess")
+    assert math.isnan(pooled(found)["code_agreement_excess"]) and "no text is spoken by two" in note(found, "code_agreement_excess")
     assert any(
         "mi_speaker, mi_speaker_shuffled of speech: the data names fewer than two speakers" in line for line in tables.notes([found])
     )
@@ -176,16 +176,16 @@ def sung(tmp_path: Path) -> Path:
 
 def test_units_of_what_is_said_agree_across_voices_and_random_ones_do_not(sung: Path) -> None:
     found = pooled(ran(sung, variant(tones_heard, 16)))
-    assert found["agree_same_text"] > 0.85 and found["agree_other_text"] < 0.35
-    assert found["agree_excess"] == pytest.approx(found["agree_same_text"] - found["agree_other_text"])
+    assert found["code_agreement_same_text"] > 0.85 and found["code_agreement_other_text"] < 0.35
+    assert found["code_agreement_excess"] == pytest.approx(found["code_agreement_same_text"] - found["code_agreement_other_text"])
     chance = pooled(ran(sung, variant(random_codes, 16), "random"))
-    assert abs(chance["agree_excess"]) < 0.02 and chance["agree_same_text"] == pytest.approx(1 / 16, abs=0.02)
+    assert abs(chance["code_agreement_excess"]) < 0.02 and chance["code_agreement_same_text"] == pytest.approx(1 / 16, abs=0.02)
     assert abs(chance["mi_speaker"]) < 0.02
 
 
 def test_a_codebook_of_one_code_agrees_always_and_gains_nothing(sung: Path) -> None:
     found = pooled(ran(sung, variant(lambda wav: tones_heard(wav) * 0, 16)))
-    assert (found["agree_same_text"], found["agree_other_text"], found["agree_excess"]) == (1.0, 1.0, 0.0)
+    assert (found["code_agreement_same_text"], found["code_agreement_other_text"], found["code_agreement_excess"]) == (1.0, 1.0, 0.0)
 
 
 def test_a_resumed_run_pools_what_a_straight_one_does(tmp_path: Path) -> None:
@@ -215,13 +215,13 @@ def test_a_clip_that_fails_costs_its_rates_and_the_others_are_pooled(tmp_path: P
     found = ran(folder)
     failed = {row.metric: row for row in found.rows if row.clip == "01.wav"}
     assert math.isnan(failed["tokens_per_s"].value) and "outside of their codebooks" in failed["kbps_packed"].note
-    assert pooled(found)["usage_cb1"] == 1.0 and pooled(found)["tokens_30s"] == 30 * 2 * RATE
+    assert pooled(found)["codebook_utilization_cb1"] == 1.0 and pooled(found)["tokens_30s"] == 30 * 2 * RATE
 
 
 def test_where_nothing_was_encoded_every_value_is_missing(tmp_path: Path) -> None:
     found = ran(data(tmp_path / "d", [("a", "", np.full(64, 1.0))]))
     assert all(math.isnan(value) for metric, value in pooled(found).items() if metric != "kbps_nominal")
-    assert note(found, "usage") == note(found, "tokens_30s") == "no clip was encoded"
+    assert note(found, "codebook_utilization") == note(found, "tokens_30s") == "no clip was encoded"
 
 
 def test_too_little_audio_for_a_codebook_is_said(tmp_path: Path) -> None:
@@ -232,13 +232,13 @@ def test_too_little_audio_for_a_codebook_is_said(tmp_path: Path) -> None:
 
 def test_each_codebook_has_a_line_in_the_table_and_in_the_file(tmp_path: Path) -> None:
     found = ran(data(tmp_path / "d", [("a", "", stream(np.arange(800) % 8, 3))]))
-    ((caption, header, lines),) = tables.codebook_grids([found], 140, ["usage", "dead_codes"])
-    assert (caption, header) == ("speech, by codebook", ["codebook", "usage ↑", "dead_codes ↓"])
+    ((caption, header, lines),) = tables.codebook_grids([found], 140, ["codebook_utilization", "dead_codes"])
+    assert (caption, header) == ("speech, by codebook", ["codebook", "codebook_utilization ↑", "dead_codes ↓"])
     assert lines == [["plain@v cb1", "0.500", "8"], ["plain@v cb2", "0.062", "15"]]
     tables.save(found)
     with (found.folder / "codebooks.csv").open(newline="") as file:
         book = list(csv.DictReader(file))
-    assert [(line["codebook"], line["size"], line["usage"], line["mi_word"]) for line in book] == [
+    assert [(line["codebook"], line["size"], line["codebook_utilization"], line["mi_word"]) for line in book] == [
         ("1", "16", "0.5", "nan"),
         ("2", "16", "0.0625", "nan"),
     ]

@@ -16,13 +16,13 @@ from bench.data.manifests import open_data
 from bench.engine.codec_stage import trials
 from bench.engine.perturbations import louder
 from bench.engine.run import Options, Run, run
-from bench.tasks.robustness import Tried, _lost, examine
+from bench.tasks.robustness import Tried, _drops, examine
 from tests.conftest import speech_like
 
 SUITE = registry.load_suite("robustness")
 RATE = 16_000
-KEPT = [metric.name for metric in SUITE.metrics if metric.name.startswith("kept_")]
-LOST = [metric.name for metric in SUITE.metrics if "_lost_" in metric.name]
+CONSISTENCY = [metric.name for metric in SUITE.metrics if metric.name.startswith("code_consistency_")]
+DROPS = [metric.name for metric in SUITE.metrics if "_drop_" in metric.name]
 
 
 class Toy:
@@ -58,7 +58,7 @@ def tried(folder: Path, tokenizer: Tokenizer, seed: int = 0) -> Tried:
 
 
 def values(found: Tried) -> dict[str, float]:
-    return {name.removeprefix("kept_"): score.value for name, score in found.scores.items()}
+    return {name.removeprefix("code_consistency_"): score.value for name, score in found.scores.items()}
 
 
 def ran(folder: Path, name: str) -> dict[str, list[float]]:
@@ -77,11 +77,11 @@ def columns(found: Run) -> dict[str, list[float]]:
 def test_identity_keeps_every_code_where_it_must_and_loses_nothing(folder: Path) -> None:
     found = ran(folder, "identity")
     for name in ("repeat", "batch", "padded", "shift_2ms", "round_2", "round_3", "round_4", "round_5"):
-        assert found[f"kept_{name}"] == [1.0, 1.0]
+        assert found[f"code_consistency_{name}"] == [1.0, 1.0]
     assert found["silence_codes"] == [1.0, 1.0]
-    for name in LOST:
+    for name in DROPS:
         assert found[name] == pytest.approx([0.0, 0.0], abs=1e-6), name
-    assert max(found["kept_noise_20db"]) < 0.1 and max(found["kept_gain_-20db"]) < 0.1
+    assert max(found["code_consistency_noise_20db"]) < 0.1 and max(found["code_consistency_gain_-20db"]) < 0.1
 
 
 def test_mulaw_is_stable_but_not_under_a_gain(folder: Path) -> None:
@@ -167,8 +167,8 @@ def test_the_reference_is_what_was_encoded_and_a_level_is_undone(folder: Path) -
     assert all(torch.equal(pairs[f"round_{n}"].ref.wav, wav) for n in (2, 5))
 
 
-def test_lost_is_how_much_worse_than_clean_whatever_the_better_direction() -> None:
-    lost = _lost(
+def test_drop_is_how_much_worse_than_clean_whatever_the_better_direction() -> None:
+    drops = _drops(
         {
             "clean stoi": Score(0.9),
             "noise_0db stoi": Score(0.6),
@@ -177,9 +177,9 @@ def test_lost_is_how_much_worse_than_clean_whatever_the_better_direction() -> No
             "round_5 mel_dac": Score(math.nan, note="why"),
         }
     )
-    assert lost["stoi_lost_noise_0db"].value == pytest.approx(0.3) and lost["mel_dac_lost_clipped"].value == 2.0
-    assert math.isnan(lost["mel_dac_lost_round_5"].value) and lost["mel_dac_lost_round_5"].note == "why"
-    assert _lost({"clean stoi": Score(math.nan, note="silent"), "noise_0db stoi": Score(0.6)})["stoi_lost_noise_0db"].note == "silent"
+    assert drops["stoi_drop_noise_0db"].value == pytest.approx(0.3) and drops["mel_dac_drop_clipped"].value == 2.0
+    assert math.isnan(drops["mel_dac_drop_round_5"].value) and drops["mel_dac_drop_round_5"].note == "why"
+    assert _drops({"clean stoi": Score(math.nan, note="silent"), "noise_0db stoi": Score(0.6)})["stoi_drop_noise_0db"].note == "silent"
 
 
 def test_noise_belongs_to_the_clip_and_the_seed(folder: Path) -> None:
@@ -207,10 +207,10 @@ def test_what_fails_under_one_condition_costs_that_one(folder: Path) -> None:
     missing = {name: score.note for name, score in scores.items() if math.isnan(score.value)}
     nan = "decode gave NaN or infinite samples"
     assert missing.pop("silence_codes") == "tokenizer failed: RuntimeError: I need sound"
-    assert missing.pop("kept_band_8khz") == "at 16000 Hz there is nothing above 8000 Hz"
-    rounds = {f"{kind}_round_{n}" for n in (3, 4, 5) for kind in ("kept", "pesq_wb_lost")} | {"mel_dac_lost_round_5"}
+    assert missing.pop("code_consistency_band_8khz") == "at 16000 Hz there is nothing above 8000 Hz"
+    rounds = {f"{kind}_round_{n}" for n in (3, 4, 5) for kind in ("code_consistency", "pesq_wb_drop")} | {"mel_dac_drop_round_5"}
     assert missing == dict.fromkeys(rounds, nan)
-    assert scores["kept_round_2"].value == 1.0
+    assert scores["code_consistency_round_2"].value == 1.0
 
 
 def test_a_clip_that_fails_at_once_has_its_reason_in_every_column(folder: Path) -> None:
@@ -227,17 +227,17 @@ def test_a_clip_that_fails_at_once_has_its_reason_in_every_column(folder: Path) 
 
 def test_units_without_audio_have_their_codes_compared_and_no_scores(folder: Path) -> None:
     found = ran(folder, "mfcc_kmeans@tiny")
-    for name in KEPT + LOST:
-        silent = name in LOST or "round" in name or name == "kept_band_8khz"
+    for name in CONSISTENCY + DROPS:
+        silent = name in DROPS or "round" in name or name == "code_consistency_band_8khz"
         assert all(map(math.isnan, found[name])) == silent, name
-    assert found["kept_repeat"] == [1.0, 1.0] and max(found["kept_noise_0db"]) < 1
+    assert found["code_consistency_repeat"] == [1.0, 1.0] and max(found["code_consistency_noise_0db"]) < 1
 
 
 def test_bytes_of_varying_rate_have_scores_and_no_frames(folder: Path) -> None:
     found = ran(folder, "opus")
-    assert all(math.isnan(value) for name in [*KEPT, "silence_codes"] for value in found[name])
-    assert all(math.isfinite(value) for name in LOST for value in found[name])
-    assert min(found["pesq_wb_lost_round_5"]) > max(0.1, *found["pesq_wb_lost_round_2"])
+    assert all(math.isnan(value) for name in [*CONSISTENCY, "silence_codes"] for value in found[name])
+    assert all(math.isfinite(value) for name in DROPS for value in found[name])
+    assert min(found["pesq_wb_drop_round_5"]) > max(0.1, *found["pesq_wb_drop_round_2"])
 
 
 def test_ten_seconds_of_a_clip_are_enough(folder: Path) -> None:

@@ -65,7 +65,7 @@ def ran(make_data: Callable[..., Path], tmp_path: Path) -> Callable[..., Ran]:
 
 def test_a_streaming_codec_has_every_figure_that_a_cpu_can_give(ran: Callable[..., Ran]) -> None:
     figures = ran("mimi@tiny").figures
-    on_gpu = {"device_mb", "encode_wh_per_h", "decode_wh_per_h"}
+    on_gpu = {"peak_gpu_mem_mb", "encode_wh_per_audio_hour", "decode_wh_per_audio_hour"}
     assert {metric.name for metric in suite().metrics if metric.per == "corpus"} - on_gpu == set(figures)
     assert [name for name, score in figures.items() if not math.isfinite(score.value)] == ["load_s"]  # its weights are drawn
     for side in ("encode", "decode"):
@@ -79,9 +79,9 @@ def test_an_hour_of_a_core_is_what_the_best_point_gives(ran: Callable[..., Ran],
     found = ran("mimi@tiny")
     swept = table.read(found.run.folder)
     best = max(table.plain(swept, "encode"), key=lambda m: m.rtfx)
-    assert found.figures["encode_h_per_device_h"].value == pytest.approx(best.rtfx / torch.get_num_threads())
+    assert found.figures["encode_hours_per_device_hour"].value == pytest.approx(best.rtfx / torch.get_num_threads())
     assert found.figures["encode_tokens_per_s"].value == pytest.approx(best.tokens / best.median)
-    assert f"{best.point.batch} x {best.point.seconds:g} s" in found.figures["encode_h_per_device_h"].note
+    assert f"{best.point.batch} x {best.point.seconds:g} s" in found.figures["encode_hours_per_device_hour"].note
     usual = next(m for m in swept[Point(1, 1.0)] if m.side == "decode")
     assert found.figures["rtfx_decode"].value == usual.rtfx  # the longest here is nearest to 10 s
 
@@ -310,7 +310,7 @@ def test_repeats_go_on_until_there_are_enough_or_time_is_up(monkeypatch: pytest.
 def test_on_a_gpu_a_graph_gives_the_same_codes_and_memory_is_told(ran: Callable[..., Ran]) -> None:
     found = ran("mimi@tiny", "batch=1,2 seconds=1 mode=graph dtype=bfloat16", device="cuda")
     swept = table.read(found.run.folder)
-    assert swept[Point(2, 1.0)][0].device > 0 and found.figures["device_mb"].value > 0
+    assert swept[Point(2, 1.0)][0].device > 0 and found.figures["peak_gpu_mem_mb"].value > 0
     graph: list[Measured] = swept[Point(2, 1.0, "float32", "graph")]
     assert graph[0].equal > 0.99 or graph[0].note
 

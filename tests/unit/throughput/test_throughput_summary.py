@@ -34,25 +34,25 @@ def test_the_usual_point_is_one_clip_of_ten_seconds_and_latency_that_of_one() ->
     assert figures["rtfx_encode"].value == 10.0
     assert (figures["rtfx_encode_p5"].value, figures["rtfx_encode_p95"].value) == (5.0, 20.0)  # a slow repeat is a low speed
     assert (figures["latency_encode_p50_ms"].value, figures["latency_encode_p95_ms"].value) == (100.0, 200.0)
-    assert figures["host_mb"].value == 3.0
+    assert figures["peak_cpu_mem_mb"].value == 3.0
 
 
 def test_an_hour_of_a_device_is_the_best_float32_point_for_each_of_its_threads() -> None:
     figures = of_sweep(SWEEP, POINTS, "cpu", 2)
-    assert figures["encode_h_per_device_h"].value == pytest.approx(20.0 / 2)  # 80 s of audio in 4 s, on two cores
-    assert figures["encode_h_per_device_h"].note == "at 8 x 10 s"
+    assert figures["encode_hours_per_device_hour"].value == pytest.approx(20.0 / 2)  # 80 s of audio in 4 s, on two cores
+    assert figures["encode_hours_per_device_hour"].note == "at 8 x 10 s"
     assert figures["encode_tokens_per_s"].value == 800 / 4.0
 
 
 def test_what_does_not_decode_has_no_such_figure_and_a_cpu_none_of_a_gpu() -> None:
     figures = of_sweep(SWEEP, POINTS, "cpu", 1)
-    assert not [name for name in figures if "decode" in name or "wh_per_h" in name or "device_mb" in name]
+    assert not [name for name in figures if "decode" in name or "wh_per_audio_hour" in name or "peak_gpu_mem_mb" in name]
 
 
 def test_a_gpu_has_its_memory_and_its_energy() -> None:
     figures = of_sweep(SWEEP, POINTS, "cuda", 16)
-    assert figures["encode_h_per_device_h"].value == 20.0 and figures["device_mb"].value == 5.0
-    assert figures["encode_wh_per_h"].value == 30.0 / 80  # joules for a second of audio are watt-hours for an hour of it
+    assert figures["encode_hours_per_device_hour"].value == 20.0 and figures["peak_gpu_mem_mb"].value == 5.0
+    assert figures["encode_wh_per_audio_hour"].value == 30.0 / 80  # joules for a second of audio are watt-hours for an hour of it
 
 
 def test_where_nothing_was_measured_the_reason_stands() -> None:
@@ -62,4 +62,4 @@ def test_where_nothing_was_measured_the_reason_stands() -> None:
     assert all(math.isnan(score.value) and score.note == why for score in figures.values())
     usual = Measured(Point(1, 10.0), "encode", note=why)
     figures = of_sweep(SWEEP, found(at(1, 1, 0.1), usual), "cpu", 1)
-    assert figures["encode_h_per_device_h"].value == 10.0 and figures["rtfx_encode"].note == why
+    assert figures["encode_hours_per_device_hour"].value == 10.0 and figures["rtfx_encode"].note == why
