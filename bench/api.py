@@ -195,6 +195,7 @@ class Data:
     name: str
     clips: tuple[Clip, ...]
     sha256: str
+    notes: tuple[str, ...] = ()  # what the user should know of it: files that were left out, and why
 
 
 @dataclass(frozen=True)

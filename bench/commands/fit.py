@@ -72,12 +72,12 @@ def kmeans(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench import registry
-    from bench.data.manifests import open_data
+    from bench.data.manifests import told_data
     from bench.train.kmeans import fit
 
     o, variant = options, registry.variant(options.tokenizer)
     with progress_bar(Console(stderr=True)) as progress:
-        r = fit(variant, open_data(o.data, o.limit), o.out, o.seed, device_of(o.device), o.frames, progress)
+        r = fit(variant, told_data(o.data, o.limit), o.out, o.seed, device_of(o.device), o.frames, progress)
     print(f"{r.clusters} clusters of {r.dimension} values, fitted to {r.frames} frames of {r.clips} clips, {r.seconds:.0f} s")
     print(f"inertia {r.inertia:.4g} a frame, {100 * r.explained:.1f} % of the variance explained")
     print(f"{r.used} of {r.clusters} in use, perplexity {r.perplexity:.1f}, {r.restarted} started again")

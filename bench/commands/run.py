@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench import registry
-    from bench.data.manifests import open_data
+    from bench.data.manifests import told_data
     from bench.engine.autocast import lowered
     from bench.engine.run import Options
     from bench.engine.run import run as engine
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
             raise UserError("--untrained and --weights exclude each other: leave one out")
         variants = [registry.untrained(variant, options.seed) for variant in variants]
     variants = [lowered(variant, options.dtype) for variant in variants]
-    data = open_data(options.data or suite.data, options.limit)
+    data = told_data(options.data or suite.data, options.limit)
     device, workers = device_of(options.device), options.workers or 0
     how = Options(options.results, device, workers, options.seed, options.save_audio, options.fresh, options.fail_fast)
     with progress_bar(Console(stderr=True)) as progress:

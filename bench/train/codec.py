@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.api import UserError
-from bench.data.manifests import open_data
+from bench.data.manifests import told_data
 from bench.nn.quantize import Quantized, depths
 from bench.train import codebooks
 from bench.train.adversarial import adversary
@@ -42,7 +42,7 @@ def prepare(
     model.to(device).train()
     hop = round(line.spec.sample_rate / line.spec.frame_rate)
     crop = max(1, round(recipe.seconds * line.spec.frame_rate)) * hop
-    clips = open_data(data).clips
+    clips = told_data(data).clips
     corpus = pack(clips, line.spec.sample_rate, crop, recipe.augment, recipe.heldout, seed)
     optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, betas=recipe.betas, weight_decay=recipe.decay, fused=True)
     loss = SpectralLoss(recipe.loss, line.spec.sample_rate).to(device)

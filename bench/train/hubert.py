@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from bench import registry
 from bench.api import UserError
-from bench.data.manifests import open_data
+from bench.data.manifests import told_data
 from bench.nn import mfcc
 from bench.nn.hubert import HOP, WINDOW, Hubert
 from bench.nn.quantize import nearest
@@ -77,7 +77,7 @@ def prepare(family: str, variant: str, data: str, recipe: UnitRecipe, seed: int,
     begin(encoder)
     model = MaskedPrediction(encoder, recipe.units, recipe.label, recipe.temperature).to(device).train()
     frames = round(recipe.seconds * mfcc.RATE / HOP)
-    clips = tuple(clip for clip in open_data(data).clips if clip.domain == "speech")
+    clips = tuple(clip for clip in told_data(data).clips if clip.domain == "speech")
     if not clips:
         raise UserError(f"{data} holds no speech: units are learnt from clips of the domain speech")
     corpus = pack(clips, mfcc.RATE, samples(frames), recipe.augment, recipe.heldout, seed)

@@ -1,0 +1,106 @@
+"""Entries of a manifest -> clips: every field proven, every file found, in whatever Unicode form its name is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.api import DOMAINS, Clip, Domain, UserError
+from bench.data import clip_ids
+from bench.data.folders import sha256_of
+from bench.data.manifest_lines import entries
+
+FIELDS = ("path", "id", "text", "speaker", "domain", "language", "split", "sha256")
+
+
+def from_manifest(manifest: Path) -> Iterator[Clip]:
+    """The clips in the manifest's order. Raises UserError with the line that is wrong."""
+    for where, entry in entries(manifest):
+        yield _clip(manifest.parent, where, _strings(entry, where))
+
+
+def _strings(entry: dict[str, object], where: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for field in FIELDS:
+        value = entry.get(field, "")
+        if not isinstance(value, str):
+            raise UserError(f'{where}: "{field}" must be a string, not {json.dumps(value)}')
+        if re.search("[\ud800-\udfff]", value):
+            raise UserError(f'{where}: "{field}" holds half of a surrogate pair, which is no letter: write the text in UTF-8')
+        found[field] = value
+    return found
+
+
+def _clip(folder: Path, where: str, entry: dict[str, str]) -> Clip:
+    domain = _domain(entry["domain"] or "speech", where)
+    relative = _inside(folder, entry["path"], where)
+    path = _file(folder, relative, where)
+    name = clip_ids.one_form(entry["id"]) or clip_ids.of_path(relative if os.path.isabs(entry["path"]) else entry["path"])
+    if not clip_ids.may_be_an_id(name):
+        raise UserError(f'{where}: {name!r} cannot be a clip\'s id: letters and signs, no ends of lines, and not "*"')
+    language = _language(entry["language"] or "en", where)
+    speaker, text = clip_ids.one_form(" ".join(entry["speaker"].split())), clip_ids.one_form(entry["text"])
+    return Clip(name, path, entry["sha256"].lower() or sha256_of(path), domain, speaker, text, language, entry["split"].lower())
+
+
+def _domain(text: str, where: str) -> Domain:
+    for domain in DOMAINS:
+        if domain == text:
+            return domain
+    raise UserError(f'{where}: "domain" is {text!r}: one of {", ".join(DOMAINS)}')
+
+
+def _language(text: str, where: str) -> str:
+    if not re.fullmatch("[a-z]{2,3}", text):
+        raise UserError(f'{where}: "language" is {text!r}: an ISO 639 code of small letters is wanted, as en, de or yue')
+    return text
+
+
+def _inside(folder: Path, path: str, where: str) -> str:
+    """The path relative to the manifest's folder, with "/", without dots. UserError where it leads out."""
+    clean = os.path.normpath(path)
+    if not (folder / clean).is_file():
+        clean = os.path.normpath(path.replace("\\", "/"))  # as Windows writes it
+    if os.path.isabs(clean):
+        homes = (os.path.abspath(folder), os.path.realpath(folder))
+        clean = next((os.path.relpath(clean, home) for home in homes if os.path.commonpath((home, clean)) == home), "..")
+    if clean.split("/")[0] == ".." or path.startswith("..\\"):
+        raise UserError(f"{where}: {path!r} leads out of the manifest's folder: move the manifest, or the file below it")
+    return clean
+
+
+def _file(folder: Path, relative: str, where: str) -> Path:
+    """Where the file lies; part by part, a name in another Unicode form is the same name."""
+    exact = folder / relative
+    if exact.is_file():
+        return exact
+    found = folder
+    for part in Path(relative).parts:
+        found = found / part if (found / part).exists() else _same_name(found, part, where) or found / part
+    if not found.is_file():
+        raise UserError(f"{where}: {exact} does not exist{_other_case(found)}")
+    return found
+
+
+def _same_name(folder: Path, name: str, where: str) -> Path | None:
+    wanted = clip_ids.one_form(name)
+    found = [path for path in _listed(folder) if clip_ids.one_form(path.name) == wanted]
+    if len(found) > 1:
+        raise UserError(f"{where}: {folder} has {len(found)} files called {wanted!r} that differ in Unicode form only: rename one")
+    return found[0] if found else None
+
+
+def _other_case(path: Path) -> str:
+    """The cure where a name differs in small and capital letters only."""
+    found = next((other.name for other in _listed(path.parent) if other.name.casefold() == path.name.casefold()), "")
+    return f": {found} does, small and capital letters differ" if found else ""
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
