@@ -289,6 +289,16 @@ class Metric:
     """"corpus": one value pooled over all clips, in a row of clip "*"; "codebook": the same, and beside it one for each codebook."""
     span: tuple[float, float] = (-math.inf, math.inf)  # no score lies outside: a leaderboard refuses it
 
+    @property
+    def scale(self) -> float:
+        """What a value is multiplied with in tables and plots: shares are shown in per cent. Files hold them plain, from 0 to 1."""
+        return 100.0 if self.unit == "share" else 1.0
+
+    @property
+    def shown_unit(self) -> str:
+        """The unit of what tables and plots show."""
+        return "%" if self.unit == "share" else self.unit
+
     def of_codebook(self, k: int) -> str:
         """The name in the row of codebook k, counted from 0, as `codebook_utilization_cb1`."""
         return f"{self.name}_cb{k + 1}"

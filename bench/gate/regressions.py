@@ -123,6 +123,7 @@ def _judged(finding: Finding, harm_done: float, strict: bool) -> Finding:
         return replace(f, verdict="missing", why=f"{f.lost} of {_scored(f.then)} missing: {_reason(f.rows) or 'no reason noted'}")
     untested = math.isnan(f.p)
     if harm_done > tolerance and (strict or untested or f.p < LEVEL):
-        return replace(f, verdict="worse", why=f"worse by > {tolerance:g}" + (" (no test)" if untested and not strict else ""))
+        most = f"{tolerance * f.metric.scale:g} {f.metric.shown_unit}".rstrip()
+        return replace(f, verdict="worse", why=f"worse by > {most}" + (" (no test)" if untested and not strict else ""))
     good = -harm_done > tolerance and not f.change.low <= 0 <= f.change.high
     return replace(f, verdict="better" if good else "same")

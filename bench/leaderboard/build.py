@@ -13,6 +13,8 @@ from bench.leaderboard.aggregate import Board, fold
 from bench.records.reader import Kept
 from bench.records.writer import replace
 
+COLUMNS = "columns.csv"
+
 
 @dataclass(frozen=True)
 class Places:
@@ -31,6 +33,7 @@ def contents(places: Places, boards: Sequence[Board]) -> dict[Path, str]:
     """Path -> what belongs there. The same runs, samples and code give the same bytes."""
     corpus = manifests.open_data(listening.CORPUS)
     found = {places.out / f"{board.suite}.csv": csv_markdown.to_csv(board) for board in boards}
+    found[places.out / COLUMNS] = csv_markdown.columns(boards)
     found[places.out / "README.md"] = csv_markdown.readme(boards)
     found[places.out / "index.html"] = page.render(boards, listening.read(places.audio, listening.chosen(corpus)))
     if places.readme.is_file():
@@ -75,4 +78,4 @@ def heard(boards: Sequence[Board]) -> dict[str, Kept]:
 
 def strangers(places: Places, boards: Sequence[Board]) -> list[Path]:
     """Boards of suites that have no runs any more."""
-    return sorted(set(places.out.glob("*.csv")) - {places.out / f"{board.suite}.csv" for board in boards})
+    return sorted(set(places.out.glob("*.csv")) - {places.out / name for name in (COLUMNS, *(f"{board.suite}.csv" for board in boards))})

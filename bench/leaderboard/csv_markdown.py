@@ -2,7 +2,7 @@
 
 A CSV has one line a tokenizer variant. `speech.pesq_wb` is a weighted mean over the clips of a domain; `.low` and `.high` are its 95 %
 interval, `.n` the clips that have a score, `.n_missing` those that should and do not. An empty cell does not apply. Six digits are kept:
-what lies beyond them may differ from one processor to the next.
+what lies beyond them may differ from one processor to the next. columns.csv has the units; shares are plain there, and per cent in tables.
 """
 
 from __future__ import annotations
@@ -51,6 +51,16 @@ def to_csv(board: Board) -> str:
     writer.writerow((*HEAD, *(f"{domain}.{name}{part}" for domain, name in places for part in PARTS)))
     for entry in board.entries:
         writer.writerow((*_head(board, entry), *(text for place in places for text in _numbers(entry.summaries.get(place)))))
+    return out.getvalue()
+
+
+def columns(boards: Sequence[Board]) -> str:
+    """columns.csv: what the columns of every board are, and their units. A share is plain, from 0 to 1."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("suite", "column", "unit", "better", "per", "about"))
+    for board in boards:
+        writer.writerows((board.suite, m.name, m.unit, m.better, m.per, board.about.get(m.name, "")) for m in board.metrics.values())
     return out.getvalue()
 
 

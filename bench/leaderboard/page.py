@@ -131,7 +131,7 @@ def _column(metric: Metric, about: str, first: bool) -> Facts:
     better = {"higher": "higher is better", "lower": "lower is better", "zero": "nearest to zero is best", "": ""}[metric.better]
     return {
         "name": metric.name,
-        "unit": metric.unit,
+        "unit": metric.shown_unit,
         "arrow": ARROWS[metric.better],
         "better": metric.better,
         "about": "; ".join(filter(None, (about, better))),

@@ -22,7 +22,7 @@ def points(boards: Sequence[Board]) -> dict[str, object]:
                 "id": f"{board.suite}/{m.name}",
                 "suite": board.suite,
                 "name": m.name,
-                "unit": m.unit,
+                "unit": m.shown_unit,
                 "better": m.better,
                 "first": m.name in board.headline,
                 "domains": {domain: _drawn(board, domain, m) for domain in board.domains if _drawn(board, domain, m)},
@@ -46,7 +46,8 @@ def _ladder(run: Kept) -> str:
 
 def _drawn(board: Board, domain: str, metric: Metric) -> dict[str, list[float | None]]:
     found = {entry.label: entry.summaries.get((domain, metric.name)) for entry in board.entries}
-    return {label: [_six(s.mean), _six(s.low), _six(s.high)] for label, s in found.items() if s and not math.isnan(s.mean)}
+    numbers = {label: (s.mean, s.low, s.high) for label, s in found.items() if s and not math.isnan(s.mean)}
+    return {label: [_six(metric.scale * value) for value in three] for label, three in numbers.items()}
 
 
 def _six(value: float) -> float | None:

@@ -26,7 +26,7 @@ FAR = 4.0  # times the largest rate of what has weights
 
 @dataclass(frozen=True)
 class Spot:
-    """A run in the picture: bitrate in kbit/s, mean score with its interval."""
+    """A run in the picture: bitrate in kbit/s, mean score with its interval, in the metric's shown unit."""
 
     run: Kept
     rate: float
@@ -93,4 +93,5 @@ def _spot(run: Kept, metric: Metric, domain: str, runs: Sequence[Kept]) -> Spot:
     rate = summary(domain, MEASURED, [rates[clip] for clip in sorted(common & rates.keys())]).mean if rates else nominal(run) / 1000
     if math.isnan(rate):
         raise UserError(f"{run.label} has no bitrate in the suite {run.suite}: leave it out, or plot the suite reconstruction")
-    return Spot(run, rate, found.mean, found.low, found.high)
+    score, low, high = (metric.scale * value for value in (found.mean, found.low, found.high))
+    return Spot(run, rate, score, low, high)

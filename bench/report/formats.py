@@ -32,8 +32,7 @@ def cell(summary: Summary | None, metric: Metric) -> str:
         return ""
     if math.isnan(summary.mean):
         return "–"
-    digits = digits_of(metric, summary.mean)
-    low, mean, high = (f"{round(value, digits) + 0:.{digits}f}" for value in (summary.low, summary.mean, summary.high))  # never -0.0
+    low, mean, high = _rounded(metric, summary.mean, (summary.low, summary.mean, summary.high))
     interval = "" if math.isnan(summary.low) or low == high else f" [{low}, {high}]"
     return mean + interval + (f" -{summary.n_missing}" if summary.n_missing else "")
 
@@ -42,14 +41,20 @@ def change(estimate: Estimate, metric: Metric) -> str:
     """`+difference [low, high]`."""
     if math.isnan(estimate.value):
         return "–"
-    digits = digits_of(metric, estimate.value)
-    low, value, high = (f"{round(value, digits) + 0:+.{digits}f}" for value in (estimate.low, estimate.value, estimate.high))
+    low, value, high = _rounded(metric, estimate.value, (estimate.low, estimate.value, estimate.high), "+")
     return value + ("" if math.isnan(estimate.low) or low == high else f" [{low}, {high}]")
 
 
 def digits_of(metric: Metric, value: float) -> int:
-    """Decimals that a value of the metric is printed with: as many as its tolerance has."""
-    return min(3, max(0, math.ceil(-math.log10(metric.tolerance)))) if abs(value) < 1000 else 0
+    """Decimals that a value of the metric is printed with, in its shown unit: as many as its tolerance has there."""
+    tolerance = round(metric.tolerance * metric.scale, 12)
+    return min(3, max(0, math.ceil(-math.log10(tolerance)))) if abs(value * metric.scale) < 1000 else 0
+
+
+def _rounded(metric: Metric, value: float, values: Sequence[float], sign: str = "") -> list[str]:
+    """The values in the metric's shown unit, all with the decimals of `value`."""
+    digits = digits_of(metric, value)
+    return [f"{round(v * metric.scale, digits) + 0:{sign}.{digits}f}" for v in values]  # + 0: never -0.0
 
 
 def probability(p: float) -> str:
@@ -58,7 +63,8 @@ def probability(p: float) -> str:
 
 
 def title(metric: Metric, unit: str = "") -> str:
-    """A metric's name with its good direction, and its unit where there is room for it."""
+    """A metric's name with its good direction, and its unit where there is room for it, or where it is per cent."""
+    unit = metric.shown_unit if unit or metric.shown_unit == "%" else ""
     return " ".join(filter(None, (metric.name, f"({unit})" if unit else "", ARROWS[metric.better])))
 
 

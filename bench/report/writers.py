@@ -56,7 +56,10 @@ def _rate_grid(rates: Sequence[RateLine]) -> Grid:
             line.ladder.name,
             line.anchor.name,
             _percent(line),
-            *(("–" if math.isnan(line.delta.percent) else f"{abs(end):.4g}") for end in (line.delta.low, line.delta.high)),
+            *(
+                ("–" if math.isnan(line.delta.percent) else f"{abs(end) * line.metric.scale:.4g}")
+                for end in (line.delta.low, line.delta.high)
+            ),
             f"{len(line.ladder.runs)}, {len(line.anchor.runs)}",
             str(line.clips),
         ]

@@ -267,7 +267,7 @@ def test_offenders_stand_in_a_table_a_summary_and_a_junit_file_and_the_code_is_1
     assert code == 1 and not err and "Gate failed. 6 scores of 1 run against the baseline: 2 worse or missing, 0 better" in out
     assert "quality ↑" in out and "-0.50" in out and "<0.001" in out and "1 of 24 missing: <b>nothing</b> | " in out
     summary = (place / "s.md").read_text()
-    assert summary.startswith("### Gate failed. ") and "| codec@1 | toy | speech | quality ↑ | worse by &gt; 0.02 |" in summary
+    assert summary.startswith("### Gate failed. ") and "| codec@1 | toy | speech | quality ↑ | worse by &gt; 0.02 MOS |" in summary
     assert "&lt;b&gt;nothing&lt;/b&gt; \\|" in summary and "<b>" not in summary
     root = ElementTree.parse(place / "j.xml").getroot()
     assert (root.get("tests"), root.get("failures")) == ("6", "2")

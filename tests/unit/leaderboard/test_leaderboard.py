@@ -15,7 +15,7 @@ import pytest
 
 from bench.api import UserError
 from bench.cli import main
-from bench.leaderboard import aggregate, csv_markdown, submission
+from bench.leaderboard import aggregate, csv_markdown, plots, submission
 from bench.leaderboard.build import Places, check, write
 from bench.records import reader
 from bench.records.writer import key_of
@@ -57,6 +57,23 @@ def test_a_board_has_a_line_a_tokenizer_with_means_intervals_and_counts(places: 
     assert first["fingerprint"] == second["fingerprint"] and first["run"] != second["run"]
 
 
+def test_a_share_is_plain_in_the_csv_whose_unit_stands_in_columns_csv_and_per_cent_in_the_tables_and_plots(places: Places) -> None:
+    made(places)
+    for path in places.results.rglob("run.json"):
+        record = json.loads(path.read_text())
+        next(m for m in record["metrics"] if m["name"] == "quality")["unit"] = "share"
+        path.write_text(json.dumps(record))
+    before = lines(places)[1]["speech.quality"]
+    made(places)
+    assert lines(places)[1]["speech.quality"] == before == "3.25"
+    columns = list(csv.DictReader(io.StringIO((places.out / "columns.csv").read_text())))
+    assert [(c["suite"], c["unit"]) for c in columns if c["column"] == "quality"] == [("toy", "share")]
+    table, page = (places.out / "README.md").read_text(), (places.out / "index.html").read_text()
+    assert "quality (%) ↑" in table and "325" in table and "<small>%</small>" in page
+    (metric,) = (m for m in json.loads(json.dumps(plots.points(aggregate.fold(places.results))))["metrics"] if m["name"] == "quality")
+    assert (metric["unit"], metric["domains"]["speech"]["opus@12kbps"][0]) == ("%", 325.0)
+
+
 def test_the_same_runs_give_the_same_bytes(places: Places) -> None:
     made(places)
     before = {path: path.read_bytes() for path in places.out.rglob("*") if path.is_file()}
@@ -66,7 +83,7 @@ def test_the_same_runs_give_the_same_bytes(places: Places) -> None:
     assert before == {path: path.read_bytes() for path in places.out.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["toy.csv", "README.md", "index.html"])
+@pytest.mark.parametrize("name", ["toy.csv", "columns.csv", "README.md", "index.html"])
 def test_a_board_changed_by_hand_is_stale(places: Places, name: str) -> None:
     made(places)
     assert check(places) == []

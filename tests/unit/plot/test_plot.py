@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,6 +55,12 @@ def test_a_family_is_a_line_in_the_order_of_its_rates_and_anchors_are_quiet(resu
     assert lines[2].x == [6.0, 12.0]  # within four times 4 kbit/s
     assert [(level.name, level.y) for level in levels] == [("raw@pcm, 768 kbit/s", 4.5)]
     assert len({line.style for line in lines}) == 3
+
+
+def test_a_share_is_drawn_in_per_cent(results: Path) -> None:
+    found = runs(results)
+    lines, _ = quality.arranged(found, replace(found[0].metrics["quality"], unit="share"), "speech")
+    assert lines[0].y == pytest.approx([155, 255, 355]) and lines[0].low[0] > 100 and lines[0].x == [1.0, 2.0, 4.0]
 
 
 def test_a_family_stays_whole_though_its_largest_rate_is_far(results: Path) -> None:

@@ -44,6 +44,17 @@ def test_the_csv_has_counts_and_all_digits() -> None:
     assert (line["n"], line["n_missing"], float(line["mean"])) == ("2", "1", (0.5 + 0.6) / 2)
 
 
+def test_a_csv_has_the_plain_share_and_its_unit_where_the_table_has_per_cent() -> None:
+    stoi = replace(next(m for m in SUITE.metrics if m.name == "stoi"), unit="share")
+    one = replace(run(), suite=replace(SUITE, metrics=(stoi,)))
+    out = io.StringIO()
+    to_csv([replace(one, rows=[row for row in one.rows if row.metric == "stoi"])], out)
+    (line,) = csv.DictReader(io.StringIO(out.getvalue()))
+    assert (line["unit"], float(line["mean"])) == ("share", (0.5 + 0.6) / 2)
+    ((_, _, lines),) = grids([one], 140, ["stoi"])
+    assert lines == [["stoi (%) ↑", "55.0 [0.0, 100.0] -1"]]
+
+
 def test_untrained_weights_are_called_untrained() -> None:
     assert "mulaw@8bit (untrained)" in terminal([run(weights="seed:0"), run()])
 
