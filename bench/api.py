@@ -48,6 +48,14 @@ class Codebook:
 
 
 @dataclass(frozen=True)
+class TrainedHere:
+    """Says of weights that this project trained them, on a small model of its own: they are not those that a paper published."""
+
+    hours: float  # of distinct audio that they were trained on
+    published: str = ""  # the label of the published model of that name; "": none was published
+
+
+@dataclass(frozen=True)
 class Spec:
     """What a tokenizer is, as data. Frame rate, bitrate and token rate follow from it and are never typed in."""
 
@@ -64,6 +72,7 @@ class Spec:
     beam: int = 1  # sequences of codes that encode follows from codebook to codebook; above 1 it finds better ones than level by level
     source: str = ""  # paper, standard or repository
     licence: str = ""  # of the weights, or of the library that does the work
+    trained_here: TrainedHere | None = None  # None: published weights, or none. Every table marks the others
 
     @property
     def label(self) -> str:

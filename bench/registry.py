@@ -107,14 +107,16 @@ def with_weights(variant: Variant, path: Path) -> Variant:
         raise UserError(f"{variant.spec.label} takes no weights from a file: leave --weights out")
     given = Checkpoint(str(path.resolve()), files.sha256_of(path))
     beside = tuple(given if file == variant.checkpoint else file for file in variant.beside)
-    return replace(variant, spec=replace(variant.spec, weights=sha256_of_all(given, *beside)), checkpoint=given, beside=beside)
+    return replace(
+        variant, spec=replace(variant.spec, weights=sha256_of_all(given, *beside), trained_here=None), checkpoint=given, beside=beside
+    )
 
 
 def untrained(variant: Variant, seed: int) -> Variant:
     """The same variant with random weights: as fast and as large, and every table calls it untrained."""
     if variant.checkpoint is None:
         raise UserError(f"{variant.spec.label} takes no weights from a file: leave --untrained out")
-    return replace(variant, spec=replace(variant.spec, weights=f"seed:{seed}"), checkpoint=None, beside=())
+    return replace(variant, spec=replace(variant.spec, weights=f"seed:{seed}", trained_here=None), checkpoint=None, beside=())
 
 
 def load_tokenizer(chosen: Variant | str, device: str = "cpu") -> Tokenizer:

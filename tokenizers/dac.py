@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.api import Checkpoint, Codebook, Spec, Variant
+from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.lapped import Lapped, straighten
 from bench.nn.snake import DILATIONS, SnakeNet
@@ -194,6 +194,7 @@ def variant(name: str, levels: int | None = None) -> Variant:
         beam=config.beam,
         source="https://arxiv.org/abs/2306.06546, https://github.com/descriptinc/descript-audio-codec",
         licence="MIT" if checkpoint else "",
+        trained_here=TrainedHere(0.9, "dac@16khz") if name == "mini" else None,
     )
     return Variant(spec, load, checkpoint)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.api import Checkpoint, Codebook, Spec, Variant
+from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
 from bench.nn import encodec_names
 from bench.nn.chunks import Chunks
 from bench.nn.conv import Memory
@@ -230,6 +230,7 @@ def variant(name: str, levels: int) -> Variant:
         beam=config.beam,
         source="https://arxiv.org/abs/2210.13438, https://github.com/facebookresearch/encodec",
         licence="MIT" if checkpoint else "",
+        trained_here=TrainedHere(0.9, "encodec@24khz-6kbps") if configuration(name) == "mini" else None,
     )
     return Variant(spec, load, checkpoint)
 

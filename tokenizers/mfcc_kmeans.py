@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
+from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant, sha256_of_all
 from bench.nn.kmeans import Units
 from bench.nn.mfcc import CEPSTRA, HOP, RATE, Mfcc
 from bench.weights.files import load_centroids
@@ -49,6 +49,7 @@ def variant(name: str) -> Variant:
         decodes=False,
         source="https://arxiv.org/abs/2106.07447, https://github.com/facebookresearch/fairseq/tree/main/examples/hubert/simple_kmeans",
         licence="MIT" if name == "mini" else "",
+        trained_here=TrainedHere(0.9) if name == "mini" else None,
     )
     return Variant(spec, load, codebook, features=features)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.api import Checkpoint, Codebook, Spec, Variant
+from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
 from bench.nn.quantize import SplitQuantizer
 from bench.nn.seanet import SEANet
@@ -223,6 +223,7 @@ def variant(name: str, levels: int, checkpoint: Checkpoint | None = None, licenc
         beam=config.beam,
         source="https://arxiv.org/abs/2410.00037, https://github.com/kyutai-labs/moshi",
         licence=licence,
+        trained_here=TrainedHere(0.9, "mimi@24khz") if checkpoint == MINI_WEIGHTS else None,
     )
     return Variant(spec, load, checkpoint)
 

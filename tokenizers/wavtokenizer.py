@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.api import Checkpoint, Codebook, Spec, Variant
+from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
 from bench.nn import encodec_names
 from bench.nn.attentive_vocos import AttentiveVocos
 from bench.nn.quantize import ResidualQuantizer
@@ -233,6 +233,7 @@ def variant(name: str) -> Variant:
         weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
         source="https://arxiv.org/abs/2408.16532, https://github.com/jishengpeng/WavTokenizer",
         licence="MIT" if checkpoint else "",
+        trained_here=TrainedHere(0.9, "wavtokenizer@large-speech-75tps") if name == "mini" else None,
     )
     return Variant(spec, load, checkpoint)
 

@@ -232,7 +232,7 @@ def prepare(variant: Variant) -> None:
 def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> dict[str, object]:
     """What runs, as data: its hash is the run's key. Rows with unlike identities never share a file."""
     facts = asdict(variant.spec)
-    for prose in ("source", "licence"):  # about the tokenizer; no score can depend on them
+    for prose in ("source", "licence", "trained_here"):  # about the tokenizer; no score can depend on them
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
     judge = {"judge": suite.judge} if suite.judge else {}
@@ -250,9 +250,11 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
     }
 
 
-def record(suite: Suite, data: Data, options: Options) -> dict[str, object]:
+def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict[str, object]:
     """Where and when, and how to read the rows: kept beside them, not part of what they are."""
+    here = variant.spec.trained_here
     return {
+        **({"trained_here": asdict(here)} if here else {}),
         "metrics": [
             {"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "about": m.about}
             for m in suite.metrics
@@ -269,7 +271,7 @@ def record(suite: Suite, data: Data, options: Options) -> dict[str, object]:
 
 def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
     facts = identity(variant, suite, data, options)
-    return Store(options.results, suite.name, _label(variant), facts, record(suite, data, options), options.fresh)
+    return Store(options.results, suite.name, _label(variant), facts, record(variant, suite, data, options), options.fresh)
 
 
 def _label(variant: Variant) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.api import UserError
 from bench.leaderboard.aggregate import Board, Entry
-from bench.report import formats
+from bench.report import formats, marks
 from bench.report.comparability import missing, packages
 from bench.report.formats import Grid, cell, title
 from bench.statistics.bootstrap import Summary
@@ -91,7 +91,10 @@ def grid(board: Board, domain: str, columns: Sequence[str], labels: Sequence[str
     shown = [by_label[label] for label in labels] if labels else board.entries
     metrics = [m for m in board.columns(domain) if m.name in columns]
     metrics.sort(key=lambda m: columns.index(m.name))
-    lines = [[entry.label, *(cell(entry.summaries.get((domain, m.name)), m) for m in metrics)] for entry in shown]
+    lines = [
+        [marks.marked(entry.label, marks.of_run(entry.run)), *(cell(entry.summaries.get((domain, m.name)), m) for m in metrics)]
+        for entry in shown
+    ]
     return _caption(board, domain), ["tokenizer", *map(title, metrics)], lines
 
 
@@ -114,7 +117,8 @@ def facts(board: Board) -> str:
 
 def notes(board: Board) -> list[str]:
     """Why scores are missing, and what was not the same everywhere."""
-    lines = [line for entry in board.entries for line in missing(entry.label, entry.run)]
+    lines = marks.line(marks.of_run(entry.run) for entry in board.entries)
+    lines += [line for entry in board.entries for line in missing(entry.label, entry.run)]
     return [*lines, *packages([entry.run for entry in board.entries])]
 
 
@@ -139,7 +143,9 @@ def into(text: str, boards: Mapping[str, Board], where: str) -> str:
             )
         out = io.StringIO()
         formats.to_markdown([grid(board, match["domain"], columns, labels)], [], out)
-        return f"{match['open']}{out.getvalue().strip()}\n\n{facts(board)}.\n{match['close']}"
+        here = marks.line(marks.of_run(entry.run) for entry in board.entries if entry.label in labels or not labels)
+        below = "".join(f"{line}.\n" for line in (*here, facts(board)))
+        return f"{match['open']}{out.getvalue().strip()}\n\n{below}{match['close']}"
 
     return MARK.sub(table, text)
 

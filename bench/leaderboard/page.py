@@ -15,13 +15,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench import registry
-from bench.api import DOMAINS, Metric, UserError
+from bench.api import DOMAINS, Clip, Metric, UserError
 from bench.leaderboard import csv_markdown, model_cards
 from bench.leaderboard.aggregate import Board, Entry, natural
 from bench.leaderboard.listening import ORIGINAL, Listening
 from bench.leaderboard.plots import points
 from bench.records.reader import Kept
-from bench.report import describe, formats
+from bench.report import describe, formats, marks
 from bench.report.formats import ARROWS
 from bench.statistics.bootstrap import Summary
 
@@ -50,9 +50,10 @@ def render(boards: Sequence[Board], listening: Listening) -> str:
     shown = [path for path in dict.fromkeys(model_cards.card_of(label) for label in runs) if path]
     return environment.get_template("index.html.j2").render(
         suites=[_suite(board, anchors) for board in boards],
+        here=marks.line(map(marks.of_run, runs.values())),
         tokenizers=[_tokenizer(label, run, boards, listening, anchors[label]) for label, run in runs.items()],
         cards=[{"anchor": _card_anchor(path), "name": f"{path.stem}.md", "html": model_cards.rendered(path)} for path in shown],
-        clips=[_clip(clip.id, clip.domain, clip.text, listening, anchors) for clip in listening.clips if listening.samples],
+        clips=[_clip(clip, listening, anchors, runs) for clip in listening.clips if listening.samples],
         plots=points(boards),
         plot_domains=[domain for domain in DOMAINS if any(domain in board.domains for board in boards)],
         styles=[Markup(path.read_text(encoding="utf-8").strip()) for path in STYLES],
@@ -112,6 +113,7 @@ def _table(board: Board, domain: str, anchors: Mapping[str, str]) -> Facts:
         "rows": [
             {
                 "label": entry.label,
+                "shown": _shown(entry.run),
                 "anchor": anchors[entry.label],
                 "kbps": csv_markdown.number(_kbps(entry, domain)),
                 "cells": [_cell(entry.summaries.get((domain, m.name)), m) for m in ordered],
@@ -119,6 +121,10 @@ def _table(board: Board, domain: str, anchors: Mapping[str, str]) -> Facts:
             for entry in board.entries
         ],
     }
+
+
+def _shown(run: Kept) -> str:
+    return marks.marked(run.label, marks.of_run(run))
 
 
 def _kbps(entry: Entry, domain: str) -> float:
@@ -159,6 +165,8 @@ def _tokenizer(label: str, run: Kept, boards: Sequence[Board], listening: Listen
     card = model_cards.card_of(label)
     return {
         "label": label,
+        "shown": _shown(run),
+        "here": marks.line([marks.of_run(run)]),
         "anchor": anchor,
         "facts": _facts(label, run),
         "scores": [scores for board in boards for scores in _scores(label, board)],
@@ -201,16 +209,22 @@ def _scores(label: str, board: Board) -> list[Facts]:
     return [{"suite": board.suite, "domains": list(board.domains), "lines": lines}]
 
 
-def _clip(clip: str, domain: str, text: str, listening: Listening, anchors: Mapping[str, str]) -> Facts:
+def _clip(clip: Clip, listening: Listening, anchors: Mapping[str, str], runs: Mapping[str, Kept]) -> Facts:
     labels = [ORIGINAL, *(label for label in anchors if label in listening.samples)]
     return {
-        "id": clip,
-        "domain": domain,
-        "text": text,
+        "id": clip.id,
+        "domain": clip.domain,
+        "text": clip.text,
         "samples": [
-            {"label": label, "anchor": anchors.get(label, ""), "audio": s.audio, "picture": s.picture}
+            {
+                "label": label,
+                "shown": _shown(runs[label]) if label in runs else label,
+                "anchor": anchors.get(label, ""),
+                "audio": s.audio,
+                "picture": s.picture,
+            }
             for label in labels
             for s in listening.samples.get(label, ())
-            if s.clip == clip
+            if s.clip == clip.id
         ],
     }

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bench.api import Metric
 from bench.leaderboard.aggregate import Board
 from bench.records.reader import Kept
+from bench.report import marks
 from bench.tokens.codes import LARGEST_COUNTED
 
 
@@ -30,6 +31,7 @@ def points(boards: Sequence[Board]) -> dict[str, object]:
             for board, m in metrics
         ],
         "uncoded": sorted({e.label for board in boards for e in board.entries if _uncoded(e.run)}),
+        "here": sorted({e.label for board in boards for e in board.entries if marks.of_run(e.run)}),
         "ladders": {e.label: _ladder(e.run) for board in boards for e in board.entries},
     }
 

@@ -41,7 +41,8 @@ METRIC = {
     **{"tolerance": lambda value: isinstance(value, int | float), "per": lambda value: value in ("clip", "corpus", "codebook")},
 }
 RECORD = {"identity": _fits(IDENTITY), "metrics": _all(_fits(METRIC)), "data_name": _text, "clips": _count}
-PERHAPS = {"commit": _text, "started": _text, "headline": lambda value: value == [] or _all(_text)(value)}
+HERE = {"hours": lambda value: isinstance(value, int | float), "published": _text}
+PERHAPS = {"trained_here": _fits(HERE), "commit": _text, "started": _text, "headline": lambda value: value == [] or _all(_text)(value)}
 
 
 def refuse_misshapen(record: Mapping[str, object], where: object) -> None:

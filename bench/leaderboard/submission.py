@@ -21,6 +21,7 @@ from bench.leaderboard.aggregate import refuse, refuse_gaps
 from bench.records import reader
 from bench.records.reader import CALLED, Kept
 from bench.records.writer import LAST, folder_name
+from bench.report import marks
 
 SLACK = 1e-6  # of a range: float32 arithmetic gives a STOI of 1.0000001
 
@@ -36,6 +37,7 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
     variant = _variant(run)
     if variant:
         _same(run, _identity(run, variant, suite, clips))
+        _refuse_other_training(run, variant)
     facts = {m.name: {"unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per} for m in suite.metrics}
     stated = {fact["name"]: {key: fact.get(key) for key in ("unit", "better", "tolerance", "per")} for fact in run.record["metrics"]}
     if stated != facts:
@@ -91,6 +93,7 @@ def outdated(run: Kept) -> str:
         _same(run, {"version": suite.version})
         if variant:
             _same(run, {"tokenizer": _identity(run, variant, suite, clips)["tokenizer"]})
+            _refuse_other_training(run, variant)
     except UserError as error:
         return str(error)
     return ""
@@ -152,6 +155,12 @@ def _same(run: Kept, now: Mapping[str, object]) -> None:
                 f"{part} ({str(stated.get(part))[:40]}, not {str(value[part])[:40]})" for part in value if stated.get(part) != value[part]
             )
         raise UserError(f"{run.where}: {run.label} is something else here, by its {CALLED.get(key, key)}: make the run again")
+
+
+def _refuse_other_training(run: Kept, variant: Variant) -> None:
+    if marks.of_run(run) != variant.spec.trained_here:
+        stated = "names" if variant.spec.trained_here is None else "does not name"
+        raise UserError(f"{run.where}: run.json {stated} this project as the one that trained {run.label}: make the run again")
 
 
 def _problems(run: Kept, suite: Suite, clips: Data | None) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
+from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant, sha256_of_all
 from bench.nn.hubert import HOP, Hubert, HubertShape
 from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
@@ -103,6 +103,7 @@ class Family:
             decodes=False,
             source=self.source,
             licence="MIT" if name == "mini" else self.licence if encoder else "",
+            trained_here=TrainedHere(0.9, f"{self.name}@base-l9-km500") if name == "mini" else None,
         )
         if encoder is None:
             return Variant(spec, self.load, features=self.features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ INK, GREY = "black", "0.5"
 SIZE = 8  # pt of a name
 STEP = SIZE * 1.25  # pt from a name to the next
 WIDTH, HEIGHT, LEFT, BESIDE = 3.9, 3.5, 0.85, 2.25  # inches of the axes, of what is left of them, of the room for names at the least
-ABOVE, BELOW = 0.45, 0.6  # inches
+ABOVE, BELOW = 0.45, 0.8  # inches; below there is room for two lines of a footnote
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,13 @@ def draw(panels: Sequence[Axes], content: Sequence[tuple[Sequence[Line], Sequenc
     names = [text for axes, found in zip(panels, ends, strict=True) for text in _name(axes, found, STEP / 72 / height)]
     longest = max(text.get_window_extent().width for text in names) / figure.dpi
     _lay_out(figure, panels, height, max(BESIDE, 0.06 * WIDTH + longest + 0.15))
+
+
+def footnote(figure: Figure, lines: Sequence[str]) -> None:
+    """Small print at the lower edge, once everything else is drawn."""
+    width = figure.get_size_inches()[0]
+    text = "\n".join(part for line in lines for part in textwrap.wrap(line, int(width * 17)))
+    figure.text(0.1 / width, 0.01, text, fontsize=6.5, color="0.35", va="bottom")
 
 
 def _draw(axes: Axes, lines: Sequence[Line], levels: Sequence[Level]) -> list[End]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from bench.api import Metric, UserError
 from bench.compare.ladders import MEASURED, Ladder, families, nominal
-from bench.plot.paper import Level, Line, draw, sheet
+from bench.plot.paper import Level, Line, draw, footnote, sheet
 from bench.records.reader import Kept, names, refuse_unlike
+from bench.report import marks
 from bench.report.formats import title
 from bench.statistics.bootstrap import summary
 
@@ -50,12 +51,13 @@ def figure(runs: Sequence[Kept], metrics: Sequence[Metric], domain: str) -> Figu
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         axes.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:e}"[0] in "25" else "")
     sheet_.suptitle(f"{first.suite} on {first.record['data_name']}, {domain}: mean and 95 % interval over speakers", fontsize=9)
+    footnote(sheet_, marks.line(map(marks.of_run, runs)))
     return sheet_
 
 
 def arranged(runs: Sequence[Kept], metric: Metric, domain: str) -> tuple[list[Line], list[Level]]:
     """Lines by family, the anchors last, and levels; of the clips that all have a score for."""
-    called = dict(zip((run.where for run in runs), names(runs), strict=True))
+    called = {run.where: marks.marked(name, marks.of_run(run)) for run, name in zip(runs, names(runs), strict=True)}
     spots = {run.where: _spot(run, metric, domain, runs) for run in runs}
     bought = [spot.rate for spot in spots.values() if not _anchor(spot.run)]
     limit = FAR * max(bought, default=math.inf)
@@ -68,7 +70,7 @@ def arranged(runs: Sequence[Kept], metric: Metric, domain: str) -> tuple[list[Li
 
 
 def _line(family: Ladder, group: Sequence[Spot], called: dict, style: int) -> Line:
-    name = family.name if len(group) > 1 else called[group[0].run.where]
+    name = marks.marked(family.name, marks.of_run(group[0].run)) if len(group) > 1 else called[group[0].run.where]
     columns = zip(*((s.rate, s.score, s.low, s.high) for s in group), strict=True)
     rate, score, low, high = (list(column) for column in columns)
     low, high = ([s if math.isnan(b) else b for s, b in zip(score, bounds, strict=True)] for bounds in (low, high))

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.api import UserError
-from bench.plot.paper import Line, draw, sheet
+from bench.plot.paper import Line, draw, footnote, sheet
 from bench.records.reader import Kept, names
+from bench.report import marks
 from bench.throughput import table
 from bench.throughput.sweep import parse
 
@@ -46,6 +47,7 @@ def figure(runs: Sequence[Kept]) -> Figure:
     lengths = ", ".join(f"{s:g} s" for s in sorted({_length(run) for run in runs}))
     where = places[0] if len(places) == 1 else "several machines, named at the lines"
     sheet_.suptitle(f"float32, clips of {lengths}, median and 5 to 95 % of the repeats; {where}", fontsize=9)
+    footnote(sheet_, marks.line(map(marks.of_run, runs)))
     return sheet_
 
 
@@ -58,6 +60,7 @@ def arranged(runs: Sequence[Kept], side: str) -> list[Line]:
         if found:
             slow, fast = [m.point.audio / m.p95 for m in found], [m.point.audio / m.p5 for m in found]
             batches, speeds = [m.point.batch for m in found], [m.rtfx for m in found]
+            name = marks.marked(name, marks.of_run(run))
             lines.append(Line(name, batches, speeds, style, slow, fast, quiet=run.tokenizer["weights"] == "none"))
     return lines
 

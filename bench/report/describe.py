@@ -13,6 +13,7 @@ from bench.api import DOMAINS, Checkpoint, Spec, Variant
 from bench.data import manifests
 from bench.records import reader
 from bench.records.writer import folder_name
+from bench.report import marks
 from bench.tokens.layouts import CONTEXTS, Layout, layouts
 from bench.weights import files
 
@@ -32,7 +33,7 @@ def tokenizers() -> Listing:
                     _codebooks(variant),
                     _number(spec.bitrate / 1000),
                     _number(spec.tokens_per_s),
-                    _place(variant),
+                    _place(variant) + (", trained by this project" if spec.trained_here else ""),
                 )
             )
     return ("tokenizer", "sample rate", "codebooks", "kbps", "tokens/s", "weights"), lines
@@ -72,7 +73,8 @@ def facts(variant: Variant) -> dict[str, str]:
     """One tokenizer, as it stands in its spec; every rate is computed from the codebooks."""
     spec = variant.spec
     return {
-        "tokenizer": spec.label,
+        "tokenizer": marks.marked(spec.label, spec.trained_here),
+        **({"note": text} if (text := "".join(marks.line([spec.trained_here]))) else {}),
         "sample rate": _hz(spec.sample_rate) + (f", {spec.channels} channels" if spec.channels > 1 else ""),
         "codebooks": _codebooks(variant),
         "frame rate": _number(spec.frame_rate) + " Hz",

@@ -12,14 +12,15 @@ from rich.console import Console
 
 from bench.api import DOMAINS, Metric, UserError
 from bench.engine.run import Run
-from bench.report import formats, sweeps
+from bench.report import formats, marks, sweeps
 from bench.report.formats import Grid, cell, few, title
 from bench.statistics.bootstrap import Summary, reasons, remarks
 
 
 def label(run: Run) -> str:
-    """The tokenizer's name in a table; random weights are called what they are."""
-    return run.variant.spec.label + ("" if run.variant.spec.trained else " (untrained)")
+    """The tokenizer's name in a table: random weights are called what they are, models of this project's own have a sign."""
+    spec = run.variant.spec
+    return marks.marked(spec.label, spec.trained_here) + ("" if spec.trained else " (untrained)")
 
 
 def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
@@ -106,6 +107,7 @@ def notes(runs: Sequence[Run]) -> list[str]:
         f"{run.suite.name} v{run.suite.version} on {run.data.name} ({len(run.data.clips)} clips, sha256 {run.data.sha256[:8]}): "
         "mean [95 % interval, bootstrap over speakers]; -k: k clips have no score"
     ]
+    lines += marks.line(run.variant.spec.trained_here for run in runs)
     if run.machine:
         lines.append(f"timed on {run.machine}: speeds are compared within one machine and one state of it")
     for run in runs:

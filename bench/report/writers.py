@@ -10,6 +10,8 @@ from typing import TextIO
 
 from bench.compare.ladders import Ladder, RateLine
 from bench.compare.lines import LEVEL, Comparison, Line
+from bench.records.reader import Kept
+from bench.report import marks
 from bench.report.comparability import missing, packages
 from bench.report.formats import Grid, Strong, cell, change, probability, title
 
@@ -19,17 +21,18 @@ MARKS = {"best": " *", "tied": " ≈", "": "  "}
 
 def grids(comparison: Comparison, rates: Sequence[RateLine] = ()) -> list[Grid]:
     """A table a domain (and sample rate), its lines grouped by metric; then one of BD-rates."""
-    reference = comparison.names[comparison.reference]
+    shown = _shown(comparison)
+    reference = shown[comparison.names[comparison.reference]]
     header = ["metric", "tokenizer", "mean [95 % interval]", f"− {reference} [95 % interval]", "p (Holm)", "clips"]
     places = dict.fromkeys((line.domain, line.sample_rate) for line in comparison.lines)
     out: list[Grid] = []
     for domain, rate in places:
         block = [line for line in comparison.lines if (line.domain, line.sample_rate) == (domain, rate)]
-        shown = ""
+        above = ""
         lines = []
         for line in block:
-            lines.append([title(line.metric, line.metric.unit) if line.metric.name != shown else "", *_cells(line)])
-            shown = line.metric.name
+            lines.append([title(line.metric, line.metric.unit) if line.metric.name != above else "", *_cells(line, shown[line.tokenizer])])
+            above = line.metric.name
         speakers = {row.speaker for run in comparison.runs for row in run.rows if row.domain == domain and row.speaker}
         n = max(line.summary.n + line.summary.n_missing for line in block)
         caption = domain + (f", {rate / 1000:g} kHz" if rate else "") + f" (n = {n}" + (f", {len(speakers)} speakers)" if speakers else ")")
@@ -37,9 +40,19 @@ def grids(comparison: Comparison, rates: Sequence[RateLine] = ()) -> list[Grid]:
     return out + ([_rate_grid(rates)] if rates else [])
 
 
-def _cells(line: Line) -> list[str]:
+def _hours(run: Kept) -> float | None:
+    here = marks.of_run(run)
+    return here.hours if here else None
+
+
+def _shown(comparison: Comparison) -> dict[str, str]:
+    """Name of a run -> the name with its sign, where it has one."""
+    return {name: marks.marked(name, marks.of_run(run)) for name, run in zip(comparison.names, comparison.runs, strict=True)}
+
+
+def _cells(line: Line, name: str) -> list[str]:
     mean = cell(line.summary, line.metric) + MARKS[line.rank]
-    name, mean = (Strong(line.tokenizer), Strong(mean)) if line.rank == "best" else (line.tokenizer, mean)
+    name, mean = (Strong(name), Strong(mean)) if line.rank == "best" else (name, mean)
     if line.difference is None:
         return [name, mean, "", "", ""]
     p = probability(line.p)
@@ -77,7 +90,7 @@ def _percent(line: RateLine) -> str:
 
 def notes(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Ladder]) -> list[str]:
     """What stands below: how to read the table, and all that speaks against it."""
-    runs, reference = comparison.runs, comparison.names[comparison.reference]
+    runs, reference = comparison.runs, _shown(comparison)[comparison.names[comparison.reference]]
     first = runs[0]
     out = [
         f"{first.suite} v{first.identity['version']} on {first.record['data_name']} ({first.record['clips']} clips, sha256 "
@@ -88,6 +101,7 @@ def notes(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Lad
     ]
     if any(line.metric.better == "zero" for line in comparison.lines):
         out.append("→0: the smallest magnitude, averaged over clips, is best; differences are of these averages")
+    out += marks.line(marks.of_run(run) for run in runs)
     out += [f"timed on {place}" for place in sorted({run.machine for run in runs} - {""})]
     for name, run in zip(comparison.names, runs, strict=True):
         out += missing(name, run)
@@ -189,7 +203,15 @@ def to_json(comparison: Comparison, rates: Sequence[RateLine], below: Sequence[s
         for record in records(comparison, rates)
     ]
     tokenizers = [
-        {"name": name, "label": run.label, "key": run.key, "trained": run.trained, "folder": str(run.where), "identity": run.identity}
+        {
+            "name": name,
+            "label": run.label,
+            "key": run.key,
+            "trained": run.trained,
+            "trained_here": _hours(run),
+            "folder": str(run.where),
+            "identity": run.identity,
+        }
         for name, run in zip(comparison.names, comparison.runs, strict=True)
     ]
     whole = {

@@ -1,13 +1,14 @@
 // Any score against any other, from the numbers in the page. The table below each plot holds the same points as text.
 (() => {
   "use strict";
-  const { metrics, ladders, uncoded } = JSON.parse(document.getElementById("numbers").textContent);
+  const { metrics, ladders, uncoded, here } = JSON.parse(document.getElementById("numbers").textContent);
   const get = (id) => document.getElementById(id);
   const domain = get("plot-domain"), across = get("plot-x"), up = get("plot-y"), log = get("plot-log"), anchors = get("plot-anchors");
   const box = get("plot"), readout = get("plot-readout"), body = get("plot-points");
   let plot = null, points = [], chosen = -1, allowed = null;
 
   const element = (name, text) => { const made = document.createElement(name); made.textContent = text; return made; };
+  const shown = (p) => p.label + (here.includes(p.label) ? "†" : "");
   const title = (m) => m.name + (m.unit ? ` (${m.unit})` : "");
   const find = (id) => metrics.find((m) => m.id === id);
   const short = (x) => x === 0 ? "0" : Math.abs(x) >= 1000 && Math.abs(x) < 1e7 ? String(Math.round(x)) : Math.abs(x) < 0.001 || Math.abs(x) >= 1e7 ? x.toPrecision(3) : String(Number(x.toPrecision(4)));
@@ -62,7 +63,7 @@
     box.replaceChildren();
     const [mx, my] = [find(across.value), find(up.value)];
     body.replaceChildren(...points.map((p) => {
-      const row = document.createElement("tr"), head = element("th", p.label);
+      const row = document.createElement("tr"), head = element("th", shown(p));
       head.scope = "row";
       row.append(head, element("td", value(p.x)), element("td", value(p.y)));
       return row;
@@ -137,7 +138,7 @@
     c.fillStyle = ink;
     const edge = c.canvas.width - 2 * ratio, h = 11 * ratio, gap = 8 * ratio, named = new Set();
     const name = (p) => {
-      const [x, y] = [at(p.x[0], "x"), at(p.y[0], "y")], w = c.measureText(p.label).width, aside = gap * 0.7;
+      const [x, y] = [at(p.x[0], "x"), at(p.y[0], "y")], w = c.measureText(shown(p)).width, aside = gap * 0.7;
       const places = [
         [x + gap, y], [x - gap - w, y], [x + aside, y - aside - h / 4], [x + aside, y + aside + h / 4],
         [x - w / 2, y - gap - h / 2], [x - w / 2, y + gap + h / 2], [x - aside - w, y - aside - h / 4], [x - aside - w, y + aside + h / 4],
@@ -146,7 +147,7 @@
       const clear = (left, middle) => !taken.some(([a, b, width, height]) => left < a + width && left + w > a && middle - h / 2 < b + height && middle + h / 2 > b);
       const free = places.find(([left, middle]) => left > u.bbox.left && left + w < edge && clear(left, middle));
       if (!free) return;
-      c.fillText(p.label, ...free);
+      c.fillText(shown(p), ...free);
       taken.push([free[0], free[1] - h / 2, w, h]);
       named.add(p.ladder);
     };
@@ -171,7 +172,7 @@
     if (i === chosen || !plot) return;
     chosen = i;
     const p = points[i];
-    if (p) readout.textContent = `${p.label}: ${title(find(up.value))} ${value(p.y)}, ${title(find(across.value))} ${value(p.x)}`;
+    if (p) readout.textContent = `${shown(p)}: ${title(find(up.value))} ${value(p.y)}, ${title(find(across.value))} ${value(p.x)}`;
     plot.redraw(false);
   }
   function nearest(u) {
