@@ -4,6 +4,7 @@
 start of the clip: the first frame hears seven frames, a stream begins to speak after them and then lags by nothing. A broken last frame is
 mirrored, too, not filled up with zeros, so a right-padded clip ends in another frame: the spec does not call it causal.
 mini: the same frames and codebooks around a lapped transform (bench.nn.lapped), not causal, trained by this project.
+32 kHz: that of MusicGen (Copet et al. 2023, arxiv.org/abs/2306.05284): wav [B, 1, T] -> codes [B, 4, ceil(T / 640)], centred convolutions.
 48 kHz: wav [B, 2, T] in chunks of 1 s that overlap by 1 %, each divided by its loudness, which travels among the codes (bench.nn.chunks).
 """
 
@@ -15,14 +16,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
+from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant, sha256_of_all
 from bench.nn import encodec_names
 from bench.nn.chunks import Chunks
 from bench.nn.conv import Memory
 from bench.nn.lapped import Lapped, straighten
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.reflect import PatientStream
-from bench.nn.seanet_lstm import SEANetLSTM
+from bench.nn.seanet_lstm import SEANetLSTM, draw_biases
 from bench.weights.files import fill, fold_weight_norm, load_state, seeded
 
 EPSILON = 1e-8  # added to a chunk's loudness
@@ -49,6 +50,7 @@ STEREO = {"sample_rate": 48_000, "chunk": 48_000, "stride": 47_520}
 CONFIGS = {
     "mini": Config(Lapped(), 24_000, levels=8, beam=8),
     "24khz": Config(SEANetLSTM(), 24_000, levels=32),
+    "32khz": Config(SEANetLSTM(filters=64, ratios=(8, 5, 4, 4), causal=False, normed=False, shortcut=False), 32_000, levels=4, size=2048),
     "48khz": Config(SEANetLSTM(channels=2, causal=False), levels=16, **STEREO),
     "tiny_stereo": Config(SEANetLSTM(filters=4, dimension=8, channels=2, causal=False), levels=4, size=64, **STEREO),
     "tiny": Config(SEANetLSTM(filters=4, dimension=16), 24_000, levels=4, size=64),
@@ -188,9 +190,7 @@ def draw(model: Networks, seed: int) -> None:
     seeded(model, generator)
     if isinstance(model.config.waveform, Lapped):
         straighten(model.encoder, model.decoder)
-    for name, value in model.named_parameters():
-        if ".bias_" in name:  # of an LSTM
-            value.copy_(torch.randn(value.shape, generator=generator) / 10)
+    draw_biases(model, generator)
     loudness = torch.rand(1, 1, 200, generator=generator).repeat_interleave(shape.hop // 2, dim=-1)
     noise = torch.randn(1, shape.channels, 100 * shape.hop, generator=generator)
     model.quantizer.scatter(model.encoder(loudness * noise), generator)
@@ -207,6 +207,11 @@ CHECKPOINTS = {
         "encodec_24khz-d7cc33bc.th",  # its name holds its digest: it cannot change at its place
         sha256="d7cc33bcf1aad7f2dad9836f36431530744abeace3ca033005e3290ed4fa47bf",
         url="https://dl.fbaipublicfiles.com/encodec/v0/encodec_24khz-d7cc33bc.th",
+    ),
+    "32khz": Checkpoint(  # MusicGen's, non-commercial; the digest of its file is not published where it could be looked up
+        "encodec_32khz.safetensors",
+        sha256="",
+        url="https://huggingface.co/facebook/encodec_32khz/resolve/main/model.safetensors",
     ),
     "48khz": Checkpoint(
         "encodec_48khz.safetensors",
@@ -225,19 +230,21 @@ def variant(name: str, levels: int) -> Variant:
         variant=name,
         sample_rate=config.sample_rate,
         codebooks=(Codebook(config.size, config.sample_rate * rate),) * levels,
-        weights=f"sha256:{checkpoint.sha256}" if checkpoint else "seed:0",
+        weights=sha256_of_all(checkpoint) if checkpoint else "seed:0",
         channels=config.waveform.channels,
         beam=config.beam,
         source="https://arxiv.org/abs/2210.13438, https://github.com/facebookresearch/encodec",
-        licence="MIT" if checkpoint else "",
+        licence=LICENCES.get(configuration(name), "MIT") if checkpoint else "",
         trained_here=TrainedHere(0.9, "encodec@24khz-6kbps") if configuration(name) == "mini" else None,
     )
     return Variant(spec, load, checkpoint)
 
 
+LICENCES = {"32khz": "CC-BY-NC-4.0"}  # of weights that are not MIT
 LEVELS = {
     "mini": {"3kbps": 4, "1.5kbps": 2, "0.75kbps": 1},
     "24khz": {"6kbps": 8, "1.5kbps": 2, "3kbps": 4, "12kbps": 16, "24kbps": 32},
+    "32khz": {"2.2kbps": 4, "1.1kbps": 2, "0.55kbps": 1},
     "48khz": {"3kbps": 2, "6kbps": 4, "12kbps": 8, "24kbps": 16},
 }
 VARIANTS: dict[str, Variant] = {

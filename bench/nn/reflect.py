@@ -119,12 +119,12 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SkipLSTM(nn.LSTM):
-    """x + LSTM(x) along time: [B, C, T] -> the same."""
+    """x + LSTM(x) along time: [B, C, T] -> the same; bidirectional: [B, C, T] -> [B, 2 C, T], x added to both halves."""
 
     FEW = 8  # steps; torch's LSTM orders its weights at every call, which takes as long as so many of them
 
-    def __init__(self, width: int, layers: int):
-        super().__init__(width, width, layers)
+    def __init__(self, width: int, layers: int, bidirectional: bool = False):
+        super().__init__(width, width, layers, bidirectional=bidirectional)
         self.orders = [(Order(), Order()) for _ in range(layers)]
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -137,7 +137,7 @@ class SkipLSTM(nn.LSTM):
             y, (hidden, cell) = super().forward(x, None if kept is None else (kept[0], kept[1]))
         if memory is not None:
             memory[self] = (hidden, cell)
-        return (y + x).permute(1, 2, 0)
+        return (y + (torch.cat([x, x], dim=-1) if self.bidirectional else x)).permute(1, 2, 0)
 
     def steps(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """What nn.LSTM gives for a few steps [T, B, C] of a stream: the same sums by products with ordered weights."""

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
@@ -35,6 +36,8 @@ class SEANetLSTM:
     residual_kernel: int = 3
     compress: int = 2
     lstm_layers: int = 2
+    shortcut: bool = True  # a residual unit's input is convolved 1x1 before it is added; False: added as it is
+    bidirectional: bool = False  # the encoder's LSTM hears the signal both ways, and gives twice as many channels
 
     @property
     def hop(self) -> int:
@@ -65,7 +68,8 @@ class SEANetLSTM:
         for ratio in reversed(self.ratios):
             layers += [Residual(self, width), ELU(inplace=True), self.conv(width, 2 * width, 2 * ratio, ratio)]
             width *= 2
-        layers += [SkipLSTM(width, self.lstm_layers), ELU(inplace=True), self.conv(width, self.dimension, self.kernel)]
+        lstm = SkipLSTM(width, self.lstm_layers, bidirectional=self.bidirectional)
+        layers += [lstm, ELU(inplace=True), self.conv(width * (1 + self.bidirectional), self.dimension, self.kernel)]
         return Recurrent(*layers, before=PIECE * self.hop if self.causal else WHOLE, after=WHOLE)
 
     def decoder(self) -> Chain:
@@ -79,19 +83,28 @@ class SEANetLSTM:
         return Recurrent(*layers, before=WHOLE, after=PIECE if self.causal else WHOLE)
 
 
+def draw_biases(model: nn.Module, generator: torch.Generator) -> None:
+    """Small random biases for every LSTM of a model."""
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if ".bias_" in name:
+                value.copy_(torch.randn(value.shape, generator=generator) / 10)
+
+
 class Residual(Chain):
-    """A 1x1 convolution of x + (ELU, convolution to fewer channels, ELU, 1x1 convolution back)."""
+    """x, or a 1x1 convolution of it, + (ELU, convolution to fewer channels, ELU, 1x1 convolution back)."""
 
     def __init__(self, shape: SEANetLSTM, width: int):
         hidden = width // shape.compress
         super().__init__(
             ELU(inplace=False), shape.conv(width, hidden, shape.residual_kernel), ELU(inplace=True), shape.conv(hidden, width, 1)
         )
-        self.shortcut = shape.conv(width, width, 1)
+        self.shortcut = shape.conv(width, width, 1) if shape.shortcut else None
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        onto, y, last = self.shortcut(x, memory), through(self.layers[:-1], x, memory), self.layers[-1]
-        return last.valid(y, onto) if isinstance(last, CausalConv1d) else onto.add_(last(y, memory))
+        y, last = through(self.layers[:-1], x, memory), self.layers[-1]
+        onto = x if self.shortcut is None else self.shortcut(x, memory)
+        return last.valid(y, onto) if isinstance(last, CausalConv1d) else onto.add(last(y, memory))
 
 
 class Recurrent(Chain):

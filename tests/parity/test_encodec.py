@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.api import UserError
-from bench.tokenizers.encodec import CONFIGS, LEVELS, VARIANTS, ChunkedEnCodec, EnCodec, Networks, load, renamed
+from bench.tokenizers.encodec import CONFIGS, LEVELS, VARIANTS, ChunkedEnCodec, EnCodec, Networks, WholeEnCodec, load, renamed
 from tests.parity.ties import residual_levels, ties
 
 with pytest.MonkeyPatch.context() as patch:
@@ -127,6 +127,32 @@ def compare_chunks(pair: tuple, wav: Tensor) -> list[Tensor]:
     same = torch.cat([torch.cat([part[..., : chunks.header], expected], -1) for part, (expected, _) in zip(parts, frames, strict=True)], -1)
     torch.testing.assert_close(mine.decode(same), model.decode(frames), rtol=0, atol=1e-5)
     return [part[..., chunks.header :] for part in parts]
+
+
+@pytest.mark.parametrize("seed", (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))))
+@torch.no_grad()
+def test_32khz_equals_transformers(seed: int) -> None:
+    transformers = pytest.importorskip("transformers")
+    shape = {"sampling_rate": 32_000, "num_filters": 64, "upsampling_ratios": [8, 5, 4, 4], "codebook_size": 2048, "codebook_dim": 128}
+    config = transformers.EncodecConfig(
+        **shape, use_causal_conv=False, use_conv_shortcut=False, normalize=False, target_bandwidths=[2.2], norm_type="weight_norm"
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = transformers.EncodecModel(config).eval()
+        wav = noise((1, 1, 64_000), seed + 100)
+        enliven(model, [(layer.codebook, layer.codebook.quantize) for layer in model.quantizer.layers], wav)
+    mine = WholeEnCodec(CONFIGS["32khz"], VARIANTS["32khz-2.2kbps"].spec)
+    mine.load_state_dict(renamed(model.state_dict()), strict=True)
+    mine.eval()
+    for shape in ((1, 1, 32_000), (3, 1, 20_001), (1, 1, 639)):
+        wav = noise(shape, seed)
+        expected = model.encode(wav, bandwidth=2.2).audio_codes[0]
+        codes = mine.encode(wav)
+        assert codes.shape == (shape[0], 4, -(-shape[-1] // 640))
+        ties(codes, expected, residual_levels(model.encoder(wav), books(mine), expected))
+        torch.testing.assert_close(mine.decode(expected), model.decode(expected[None], [None])[0], rtol=0, atol=1e-5)
+        assert shape[-1] < 1000 or different(codes) > 150
 
 
 def different(codes: Tensor) -> int:

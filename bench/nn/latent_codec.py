@@ -1,0 +1,48 @@
+"""A codec of three parts, whatever they are: a waveform encoder, a quantizer of its latents, a waveform decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.api import Spec
+from bench.nn.quantizers import Quantizer
+
+
+class LatentCodec(nn.Module):
+    """wav [B, 1, T] -> latents [B, D, F] -> codes [B, K, F] -> wav [B, 1, F * hop].
+
+    `whole`: the encoder takes whole frames only, so that the last one is filled up with zeros; else it pads by itself.
+    """
+
+    quantizer: Quantizer
+
+    def __init__(self, spec: Spec, encoder: nn.Module, quantizer: nn.Module, decoder: nn.Module, hop: int, whole: bool):
+        super().__init__()
+        self.spec, self.hop, self.whole = spec, hop, whole
+        self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder  # pyright: ignore[reportAttributeAccessIssue]
+
+    @torch.no_grad()
+    def encode(self, wav: Tensor) -> Tensor:
+        """wav [B, 1, T], T >= 1 -> codes [B, K, ceil(T / hop)]."""
+        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
+            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        whole = F.pad(wav, (0, -wav.shape[-1] % self.hop)) if self.whole else wav
+        return self.quantizer.encode(self.latents(whole), len(self.spec.codebooks))
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, K, F] -> wav [B, 1, F * hop]."""
+        levels = len(self.spec.codebooks)
+        if codes.ndim != 3 or codes.shape[1] != levels or codes.shape[2] == 0 or codes.dtype != torch.int64:
+            raise ValueError(f"codes must be [B, {levels}, F] int64 with F >= 1, got {tuple(codes.shape)} {codes.dtype}")
+        return self.synthesis(self.quantizer.decode(codes))
+
+    def latents(self, wav: Tensor) -> Tensor:
+        """wav [B, 1, T] -> [B, D, F] before quantization."""
+        return self.encoder(wav)
+
+    def synthesis(self, latents: Tensor) -> Tensor:
+        """Quantized latents [B, D, F] -> wav [B, 1, F * hop]."""
+        return self.decoder(latents)
