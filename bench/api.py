@@ -153,8 +153,8 @@ class Streams(Protocol):
 class Checkpoint:
     """A file of weights, known by its content."""
 
-    file: str  # its name, under tokenizers/weights/ where it is shipped, under the cache folder where it is fetched
-    sha256: str
+    file: str  # its name, under tokenizers/weights/ where it is shipped, under the cache folder where it is fetched, or beside ./file.py
+    sha256: str = ""  # needed where it is fetched; of a file beside a ./file.py it is computed
     url: str = ""  # pinned to a revision; empty: shipped
     cure: str = ""  # where --weights is not the way to give it: what is
 
@@ -171,7 +171,8 @@ class Variant:
     spec: Spec
     load: Callable[..., Tokenizer]  # called as load(spec), or load(spec, path, *paths of beside) where there is a checkpoint
     checkpoint: Checkpoint | None = None  # --weights takes its place
-    code: str = ""  # sha256 of the file of a tokenizer named by a path: its rows belong to that very code
+    code: str = ""  # of a tokenizer named by a path: sha256 of the file and of all that it loads; its rows belong to that very code
+    file: Path | None = None  # of such a tokenizer: its file
     beside: tuple[Checkpoint, ...] = ()  # further files, as the encoder to a codebook; the checkpoint again where one file is both
     features: Callable[..., Callable[[Tensor], Tensor]] | None = None
     """features(spec, *paths of beside) -> wav [B, C, T] -> [B, F, D]: what `bench kmeans` fits a codebook to; None: nothing to fit."""

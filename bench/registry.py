@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
-import importlib.util
 import pkgutil
+import re
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from bench.api import Checkpoint, Suite, Tokenizer, UserError, Variant, sha256_of_all
+from bench.plugins import loading
+from bench.plugins.fingerprint import fingerprint
 from bench.weights import files
+
+_FILE = re.compile(r"(?P<path>.+\.py)(@(?P<variant>[^/\\]+))?")  # a folder may have an @ in its name, too
 
 
 def _files(room: str) -> list[str]:
@@ -55,9 +58,9 @@ def load_suite(name: str) -> Suite:
 
 def variant(name: str) -> Variant:
     """`mimi` (the family's default), `mimi@24khz`, or a file of one's own: `./my_codec.py`, `./my_codec.py@8bit`."""
+    if file := _FILE.fullmatch(name):
+        return _from_file(Path(file["path"]), file["variant"] or "")
     family, _, chosen = name.rpartition("@") if "@" in name else (name, "", "")
-    if family.endswith(".py"):
-        return _from_file(Path(family), chosen)
     if family not in _files("tokenizers"):
         raise unknown("tokenizer", name, names())
     variants = importlib.import_module(f"bench.tokenizers.{family}").VARIANTS
@@ -73,36 +76,37 @@ def _choose(family: str, variants: dict[str, Variant], chosen: str) -> Variant:
 def _from_file(path: Path, chosen: str) -> Variant:
     if not path.is_file():
         raise UserError(f"no tokenizer file {path}: give the path of a Python file with VARIANTS (see README, 'Your own codec')")
-    module = _execute(path)
-    variants = getattr(module, "VARIANTS", None)
+    variants = getattr(loading.execute(path).module, "VARIANTS", None)
     if not isinstance(variants, dict) or not variants or not all(isinstance(v, Variant) for v in variants.values()):
         raise UserError(f"{path}: VARIANTS must be a dict of name -> bench.api.Variant (see README, 'Your own codec')")
-    return replace(_choose(str(path), variants, chosen), code=hashlib.sha256(path.read_bytes()).hexdigest())
+    file = path.resolve()
+    return replace(_beside(_choose(str(path), variants, chosen), file), code=files.sha256_of(file), file=file)
 
 
-def _execute(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"bench_tokenizer_{path.stem}", path)
-    assert spec is not None and spec.loader is not None  # the suffix is .py
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code may raise anything
-        line = error.lineno if isinstance(error, SyntaxError) else _line(error, path)
-        raise UserError(f"{path}:{line}: {type(error).__name__}: {error}") from error
-    return module
+def _beside(variant: Variant, file: Path) -> Variant:
+    """The same variant with its files of weights found from its own folder, and its spec naming them by their content."""
 
+    def found(checkpoint: Checkpoint) -> Checkpoint:
+        path = file.parent / checkpoint.file
+        if checkpoint.url:
+            return checkpoint
+        cure = checkpoint.cure or f"{file.name}: its weights {checkpoint.file} are not at {path}: put them there, or give --weights FILE"
+        sha256 = checkpoint.sha256 or (files.sha256_of(path) if path.is_file() else "")
+        return replace(checkpoint, file=str(path), sha256=sha256, cure=cure)
 
-def _line(error: BaseException, path: Path) -> int | str:
-    trace, line = error.__traceback__, "?"
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+    if variant.checkpoint is None:
+        return variant
+    checkpoint, beside = found(variant.checkpoint), tuple(map(found, variant.beside))
+    stated = variant.spec.weights
+    weights = sha256_of_all(checkpoint, *beside) if stated == "none" else stated
+    return replace(variant, spec=replace(variant.spec, weights=weights), checkpoint=checkpoint, beside=beside)
 
 
 def with_weights(variant: Variant, path: Path) -> Variant:
     """The same variant with the user's own file of weights; its sha256 becomes part of the spec, and so of every row's identity."""
+    if variant.checkpoint is None and variant.file:
+        cure = "give its Variant a Checkpoint('weights.pt', ''), and its class a second argument, the path"
+        raise UserError(f"{variant.file.name}: {variant.spec.label} takes no weights from a file: {cure}, or leave --weights out")
     if variant.checkpoint is None:
         raise UserError(f"{variant.spec.label} takes no weights from a file: leave --weights out")
     given = Checkpoint(str(path.resolve()), files.sha256_of(path))
@@ -122,11 +126,21 @@ def untrained(variant: Variant, seed: int) -> Variant:
 def load_tokenizer(chosen: Variant | str, device: str = "cpu") -> Tokenizer:
     """A tokenizer with its weights, on the device, ready for inference."""
     chosen = variant(chosen) if isinstance(chosen, str) else chosen
-    spec = chosen.spec
-    tokenizer = chosen.load(spec, *map(files.locate, chosen.files))
+    paths = [files.locate(file) for file in chosen.files]
+    with loading.active(chosen.file) if chosen.file else nullcontext():
+        tokenizer = chosen.load(chosen.spec, *paths)
+    if chosen.file:
+        loading.usable(tokenizer, chosen.file)
     if isinstance(tokenizer, torch.nn.Module):
         tokenizer.to(device).eval().requires_grad_(False)
     return tokenizer
+
+
+def pinned(chosen: Variant, device: str = "cpu") -> Variant:
+    """The same variant; of a tokenizer of the user's own, `code` then covers all that it loads. It is loaded once for that."""
+    if chosen.file is None:
+        return chosen
+    return replace(chosen, code=fingerprint(load_tokenizer(chosen, device), chosen.file, device))
 
 
 def load_features(chosen: Variant, device: str = "cpu") -> Callable[[Tensor], Tensor]:

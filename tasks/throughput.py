@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from bench.api import Session
 
 
+ARITHMETIC, LIVE = ("parameters_m", "encode_gmac_per_s"), ("lookahead_ms",)
+
+
 def run(sweep: Sweep, session: Session) -> Iterator[list[Row]]:
     """Times first, while nothing else runs; then the rows of one clip at a time, and the figures."""
     if session.fresh and len(session.todo) == len(session.data.clips):
@@ -54,8 +57,8 @@ def _figures(sweep: Sweep, session: Session, sounds: Material) -> summary.Figure
     return (
         summary.of_sweep(sweep, table.read(session.folder), device, torch.get_num_threads())
         | {"load_s": _load_time(session.spec, loaded.seconds), "frame_rate": _frame_rate(session.spec)}
-        | summary.of_arithmetic(loaded.tokenizer, usual, sweep.usual)
-        | summary.of_live(loaded.tokenizer, device, sounds)
+        | summary.of_foreign(ARITHMETIC, lambda: summary.of_arithmetic(loaded.tokenizer, usual, sweep.usual))
+        | summary.of_foreign(LIVE, lambda: summary.of_live(loaded.tokenizer, device, sounds))
     )
 
 

@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
     from bench.engine.autocast import lowered
     from bench.engine.run import Options
     from bench.engine.run import run as engine
+    from bench.plugins.streams import stdout_to_stderr
 
     suite = _suite(options)
     columns = [name.strip() for name in options.columns.split(",") if name.strip()]
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     data = told_data(options.data or suite.data, options.limit)
     device, workers = device_of(options.device), options.workers or 0
     how = Options(options.results, device, workers, options.seed, options.save_audio, options.fresh, options.fail_fast)
-    with progress_bar(Console(stderr=True)) as progress:
+    with stdout_to_stderr(), progress_bar(Console(stderr=True)) as progress:
         runs = list(engine(variants, suite, data, how, progress))
     _print_failures(runs)
     _print_runs(runs, options.format, columns)

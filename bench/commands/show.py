@@ -65,10 +65,12 @@ def check(options: argparse.Namespace) -> int:
     """bench check"""
     from bench import registry
     from bench.conformance.rules import check as contract
+    from bench.plugins.streams import stdout_to_stderr
 
     device, failed = device_of(options.device), 0
     for variant in variants_of(options.tokenizer, options.weights):
-        findings = contract(variant, partial(registry.load_tokenizer, variant, device), device, options.seed)
+        with stdout_to_stderr():
+            findings = contract(variant, partial(registry.load_tokenizer, variant, device), device, options.seed)
         for finding in findings:
             print(f"{variant.spec.label}  {finding.outcome:<4}  {finding.name}: {finding.detail}")
         failed += sum(finding.outcome == "fail" for finding in findings)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench.api import Spec, Tokenizer, Variant
 from bench.data import synthetic_audio
+from bench.plugins import boundary
 from bench.tokens.codes import agreement
 
 ANY_RATE = 16_000  # Hz, for a tokenizer that takes any
@@ -24,6 +25,10 @@ GPU_SHARE = 0.999  # of codes that must be equal where sums run in another order
 
 class Broken(Exception):
     """The contract is not kept."""
+
+
+class Warn(Exception):
+    """The contract is kept, but something about it should be better."""
 
 
 class Skip(Exception):
@@ -54,7 +59,15 @@ class Subject:
         if math.isfinite(self.spec.frame_rate):
             return self.rate / self.spec.frame_rate
         length = 10 * self.rate
-        return length / self.tokenizer.encode(self.voice(length)).shape[-1]
+        return length / self.encode(self.voice(length)).shape[-1]
+
+    def encode(self, wav: Tensor, by: Tokenizer | None = None) -> Tensor:
+        """Codes of a copy of wav, by this instance or another."""
+        return boundary.encode(by or self.tokenizer, wav)
+
+    def decode(self, codes: Tensor, by: Tokenizer | None = None) -> Tensor:
+        """Audio of a copy of codes, by this instance or another."""
+        return boundary.decode(by or self.tokenizer, codes)
 
     def voice(self, length: int, batch: int = 1, seed: int = 0) -> Tensor:
         """wav [B, C, length]."""
@@ -86,7 +99,7 @@ def same_audio(a: Tensor, b: Tensor, what: str) -> str:
 
 def good_codes(s: Subject, wav: Tensor) -> Tensor:
     """Codes of wav, after their shape, dtype and range were looked at."""
-    books, codes = s.spec.codebooks, s.tokenizer.encode(wav)
+    books, codes = s.spec.codebooks, s.encode(wav)
     if codes.dtype != torch.int64 or codes.ndim != 3 or codes.shape[:2] != (len(wav), len(books)):
         raise Broken(f"codes of {list(wav.shape)} samples are {list(codes.shape)} {codes.dtype}, not [{len(wav)}, {len(books)}, F] int64")
     for k, book in enumerate(books):
@@ -98,7 +111,7 @@ def good_codes(s: Subject, wav: Tensor) -> Tensor:
 
 def good_audio(s: Subject, codes: Tensor, length: int) -> Tensor:
     """Audio of codes, after its shape, dtype, values and length were looked at. A tail shorter than a frame may be missing."""
-    wav = s.tokenizer.decode(codes)
+    wav = s.decode(codes)
     if wav.dtype != torch.float32 or wav.ndim != 3 or wav.shape[:2] != (len(codes), s.spec.channels):
         raise Broken(f"audio is {list(wav.shape)} {wav.dtype}, not [{len(codes)}, {s.spec.channels}, T] float32")
     if not bool(torch.isfinite(wav).all()):

@@ -15,9 +15,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from bench.api import TOKENIZER_FAILED, Audio, Clip, Code, Coded, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial, UserError
+from bench.api import TOKENIZER_FAILED, Audio, Clip, Code, Coded, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial
 from bench.data.audio import BadAudio, read_clip, resample, to_channels
 from bench.engine.worker_threads import ahead, staged
+from bench.plugins import boundary
 from bench.records.hardware import cores
 from bench.tokens.codes import check_codes, packed_bits
 
@@ -140,16 +141,15 @@ def _failed(given: Given, why: str) -> Reconstruction:
 @torch.inference_mode()
 def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool) -> Coded:
     try:
-        codes = tokenizer.encode(wav.to(device))
-        check_codes(codes, tokenizer.spec, len(wav))
-        est = _decoded(tokenizer, codes) if decode else wav[..., :0].clone()
-        codes = codes.cpu()
-    except UserError:
-        raise
+        with boundary.guarded():  # what is lazy on a device may fail as late as in a copy
+            codes = boundary.encode(tokenizer, wav.to(device))
+            check_codes(codes, tokenizer.spec, len(wav))
+            est = _decoded(tokenizer, codes) if decode else wav[..., :0].clone()
+            codes = codes.cpu()
     except torch.OutOfMemoryError:
         return _nothing(wav, f"out of memory on {device}: {len(wav)} x {wav.shape[-1]} samples do not fit")
-    except Exception as error:  # a tokenizer may be anyone's code: its failure costs the clip, and is told
-        return _nothing(wav, f"{type(error).__name__}: {' '.join(str(error).split())}")
+    except boundary.Failed as failed:
+        return _nothing(wav, str(failed))
     missing = max(0, wav.shape[-1] - est.shape[-1]) if decode else 0
     est = torch.nn.functional.pad(est[..., : wav.shape[-1]], (0, missing))
     if not bool(torch.isfinite(est).all()):
@@ -163,9 +163,9 @@ def _nothing(wav: Tensor, why: str) -> Coded:
 
 def _decoded(tokenizer: Tokenizer, codes: Tensor) -> Tensor:
     """Audio [B, C, T'] float32 on the CPU."""
-    wav, expected = tokenizer.decode(codes), (len(codes), tokenizer.spec.channels)
+    wav, expected = boundary.decode(tokenizer, codes), (len(codes), tokenizer.spec.channels)
     if wav.ndim != 3 or wav.shape[:2] != expected:
-        raise ValueError(f"decode must give [{expected[0]}, {expected[1]}, T], got {tuple(wav.shape)}")
+        raise ValueError(f"decode must give audio [{expected[0]}, {expected[1]}, T], got {list(wav.shape)}")
     return wav.float().cpu()
 
 
@@ -176,7 +176,10 @@ def _one(tokenizer: Tokenizer, given: Given, coded: Coded, i: int, padded: bool)
     est = coded.est[i, :, :length]
     missing = max(0, length - (coded.est.shape[-1] - coded.tail_loss)) if coded.est.shape[-1] else 0
     if isinstance(tokenizer, Packs):
-        bits = tokenizer.packed_bits(codes[None])
+        try:
+            bits = boundary.bits(tokenizer, codes[None])
+        except boundary.Failed as failed:
+            return _failed(given, TOKENIZER_FAILED + str(failed))
         tokens = bits // 8
     else:
         bits, tokens = packed_bits(codes, tokenizer.spec), codes.numel()

@@ -186,6 +186,7 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
     refuse(variants, suite, data, options)
     if suite.prepare:
         suite.prepare()
+    variants = [registry.pinned(variant, options.device) for variant in variants]
     for variant in variants:
         if not folder_of(options.results, suite.name, _label(variant), identity(variant, suite, data, options)).exists():
             prepare(variant)  # first of all: a run that cannot start leaves no trace
@@ -221,11 +222,13 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
 
 
 def prepare(variant: Variant) -> None:
-    """UserError now rather than an hour later where weights or a package are not on this machine."""
-    if variant.files:
-        for file in variant.files:
-            files.locate(file)
-    else:
+    """UserError now rather than an hour later where weights or a package are not on this machine, or a file of weights is none.
+
+    One whose sha256 is known here was loaded before; a file of the user's own may be anything.
+    """
+    for file in variant.files:
+        files.locate(file)
+    if variant.file is None and (not variant.files or any(Path(file.file).is_absolute() for file in variant.files)):
         registry.load_tokenizer(variant)
 
 

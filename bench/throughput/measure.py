@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.api import Packs, Tokenizer, UserError
+from bench.api import Packs, Tokenizer
+from bench.plugins import boundary
 from bench.throughput import memory
 from bench.throughput.execution_modes import Skip, way
 from bench.throughput.inputs import Material
@@ -85,7 +86,7 @@ class Stopwatch:
         def begin() -> None:
             self._refuse(point)
             wav = self.material.cut(point.batch, point.seconds).to(self.device)
-            given["encode"], given["decode"] = wav, self.tokenizer.encode(wav)  # what other ways' codes are compared with
+            given["encode"], given["decode"] = wav, boundary.encode(self.tokenizer, wav)  # what other ways' codes are compared with
             check_codes(given["decode"], self.tokenizer.spec, point.batch)
 
         if why := self._why_not(begin):
@@ -102,25 +103,26 @@ class Stopwatch:
     def _why_not(self, work: Callable[[], None]) -> str:
         """Does it; the reason where that fails."""
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), boundary.guarded(Skip):
                 work()
-        except UserError:
-            raise
         except Skip as skip:
             return str(skip)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             return "out of memory"
-        except Exception as error:  # a tokenizer may be anyone's code, and a compiler may fail in any way: the point is lost, and told
-            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        except boundary.Failed as failed:  # of the tokenizer or of a compiler: the point is lost, and told
+            return str(failed)
         return ""
 
     def _side(self, point: Point, side: str, given: Mapping[str, Tensor]) -> Measured:
         x, codes = given[side], given["decode"]
         with way(self.tokenizer, side, point, x) as call:
+            before = x.clone()
             made = call(x)
+            if not torch.equal(x, before):
+                raise Skip(f"{side} changes its input in place: every repeat would time other audio")
             equal = math.nan if point.plain or side == "decode" else agreement(made, codes)
-            del made
+            del made, before
             start = memory.settled()  # with what a first call leaves behind, such as weights in another order: no audio asks for it
             memory.start(self.device)
             call(x)
@@ -133,7 +135,7 @@ class Stopwatch:
             side,
             len(times.seconds),
             *(times.at(percent) for percent in (5, 50, 95)),
-            tokens=sum(self.tokenizer.packed_bits(c[None]) // 8 for c in codes) if isinstance(self.tokenizer, Packs) else codes.numel(),
+            tokens=sum(boundary.bits(self.tokenizer, c[None]) // 8 for c in codes) if isinstance(self.tokenizer, Packs) else codes.numel(),
             equal=equal,
             host=max(0.0, host - self.before),
             device=memory.device_peak(self.device),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Streams, Tokenizer
+from bench.plugins import boundary
 from bench.throughput.timing import once
 
 CHUNKS = 100  # at most
@@ -71,7 +72,7 @@ def _pass(tokenizer: Live, device: str, pieces: Sequence[Tensor]) -> tuple[list[
     gave: list[bool] = []
 
     def step(piece: Tensor) -> None:
-        made = encoder.feed(piece.to(device))
+        made = encoder.feed(piece.to(device).clone())
         if tokenizer.spec.decodes:
             made = decoder.feed(made)
         gave.append(made.cpu().shape[-1] > 0)
@@ -90,18 +91,18 @@ def lookahead(tokenizer: Tokenizer, wav: Tensor, other: Tensor, hop: float) -> f
     So a frame that is packed as one is waited for as one. What is changed may be too little to move a code, the more so the fewer codebooks
     there are: the truth may be more.
     """
-    codes, others = tokenizer.encode(wav), tokenizer.encode(other)
-    length, heard = wav.shape[-1], tokenizer.decode(codes) if tokenizer.spec.decodes else None
+    codes, others = boundary.encode(tokenizer, wav), boundary.encode(tokenizer, other)
+    length, heard = wav.shape[-1], boundary.decode(tokenizer, codes) if tokenizer.spec.decodes else None
     middle, worst = length // 2, -math.inf
     answers: dict[int, float] = {}
     for step in range(1, FRAMES * SHARE + 1):
         start = min(length - 1, middle + math.ceil(step * hop / SHARE) - 1)
-        frame = _first(codes, tokenizer.encode(torch.cat([wav[..., :start], other[..., start:]], dim=-1)))
+        frame = _first(codes, boundary.encode(tokenizer, torch.cat([wav[..., :start], other[..., start:]], dim=-1)))
         if frame is None:
             continue
         if frame not in answers:
             mixed = torch.cat([codes[..., :frame], others[..., frame:]], dim=-1)
-            answers[frame] = frame * hop if heard is None else _first(heard, tokenizer.decode(mixed)) or 0
+            answers[frame] = frame * hop if heard is None else _first(heard, boundary.decode(tokenizer, mixed)) or 0
         if answers[frame] < middle / 2:
             return math.inf
         worst = max(worst, start - answers[frame] + 1 + tokenizer.spec.delay)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from bench.api import Score, Streams, Tokenizer
+from bench.api import TOKENIZER_FAILED, Score, Streams, Tokenizer
 from bench.data import synthetic_audio
 from bench.engine.autocast import layers
+from bench.plugins import boundary
 from bench.records import gpu_energy
 from bench.throughput import macs, streaming, table
 from bench.throughput.inputs import Material
@@ -76,6 +77,15 @@ def of_sweep(sweep: Sweep, found: dict[Point, list[Measured]], device: str, thre
     return figures
 
 
+def of_foreign(names: Sequence[str], figures: Callable[[], Figures]) -> Figures:
+    """The figures; where the tokenizer fails meanwhile, NaN with the reason in place of those names."""
+    try:
+        with boundary.guarded():
+            return figures()
+    except boundary.Failed as failed:
+        return {name: Score(math.nan, note=TOKENIZER_FAILED + str(failed)) for name in names}
+
+
 def _largest(name: str, found: float, figures: Figures, why: str) -> Score:
     before = figures.get(name, Score(math.nan)).value
     known = [value / 1e6 for value in (found,) if not math.isnan(value)] + [before] * (not math.isnan(before))
@@ -88,8 +98,8 @@ def of_arithmetic(tokenizer: Tokenizer, wav: Tensor, seconds: float) -> Figures:
     if not layers(tokenizer):
         return {name: Score(math.nan, note=macs.LIBRARY) for name in ("parameters_m", *(f"{side}_gmac_per_s" for side in sides))}
     figures = {"parameters_m": Score(macs.parameters(tokenizer) / 1e6)}
-    codes = tokenizer.encode(wav)
-    calls = {"encode": lambda: tokenizer.encode(wav), "decode": lambda: tokenizer.decode(codes)}
+    codes = boundary.encode(tokenizer, wav)
+    calls = {"encode": lambda: boundary.encode(tokenizer, wav), "decode": lambda: boundary.decode(tokenizer, codes)}
     return figures | {f"{side}_gmac_per_s": Score(macs.macs(calls[side]) / seconds / 1e9) for side in sides}
 
 
@@ -101,7 +111,7 @@ def of_live(tokenizer: Tokenizer, device: str, material: Material) -> Figures:
     other = synthetic_audio.noise(tuple(wav.shape), seed=0, level=0.5).clamp(-1, 1).to(device)  # as unlike speech as can be
     if math.isnan(hop):
         with torch.inference_mode():
-            hop = wav.shape[-1] / tokenizer.encode(wav).shape[-1]
+            hop = wav.shape[-1] / boundary.encode(tokenizer, wav).shape[-1]
     samples = streaming.lookahead(tokenizer, wav, other, hop)
     whole = Score(math.nan, note="the end of a clip moves its start: nothing can be made before all of it is there")
     figures["lookahead_ms"] = Score(1000 * samples / rate) if math.isfinite(samples) else whole

@@ -23,7 +23,7 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"compare", "probe", "throughput"},
     {"evaluators", "engine"},
     {"registry", "tokens"},
-    {"nn", "records"},
+    {"nn", "records", "plugins"},
     {"metrics", "statistics", "data", "weights"},
     {"api"},
 )
