@@ -13,6 +13,7 @@ BOARDS := reconstruction codes asr:pocketsphinx speaker probe $(basename $(notdi
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
+export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: run boards test test-slow test-perf bench lint docs setup clean
 .DEFAULT_GOAL := run

@@ -1,39 +1,32 @@
-"""What the README promises is what runs."""
+"""What the README promises is what runs; its blocks are run by test_docs."""
 
 import re
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
 
 from bench import registry
 from tests.conftest import ROOT
-from tests.unit.commands.test_cli import bench, table
+from tests.documents import blocks
 
-README = (ROOT / "README.md").read_text()
-
-
-def codec() -> str:
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    return block
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_codec_of_the_readme_is_about_twenty_lines_and_runs(tmp_path: Path, make_data: Callable[..., Path]) -> None:
-    assert len([line for line in codec().splitlines() if line.strip()]) <= 20
-    path = tmp_path / "my_codec.py"
-    path.write_text(codec())
-    done = bench("run", "--tokenizer", path, "--data", make_data(2), "--results", tmp_path / "r", "--format", "csv")
-    found = table(done)
-    assert float(found["my_codec@4bit", "speech", "kbps_packed"]["mean"]) == 32
-    assert 1.0 < float(found["my_codec@4bit", "speech", "pesq_nb"]["mean"]) < 4.5
-    assert bench("check", path).returncode == 0
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120
 
 
-def test_every_flag_in_the_readme_exists() -> None:
-    known = subprocess.run([sys.executable, "-m", "bench", "run", "--help"], capture_output=True, text=True, cwd=ROOT).stdout
-    shown = {flag for line in README.splitlines() if "bench run" in line for flag in re.findall(r"--[a-z-]+", line)}
-    assert shown and all(flag in known for flag in shown)
+def test_the_codec_of_the_readme_is_about_twenty_lines() -> None:
+    (codec,) = (block for block in blocks(ROOT / "README.md") if block.language == "python")
+    assert len([line for line in codec.text.splitlines() if line.strip()]) <= 20
 
 
-def test_every_family_is_in_the_readme() -> None:
-    assert all(f"`{family}`" in README for family in registry.families())
+def test_every_suite_has_a_line() -> None:
+    assert all(f"| [`{suite}`](docs/suites/{suite}.md)" in README for suite in registry.suites())
+
+
+def test_the_bundled_models_are_called_what_they_are_before_the_first_number() -> None:
+    before = README.split("<!-- board:")[0]
+    assert "small models trained by this project" in before and "not the published models" in before
+
+
+def test_every_link_leads_to_a_file() -> None:
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)]+)\)", README)]
+    assert targets and not [target for target in targets if not (ROOT / target).exists()]

@@ -1,0 +1,170 @@
+"""What the documentation does not say by hand: tables and help texts made from the code while the pages are built (a hook of MkDocs).
+
+A line `<!-- generated: KIND WORDS -->` is replaced. `<!-- needs: WORDS -->` tells the tests what a shell block needs, and is made visible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.api import Metric, Variant
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = re.compile(r"^<!-- generated: (\w+)(?: (.+?))? -->$", re.M)
+NEEDS = re.compile(r"^( *)<!-- needs: (.+?) -->$", re.M)
+DIRECTIONS = {"higher": "higher ↑", "lower": "lower ↓", "zero": "nearest to 0", "": "a fact"}
+TOLD = {
+    "download": "a download",
+    "asr": "the extra `asr`",
+    "speaker": "the extra `speaker`",
+    "plot": "the extra `plot`",
+    "kmeans": "the extra `kmeans`",
+    "gpu": "a GPU",
+}
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """MkDocs calls this with every page."""
+    markdown = NEEDS.sub(
+        lambda found: f"{found[1]}*Needs {' and '.join(TOLD.get(word, word) for word in found[2].split(', '))}:*\n", markdown
+    )
+    return MARK.sub(lambda found: KINDS[found[1]](found[2] or ""), markdown)
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows) + "\n"
+
+
+def suites(_: str) -> str:
+    """Every suite with its page."""
+    from bench import registry
+
+    found = map(registry.load_suite, registry.suites())
+    return table(
+        ("suite", "version", "data unless told otherwise", "what it measures"),
+        ((f"[{s.name}]({s.name}.md)", str(s.version), s.data, s.about) for s in found),
+    )
+
+
+def metrics(name: str) -> str:
+    """Every column of a suite."""
+    from bench import registry
+
+    suite = registry.load_suite(name)
+    lines = (
+        (f"`{m.name}`", m.unit or "–", DIRECTIONS[m.better], where(m), f"{m.tolerance:g}", m.about[:1].upper() + m.about[1:])
+        for m in suite.metrics
+    )
+    said = f"Suite `{suite.name}`, version {suite.version}, on `{suite.data}` unless `--data` says otherwise.\n\n"
+    return said + table(("column", "unit", "better", "evaluated on", "tolerance", "definition"), lines)
+
+
+def columns(_: str) -> str:
+    """The columns of all suites."""
+    from bench import registry
+
+    return "\n".join(f"## {name}\n\n{metrics(name)}" for name in registry.suites())
+
+
+def where(metric: Metric) -> str:
+    """The domains that have the column, and the rate at which a function of two signals is evaluated."""
+    if not metric.score:
+        return "all" if len(metric.rates) == 3 else ", ".join(metric.rates)
+    return ", ".join(f"{domain} at {rate / 1000:g} kHz" for domain, rate in metric.rates.items())
+
+
+def definitions(_: str) -> str:
+    """What the functions of signal metrics say of themselves."""
+    from bench.metrics import METRICS
+
+    lines = ((f"`{m.name}`", inspect.getdoc(m.score) or m.about) for m in METRICS.values() if m.score)
+    return table(("column", "definition and source"), ((name, " ".join(linked(text).split())) for name, text in lines))
+
+
+def linked(text: str) -> str:
+    """Addresses as links."""
+    return re.sub(r"\b((?:arxiv|doi)\.org/[^\s,;)]+)", r"[\1](https://\1)", text)
+
+
+def tokenizers(_: str) -> str:
+    """Every family with its variants."""
+    from bench import registry
+    from bench.report import describe
+
+    header, lines = describe.tokenizers()
+    by_label = {line[0]: line for line in lines}
+    parts = []
+    for family, variants in registry.families().items():
+        first = next(iter(variants.values()))
+        told = [by_label[variant.spec.label] for variant in variants.values()]
+        parts.append(f"### {family}\n\n{introduced(family, first)}\n\n" + table(header, ((f"`{line[0]}`", *line[1:]) for line in told)))
+    return "\n".join(parts)
+
+
+def introduced(family: str, variant: Variant) -> str:
+    """What a family is, in the first sentences of its file, and where it comes from."""
+    import importlib
+
+    text = inspect.getdoc(importlib.import_module(f"bench.tokenizers.{family}")) or ""
+    source = f"\n\nSource: {linked(variant.spec.source.replace('https://', ''))}." if variant.spec.source else ""
+    return text.split("\n\n")[0] + source
+
+
+def data(_: str) -> str:
+    """The bundled data sets."""
+    from bench.report import describe
+
+    return table(*describe.data_sets())
+
+
+def help_of(words: str) -> str:
+    """What `bench WORDS --help` prints."""
+    from bench.cli import main
+
+    os.environ["COLUMNS"] = "96"
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        main([*words.split(), "--help"])
+    return f"```text\n{out.getvalue().strip()}\n```\n"
+
+
+def commands(_: str) -> str:
+    """The help of every command."""
+    found = re.findall(r"^    ([a-z]+)\b", help_of(""), re.M)
+    return "\n".join(f"## bench {name}\n\n{help_of(name)}" for name in found)
+
+
+def file(name: str) -> str:
+    """A Markdown file of the repository, without its title; links to other files become plain text."""
+    text = (ROOT / name).read_text(encoding="utf-8").split("\n", 1)[1]
+    return re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
+
+
+def codec(_: str) -> str:
+    """The codec of the README."""
+    (block,) = re.findall(r"^```python\n.*?^```\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    return block
+
+
+KINDS: dict[str, Callable[[str], str]] = {
+    "suites": suites,
+    "metrics": metrics,
+    "columns": columns,
+    "definitions": definitions,
+    "tokenizers": tokenizers,
+    "data": data,
+    "help": help_of,
+    "commands": commands,
+    "file": file,
+    "codec": codec,
+}
