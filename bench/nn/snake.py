@@ -157,8 +157,8 @@ class Tanh(nn.Tanh):
 class Conv(nn.Conv1d):
     """Convolution with zeros on both sides: [B, in, T] -> [B, out, (T + 2 padding - reach) / stride]."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1, padding: int = 0):
-        super().__init__(inputs, outputs, kernel, stride, padding, dilation)
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1, padding: int = 0, groups: int = 1):
+        super().__init__(inputs, outputs, kernel, stride, padding, dilation, groups)
         self.order, self.window = Order(), (kernel - 1) * dilation + 1
 
     def forward(self, input: Tensor, flow: Flow | None = None, onto: Tensor | None = None) -> Tensor:
@@ -172,17 +172,17 @@ class Conv(nn.Conv1d):
         flow.keep(self, x[..., count * stride :])
         if not count:
             return x.new_empty(len(x), self.out_channels, 0)  # too few samples for a window yet
-        weight = self.order.of(self.weight, partial(ordered, stride=stride, dilation=dilation))
-        return convolved(x, weight, self.bias, stride, dilation, onto)
+        weight = self.order.of(self.weight, partial(ordered, stride=stride, dilation=dilation, groups=self.groups))
+        return convolved(x, weight, self.bias, stride, dilation, onto, groups=self.groups)
 
 
 class ResidualUnit(Layers):
-    """Snake, dilated convolution, Snake, 1x1 convolution, and the input on top: [B, C, T] -> the same."""
+    """Snake, dilated convolution, in `groups`, Snake, 1x1 convolution, and the input on top: [B, C, T] -> the same."""
 
-    def __init__(self, width: int, dilation: int):
+    def __init__(self, width: int, dilation: int, groups: int = 1):
         super().__init__(
             Snake(width),
-            Conv(width, width, KERNEL, dilation=dilation, padding=KERNEL // 2 * dilation),
+            Conv(width, width, KERNEL, dilation=dilation, padding=KERNEL // 2 * dilation, groups=groups),
             Snake(width, inplace=True),
             Conv(width, width, 1),
         )
@@ -200,11 +200,14 @@ class ResidualUnit(Layers):
 
 
 class Upsample(nn.ConvTranspose1d):
-    """Transposed convolution of two strides' length: [B, in, T] -> [B, out, T * stride], one sample less where the stride is odd."""
+    """Transposed convolution of two strides' length: [B, in, T] -> [B, out, T * stride].
 
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        # the released weights' decoder has no output_padding, so an odd stride costs a sample at the end
-        super().__init__(inputs, outputs, 2 * stride, stride, padding=math.ceil(stride / 2))
+    An odd stride costs a sample at the end (DAC's released weights have it so), unless the layer is told to be `complete`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, complete: bool = False):
+        extra = stride % 2 if complete else 0
+        super().__init__(inputs, outputs, 2 * stride, stride, padding=math.ceil(stride / 2), output_padding=extra)
         self.order = Order()
 
     def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -216,4 +219,4 @@ class Upsample(nn.ConvTranspose1d):
         x = flow.after(self, input, 1)
         flow.keep(self, x[..., -1:])
         y = spread(x, self.order.of(self.weight, partial(spreading, stride=stride)), self.bias, stride)
-        return y[..., cut * first : y.shape[-1] - cut * flow.last]
+        return y[..., cut * first : y.shape[-1] - (cut - int(self.output_padding[0])) * flow.last]

@@ -1,0 +1,172 @@
+"""SNAC (Siuzdak et al. 2024, arxiv.org/abs/2410.14411): residual codebooks that tick at rates of their own.
+
+wav [B, 1, T] -> codes [B, K, n]: a column holds one code per slow frame, so the levels of the 24 kHz model have 1, 2 and 4 columns, 7 in
+all, those of the others 1, 2, 4 and 8 (bench.nn.multiscale). Clips are padded to whole windows, 2,048 samples at 24 kHz, 12,288 in the
+others: short clips cost more bits. The decoder mixes in noise, here drawn from the codes themselves: the same codes sound the same.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
+from bench.nn.multiscale import MultiScaleQuantizer
+from bench.nn.snac_layers import SnacNet
+from bench.weights.files import fill, fold_weight_norm, load_state, seeded
+
+
+@dataclass(frozen=True)
+class Config:
+    """All numbers of a SNAC."""
+
+    sample_rate: int
+    waveform: SnacNet
+    strides: tuple[int, ...]  # of the quantizer's levels, in latent frames
+    size: int = 4096
+    dimension: int = 8  # in which codes are looked up
+
+    @property
+    def block(self) -> int:
+        """Samples that encode pads a clip to whole multiples of."""
+        return self.waveform.hop * math.lcm(self.strides[0], self.waveform.window or 1)
+
+    @property
+    def columns(self) -> int:
+        """Codes per slow frame."""
+        return sum(self.strides[0] // stride for stride in self.strides)
+
+
+WIDE = SnacNet((2, 3, 8, 8), filters=64, decoder_filters=1536, window=32)
+CONFIGS = {
+    "24khz": Config(24_000, SnacNet(), (4, 2, 1)),
+    "32khz": Config(32_000, WIDE, (8, 4, 2, 1)),
+    "44khz": Config(44_100, WIDE, (8, 4, 2, 1)),
+    "tiny": Config(16_000, SnacNet((2, 5, 8), filters=8, decoder_filters=64, window=4), (4, 2, 1), size=64, dimension=4),
+}
+
+
+class Snac(nn.Module):
+    """The codec."""
+
+    def __init__(self, config: Config, spec: Spec):
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
+        self.quantizer = MultiScaleQuantizer(config.strides, config.size, config.dimension, config.waveform.dimension)
+
+    @torch.no_grad()
+    def encode(self, wav: Tensor) -> Tensor:
+        """wav [B, 1, T] -> codes [B, K, n], n slow frames of ceil(T / block) blocks."""
+        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
+            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        return self.quantizer.encode(self.encoder(F.pad(wav, (0, -wav.shape[-1] % self.config.block))))
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, K, n] -> wav [B, 1, n * slow frame]."""
+        columns = len(self.spec.codebooks)
+        if codes.ndim != 3 or codes.shape[1] != columns or codes.dtype != torch.int64:
+            raise ValueError(f"codes must be [B, {columns}, n] int64, got {tuple(codes.shape)} {codes.dtype}")
+        latents = self.quantizer.decode(codes)
+        noise = [self.noise(clip, latents.shape[-1]) for clip in codes]
+        return self.decoder(latents, [torch.stack(stage) for stage in zip(*noise, strict=True)])
+
+    def noise(self, codes: Tensor, frames: int) -> list[Tensor]:
+        """Noise [1, T_i] for each stage of the decoder, by a generator whose seed is the checksum of the clip's codes [K, n]."""
+        generator = torch.Generator().manual_seed(zlib.crc32(codes.cpu().numpy().astype("<i8").tobytes()))
+        return [torch.randn(1, length, generator=generator).to(codes.device) for length in self.decoder.lengths(frames)]
+
+
+NAMES = (  # pattern in a checkpoint of the authors' code -> here; the numbers of encoder and decoder layers are mapped in renamed
+    (r"^quantizer\.quantizers\.", "quantizer.layers."),
+    (r"\.rel_pos\.inv_freq$", ".frequencies"),
+)
+
+
+def renamed(state: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
+    """The authors' state dict under our names, weight norm folded."""
+    stages, attends = len(config.waveform.rates), bool(config.waveform.window)
+    result = {}
+    for name, value in fold_weight_norm(state).items():
+        for pattern, ours in NAMES:
+            name = re.sub(pattern, ours, name)
+        name = re.sub(r"^encoder\.block\.(\d+)(.*)$", lambda m: _encoder_name(int(m[1]), m[2], stages), name)
+        name = re.sub(r"^decoder\.model\.(\d+)(.*)$", lambda m: _decoder_name(int(m[1]), m[2], stages, attends), name)
+        result[name] = value.reshape(-1) if name.endswith(".alpha") else value
+    return result
+
+
+def _encoder_name(index: int, rest: str, stages: int) -> str:
+    """Layer 0 is a convolution, 1 to `stages` are blocks of five layers, then come the attention and the last convolution."""
+    if not 1 <= index <= stages:
+        return f"encoder.{0 if index == 0 else 5 * stages + index - stages}{rest}"
+    _, _, inner, rest = rest.split(".", 3)
+    return f"encoder.{5 * (index - 1) + 1 + int(inner)}.{rest.removeprefix('block.')}"
+
+
+def _decoder_name(index: int, rest: str, stages: int, attends: bool) -> str:
+    """Layers 0 and 1 are convolutions, then the attention, blocks of six layers, Snake and the last convolution."""
+    start = 2 + attends
+    if index < start:
+        return f"decoder.first.{index}{rest}"
+    if index >= start + stages:
+        return f"decoder.last.{index - start - stages}{rest}"
+    _, _, inner, rest = rest.split(".", 3)
+    stage, part = index - start, int(inner)
+    if part < 2:
+        return f"decoder.ups.{stage}.{part}.{rest}"
+    if part == 2:
+        return f"decoder.noises.{stage}.{rest.removeprefix('linear.')}"
+    return f"decoder.units.{stage}.{part - 3}.{rest.removeprefix('block.')}"
+
+
+def load(spec: Spec, path: Path | None = None) -> Snac:
+    """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
+    config = CONFIGS[spec.variant]
+    model = Snac(config, spec)
+    if path is None:
+        generator = torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:")))
+        seeded(model, generator)
+        with torch.no_grad():
+            model.quantizer.scatter(model.encoder(torch.randn(1, 1, 20 * config.block, generator=generator)), generator)
+    else:
+        fill(model, renamed(load_state(path), config), path)
+    return model.eval()
+
+
+PLACES = {  # revision and sha256 of pytorch_model.bin, where it is known
+    "24khz": ("d73ad176a12188fcf4f360ba3bf2c2fbbe8f58ec", ""),
+    "32khz": ("main", "bfee2f057c1e287443786bedab377b5176b430e911417683977b7af71ea3ba65"),
+    "44khz": ("main", "b0a676cbdc8d1cc53186f6d777bc956fb7932ceacdc657a4c3741646e9e7ead0"),
+}
+
+
+def variant(name: str) -> Variant:
+    """A line of VARIANTS."""
+    config, checkpoint = CONFIGS[name], None
+    if name in PLACES:
+        revision, sha256 = PLACES[name]
+        url = f"https://huggingface.co/hubertsiuzdak/snac_{name}/resolve/{revision}/pytorch_model.bin"
+        checkpoint = Checkpoint(f"snac_{name}.bin", sha256, url)
+    slow = config.sample_rate / (config.waveform.hop * config.strides[0])
+    spec = Spec(
+        name="snac",
+        variant=name,
+        sample_rate=config.sample_rate,
+        codebooks=(Codebook(config.size, slow),) * config.columns,
+        weights=sha256_of_all(checkpoint) if checkpoint else "seed:0",
+        source="https://arxiv.org/abs/2410.14411, https://github.com/hubertsiuzdak/snac",
+        licence="MIT" if checkpoint else "",
+    )
+    return Variant(spec, load, checkpoint)
+
+
+VARIANTS = {name: variant(name) for name in CONFIGS}
