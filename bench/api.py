@@ -214,6 +214,7 @@ class Audio:
 
     wav: Tensor
     sample_rate: int
+    note: str = ""  # what is odd in the file that it was read from, and was heard in spite of it
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,7 @@ def _metrics(words: str, known: Sequence[str]) -> list[str]:
 
 def _sample_rates(run: Kept, source: str | None) -> dict[str, int]:
     """Clip -> Hz of its file, from the very data that the run was made with."""
-    import soundfile
-
+    from bench.data.audio import BadAudio, read_clip
     from bench.data.manifests import open_data
 
     name = source or run.record["data_name"]
@@ -88,8 +87,8 @@ def _sample_rates(run: Kept, source: str | None) -> dict[str, int]:
     if data.sha256 != run.identity["data"]:
         raise UserError(f"{name} is not the data of {run.where} (sha256 {data.sha256[:8]}, not {run.identity['data'][:8]}): give --data")
     try:
-        return {clip.id: soundfile.info(clip.path).samplerate for clip in data.clips}
-    except soundfile.LibsndfileError as error:
+        return {clip.id: read_clip(clip).sample_rate for clip in data.clips}
+    except BadAudio as error:
         raise UserError(f"{name}: a clip's sample rate cannot be read ({error}): leave --by sample-rate out") from error
 
 

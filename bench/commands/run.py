@@ -89,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
     with stdout_to_stderr(), progress_bar(Console(stderr=True)) as progress:
         runs = list(engine(variants, suite, data, how, progress))
     _print_failures(runs)
+    _print_odd_files(runs)
     _print_runs(runs, options.format, columns)
     return 1 if any(run.failed for run in runs) and not options.allow_failures else 0
 
@@ -120,6 +121,18 @@ def _print_failures(runs: list[Run]) -> None:
             count, clips = f"{len(run.failed)} of {len(run.data.clips)} clips", next(iter(run.failed.values()))
             line = f"{run.variant.spec.label} failed on {count} ({clips}): the same command tries them again"
             Console(stderr=True, soft_wrap=True, highlight=False).print(line, style="red", markup=False)
+
+
+def _print_odd_files(runs: list[Run]) -> None:
+    """A line on stderr for each thing that is odd in files which were heard in spite of it, the most frequent first."""
+    from bench.records.writer import odd_files
+
+    found = odd_files(row for run in runs for row in run.rows)
+    for note, clips in found[:5]:
+        named = ", ".join(clips[:3]) + (f" and {len(clips) - 3} more" if len(clips) > 3 else "")
+        print(f"note: {named}: {note}", file=sys.stderr)
+    if left := {clip for _, clips in found[5:] for clip in clips}:
+        print(f"note: {len(left)} more clips have a note in the rows called seconds", file=sys.stderr)
 
 
 def _print_runs(runs: list[Run], style: str, columns: list[str]) -> None:

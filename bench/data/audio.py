@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 from pathlib import Path
 
@@ -13,13 +12,15 @@ import torch
 from torch import Tensor
 
 from bench.api import Audio, Clip, UserError
+from bench.data.decoders import MAX_SECONDS, BadAudio, Decoded, decode
+from bench.data.headers import mended
+from bench.data.joined_files import parts, without_tag
+from bench.data.ogg_pages import losses
 
 RESAMPLER = "soxr VHQ"
-MAX_SECONDS = 600.0  # a clip that is longer would need more memory than a machine has to give
-
-
-class BadAudio(ValueError):
-    """A file that holds no usable audio; its text becomes the note of the clip's missing scores."""
+LFS = b"version https://git-lfs.github.com/"
+LOUD, FAINT = 2.0, 1e-4  # peaks above and below which a note says so, of a full scale of 1
+CANCELLED, NEARLY = 1e-6, 1e-2  # power of a mix by that of its loudest channel
 
 
 def resample(wav: Tensor, source: int, target: int) -> Tensor:
@@ -34,27 +35,76 @@ def resample(wav: Tensor, source: int, target: int) -> Tensor:
 
 
 def decode_file(content: bytes, name: str) -> Audio:
-    """The bytes of a WAV, FLAC, OGG or MP3 file -> Audio. Raises BadAudio where there is nothing that a codec could take."""
+    """The bytes of an audio file -> Audio, with a note on what is odd in it. Raises BadAudio where there is nothing for a codec."""
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
-            seconds = file.frames / file.samplerate
-            if seconds > MAX_SECONDS:
-                raise BadAudio(f"{name} is {seconds:.0f} s long, the limit is {MAX_SECONDS:.0f} s: split it")
-            wav = torch.from_numpy(file.read(dtype="float32", always_2d=True)).T.contiguous()
-            rate = file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise BadAudio(f"{name} cannot be read as audio: {error.error_string}") from error
-    if wav.shape[-1] == 0:
-        raise BadAudio(f"{name} holds no samples")
-    if not bool(torch.isfinite(wav).all()):
-        raise BadAudio(f"{name} holds NaN or infinite samples")
-    return Audio(wav, rate)
+        return _decoded(content)
+    except BadAudio as error:
+        raise BadAudio(f"{name} {error}") from error
 
 
-def read(path: Path) -> tuple[Tensor, int]:
-    """An audio file -> wav [C, T], rate in Hz. Raises BadAudio."""
-    audio = decode_file(path.read_bytes(), path.name)
-    return audio.wav, audio.sample_rate
+def _decoded(content: bytes) -> Audio:
+    if content.startswith(LFS):
+        raise BadAudio("cannot be read as audio: it is a Git LFS pointer to it, fetch it with git lfs pull")
+    files = parts(without_tag(content))
+    stretches: list[Audio] = []
+    notes: list[str] = [f"{len(files)} files joined in one, heard one after the other"] * (len(files) > 1)
+    for number, part in enumerate(files, 1):
+        whole = mended(part)
+        try:
+            found = decode(whole.content)
+        except BadAudio as error:
+            if len(files) == 1:
+                raise
+            found = Decoded([], [f"part {number} {error}"])
+        stretches += [audio for audio in found.stretches if audio.wav.shape[-1]]
+        notes += [note for note in (whole.note, losses(part) if part.startswith(b"OggS") else "", *found.notes) if note]
+    if not stretches:
+        raise BadAudio("; ".join(("holds no samples", *notes)))
+    audio = _in_a_row(stretches, notes)
+    if not bool(torch.isfinite(audio.wav).all()):
+        raise BadAudio("holds NaN or infinite samples")
+    return Audio(audio.wav, audio.sample_rate, "; ".join(dict.fromkeys((*notes, *_level(audio.wav)))))
+
+
+def _in_a_row(stretches: list[Audio], notes: list[str]) -> Audio:
+    """All of them in the form of the first."""
+    first = stretches[0]
+    rate, channels = first.sample_rate, first.wav.shape[0]
+    if any((audio.sample_rate, audio.wav.shape[0]) != (rate, channels) for audio in stretches):
+        notes.append(f"its rate or its channels change: all is brought to {rate} Hz and {channels} of the beginning")
+    wavs = [resample(to_channels(audio.wav, channels), audio.sample_rate, rate) for audio in stretches]
+    if sum(wav.shape[-1] for wav in wavs) > MAX_SECONDS * rate:
+        raise BadAudio(f"is {sum(wav.shape[-1] for wav in wavs) / rate:.0f} s long, the limit is {MAX_SECONDS:.0f} s: split it")
+    return Audio(torch.cat(wavs, -1) if len(wavs) > 1 else wavs[0], rate)
+
+
+def _level(wav: Tensor) -> list[str]:
+    """A note on samples of another scale than the one from -1 to 1."""
+    peak = float(wav.abs().max())
+    if peak > LOUD:
+        integers = next(
+            (f": samples of {bits}-bit integers? divide them by {2 ** (bits - 1)}" for bits in (8, 16, 24, 32) if peak <= 2 ** (bits - 1)),
+            "",
+        )
+        return [f"peaks at {20 * math.log10(peak):.0f} dB above full scale{integers if peak > 8 else ''}"]
+    if 0 < peak < FAINT:
+        return [f"peaks at {-20 * math.log10(peak):.0f} dB below full scale: next to silent"]
+    return []
+
+
+def mixed(audio: Audio, channels: int) -> Audio:
+    """The audio in that many channels. Raises BadAudio where these cancel out in the mix; where they nearly do, a note says so."""
+    wav = to_channels(audio.wav, channels)
+    if audio.wav.shape[0] == channels:
+        return audio
+    loudest, mix = float(audio.wav.square().mean(-1).max()), float(wav.square().mean())
+    if mix <= loudest * CANCELLED:
+        if loudest > 0:
+            raise BadAudio("its channels cancel each other out: their mix is silent, the file itself is not")
+    elif mix < loudest * NEARLY:
+        note = f"its channels nearly cancel each other out: their mix is {10 * math.log10(loudest / mix):.0f} dB below the loudest one"
+        return Audio(wav, audio.sample_rate, "; ".join(filter(None, (audio.note, note))))
+    return Audio(wav, audio.sample_rate, audio.note)
 
 
 def read_clip(clip: Clip) -> Audio:

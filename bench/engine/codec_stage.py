@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.api import TOKENIZER_FAILED, Audio, Clip, Code, Coded, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial
-from bench.data.audio import BadAudio, read_clip, resample, to_channels
+from bench.data.audio import BadAudio, mixed, read_clip, resample
 from bench.engine.worker_threads import ahead, staged
 from bench.plugins import boundary
 from bench.records.hardware import cores
@@ -88,16 +88,12 @@ def _load(spec: Spec, clip: Clip, encoded: Clip | None) -> Given:
     try:
         if encoded is None:
             raise BadAudio("no other clip of this domain to take its place")
-        ref = _channels(read_clip(clip), spec)
-        source = ref if encoded is clip else _channels(read_clip(encoded), spec)
+        ref = mixed(read_clip(clip), spec.channels)
+        source = ref if encoded is clip else mixed(read_clip(encoded), spec.channels)
     except BadAudio as error:
         return Given(clip, Audio(nothing, 1), nothing, 1, str(error))
     rate = spec.sample_rate or source.sample_rate
     return Given(clip, ref, resample(source.wav, source.sample_rate, rate), rate)
-
-
-def _channels(audio: Audio, spec: Spec) -> Audio:
-    return Audio(to_channels(audio.wav, spec.channels), audio.sample_rate)
 
 
 def _batches(items: Iterator[Given], spec: Spec, seconds: float) -> Iterator[list[Given]]:

@@ -111,6 +111,7 @@ class RunSession:
         self.folder = store.folder  # where a suite may keep more than rows
         self.pooled = {row.domain for row in store.rows if row.clip == "*"}  # domains whose corpus rows are there already
         self._pool = pool
+        self._odd: dict[str, str] = {}  # clip -> what is odd in its file: kept with its rows
 
     def reconstructions(self, clips: Iterable[Clip]) -> Iterator[Reconstruction]:
         """Clips through the tokenizer, in the order of completion; audio is saved on the way where that was asked for.
@@ -121,6 +122,7 @@ class RunSession:
         decode = self.suite.needs_decode or self.options.save_audio is not None
         for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, decode=decode):
             self._stop_if_failed(item.clip, item.failure)
+            self._odd[item.clip.id] = item.ref.note
             if self.options.save_audio and not item.failure:
                 audio.write(self.audio_path(item.clip), item.est.wav, item.est.sample_rate)
                 original = self.audio_path(item.clip, "original")
@@ -134,6 +136,8 @@ class RunSession:
         return trials(self.spec, self.load, tuple(clips), partial(self._tried, trial), self.device, partner)
 
     def _tried(self, trial: Callable[[Code, Given], Result], code: Code, given: Given) -> Result:
+        self._odd[given.clip.id] = given.ref.note
+
         def watched(wav: Tensor, decode: bool) -> Coded:
             coded = code(wav, decode)
             self._stop_if_failed(given.clip, coded.failure)
@@ -168,7 +172,7 @@ class RunSession:
         `some`: those without a score do not apply to this clip.
         """
         asked = [metric.name for metric in self.expected(clip.domain) if metric.name in scores or not some]
-        named = {name: scores[name] for name in asked} | {LAST: Score(seconds)}
+        named = {name: scores[name] for name in asked} | {LAST: Score(seconds, note=self._odd.pop(clip.id, ""))}
         return [Row(clip.id, clip.domain, clip.speaker, name, s.value, s.weight, s.note) for name, s in named.items()]
 
     def audio_path(self, clip: Clip, label: str = "") -> Path:

@@ -62,6 +62,15 @@ def failed_clips(rows: Iterable[Row]) -> dict[str, str]:
     return {row.clip: row.note.removeprefix(TOKENIZER_FAILED) for row in failed}
 
 
+def odd_files(rows: Iterable[Row]) -> list[tuple[str, list[str]]]:
+    """(note, clips) of what is odd in files that were heard in spite of it, the most frequent first."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.metric == LAST and row.note and row.clip != "*":
+            found.setdefault(row.note, {})[row.clip] = None
+    return sorted(((note, list(clips)) for note, clips in found.items()), key=lambda pair: -len(pair[1]))
+
+
 def folder_name(label: str) -> str:
     """A tokenizer's label as a folder can be called."""
     return re.sub(r"[^\w.@-]+", "_", label)
