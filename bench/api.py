@@ -41,10 +41,13 @@ class TokenizerFailed(UserError):
 
 @dataclass(frozen=True)
 class Codebook:
-    """One stream of codes: `size` possible values, `rate` codes a second (NaN: it varies, as the bytes of a VBR codec do)."""
+    """One stream of codes: `size` possible values, `rate` codes per second (NaN: it varies, as the bytes of a VBR codec do)."""
 
     size: int
     rate: float
+    role: Literal["", "semantic", "acoustic", "prosody", "content", "timbre"] = ""  # what its authors made it for
+    table: str = ""  # streams that name the same table look their codes up in the same entries, as the columns of a fast level do
+    levels: tuple[int, ...] = ()  # of a product code (FSQ): the steps of each dimension; their product is `size`
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Spec:
     source: str = ""  # paper, standard or repository
     licence: str = ""  # of the weights, or of the library that does the work
     trained_here: TrainedHere | None = None  # None: published weights, or none. Every table marks the others
+    block: int = 1  # samples that encode fills a clip up to whole multiples of: a short clip costs as many codes as a block
 
     @property
     def label(self) -> str:
@@ -88,6 +92,14 @@ class Spec:
     def tokens_per_s(self) -> float:
         """Codes a second over all codebooks."""
         return sum(c.rate for c in self.codebooks)
+
+    @property
+    def tables(self) -> tuple[tuple[int, ...], ...]:
+        """The streams (their numbers, from 0) of each table of entries; a stream that names none has its own."""
+        groups: dict[str, list[int]] = {}
+        for k, book in enumerate(self.codebooks):
+            groups.setdefault(book.table or f"\0{k}", []).append(k)
+        return tuple(map(tuple, groups.values()))
 
     @property
     def bitrate(self) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 from bench.api import Domain, Metric, Row, Score, Suite
 from bench.metrics import METRICS, NO_SIGNAL
 from bench.tokens.alignment import Trio, aligned, features, times, trios, words
-from bench.tokens.codes import CodeCounts, rates, uncountable
+from bench.tokens.codes import CodeCounts, rates, streams, uncountable
 from bench.tokens.layouts import CONTEXTS
 from bench.tokens.mutual_information import entropy, of_label, of_next, zipf_slope
 
@@ -50,7 +50,7 @@ class Pool:
         self.spec, self.seed, self.clips = session.spec, session.seed, session.data.clips
         self.counts = CodeCounts(session.spec)
         self.spent: dict[str, list[tuple[int, float]]] = defaultdict(list)  # by domain, tokens and seconds of each clip
-        self.codes: dict[str, np.ndarray] = {}
+        self.codes: dict[str, list[np.ndarray]] = {}  # of each table, in the order of time
         self.features: dict[str, np.ndarray] = {}
         self.trios = [] if uncountable(self.spec) else trios([clip for clip in self.clips if clip.domain == "speech"])
         self._aligned = {clip for trio in self.trios for clip in (trio.a, trio.b, trio.other)}
@@ -62,7 +62,7 @@ class Pool:
         self.spent[clip.domain].append((item.tokens, item.seconds))
         if not item.failure and not uncountable(self.spec):
             largest = max(book.size for book in self.spec.codebooks)
-            self.codes[clip.id] = item.codes.numpy().astype(np.min_scalar_type(largest - 1))
+            self.codes[clip.id] = streams(item.codes.numpy().astype(np.min_scalar_type(largest - 1)), self.spec)
             if clip.id in self._aligned:
                 self.features[clip.id] = features(item.ref)
 
@@ -73,12 +73,12 @@ class Pool:
         if not clips:
             note = uncountable(self.spec) or "no clip was encoded"
             return rows + [Row("*", domain, "", metric.name, math.nan, note=note) for metric in BY_CODEBOOK if domain in metric.rates]
-        streams = [self.codes[clip.id] for clip in clips]
-        scores = self._health(streams)
+        coded = [self.codes[clip.id] for clip in clips]
+        scores = self._health(coded)
         if domain == "speech":
-            scores |= self._told("mi_speaker", streams, [clip.speaker for clip in clips], "speakers")
+            scores |= self._told("mi_speaker", coded, [clip.speaker for clip in clips], "speakers")
             said = [words(clip.text) for clip in clips]
-            scores |= self._told("mi_word", streams, [text if " " not in text else "" for text in said], "words that are whole clips")
+            scores |= self._told("mi_word", coded, [text if " " not in text else "" for text in said], "words that are whole clips")
             scores |= self._parallel()
         return rows + [row for metric in BY_CODEBOOK if metric.name in scores for row in self._rows(metric, domain, scores[metric.name])]
 
@@ -89,11 +89,11 @@ class Pool:
         values = [30 * tokens / seconds, *(context * seconds / tokens for context in CONTEXTS.values())]
         return [Row("*", domain, "", metric.name, value) for metric, value in zip(BUDGET, values, strict=True)]
 
-    def _health(self, streams: list[np.ndarray]) -> Scores:
+    def _health(self, coded: list[list[np.ndarray]]) -> Scores:
         """How each codebook is used."""
         scores: Scores = {}
-        for k, book in enumerate(self.spec.codebooks):
-            mine = [stream[k] for stream in streams]
+        for k, table in enumerate(self.spec.tables):
+            book, mine = self.spec.codebooks[table[0]], [tables[k] for tables in coded]
             counts = np.bincount(np.concatenate(mine), minlength=book.size)
             again = sum(int((codes[1:] == codes[:-1]).sum()) for codes in mine)
             bits, next_bits = entropy(counts), of_next(mine, self.seed)
@@ -115,15 +115,15 @@ class Pool:
                 scores.setdefault(name, []).append(Score(float(value), note=note))
         return scores
 
-    def _told(self, name: str, streams: list[np.ndarray], labels: list[str], what: str) -> Scores:
+    def _told(self, name: str, coded: list[list[np.ndarray]], labels: list[str], what: str) -> Scores:
         """What a code tells of its clip's label; clips without one stay out."""
         there = [i for i, label in enumerate(labels) if label]
         if len({labels[i] for i in there}) < 2:
             missing = [Score(math.nan, note=f"the data names fewer than two {what}")]
             return {name: missing, f"{name}_shuffled": missing}
         scores: Scores = {name: [], f"{name}_shuffled": []}
-        for k in range(len(self.spec.codebooks)):
-            found = of_label([streams[i][k] for i in there], [labels[i] for i in there], self.seed)
+        for k in range(len(self.spec.tables)):
+            found = of_label([coded[i][k] for i in there], [labels[i] for i in there], self.seed)
             scores[name].append(Score(found.raw - found.control))
             scores[f"{name}_shuffled"].append(Score(found.control))
         return scores
@@ -149,9 +149,10 @@ class Pool:
         return np.append((at_a == at_b).sum(1), len(path)).astype(np.float64)
 
     def _at(self, clip: str, frames: np.ndarray) -> np.ndarray:
-        """Codes [K, P] of a clip in the middle of frames of its features."""
-        codes = self.codes[clip]
-        return codes[:, (times(frames) * self.spec.frame_rate).astype(int).clip(max=codes.shape[-1] - 1)]
+        """Codes [tables, P] of a clip in the middle of frames of its features."""
+        rates = [len(table) * self.spec.frame_rate for table in self.spec.tables]
+        at = [(times(frames) * rate).astype(int).clip(max=len(codes) - 1) for codes, rate in zip(self.codes[clip], rates, strict=True)]
+        return np.stack([codes[index] for codes, index in zip(self.codes[clip], at, strict=True)])
 
     def _rows(self, metric: Metric, domain: str, scores: list[Score]) -> list[Row]:
         values = [score.value for score in scores]

@@ -161,7 +161,12 @@ def variant(name: str) -> Variant:
         name="snac",
         variant=name,
         sample_rate=config.sample_rate,
-        codebooks=(Codebook(config.size, slow),) * config.columns,
+        codebooks=tuple(
+            Codebook(config.size, slow, table=f"level {level}")
+            for level, stride in enumerate(config.strides)
+            for _ in range(config.strides[0] // stride)
+        ),
+        block=config.block,
         weights=sha256_of_all(checkpoint) if checkpoint else "seed:0",
         source="https://arxiv.org/abs/2410.14411, https://github.com/hubertsiuzdak/snac",
         licence="MIT" if checkpoint else "",

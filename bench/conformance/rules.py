@@ -43,6 +43,10 @@ def spec(s: Subject) -> str:
         raise Broken(f"a size, a rate, the channels or the delay is out of range in {stated}")
     if stated.sample_rate is not None and stated.sample_rate <= 0:
         raise Broken(f"sample_rate is {stated.sample_rate}")
+    if any(b.levels and math.prod(b.levels) != b.size for b in stated.codebooks):
+        raise Broken("a codebook's levels do not multiply to its size")
+    if any(len({(stated.codebooks[k].size, stated.codebooks[k].rate) for k in table}) > 1 for table in stated.tables):
+        raise Broken("streams of one table differ in size or rate")
     return f"{len(stated.codebooks)} codebooks, {stated.bitrate:g} bit/s nominal"
 
 

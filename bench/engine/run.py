@@ -238,10 +238,13 @@ def prepare(variant: Variant) -> None:
 
 def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> dict[str, object]:
     """What runs, as data: its hash is the run's key. Rows with unlike identities never share a file."""
-    facts = asdict(variant.spec)
+    facts, books = asdict(variant.spec), variant.spec.codebooks
     for prose in ("source", "licence", "trained_here"):  # about the tokenizer; no score can depend on them
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
+    facts |= {name: [getattr(c, name) for c in books] for name in ("table", "levels") if any(getattr(c, name) for c in books)}
+    if facts["block"] == 1:  # most have none: their runs' keys are as they were before it was stated
+        del facts["block"]
     judge = {"judge": suite.judge} if suite.judge else {}
     timed = {"sweep": suite.sweep, "machine": hardware.speed(options.device)} if suite.sweep else {}
     return {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench import registry
-from bench.api import DOMAINS, Checkpoint, Spec, Variant
+from bench.api import DOMAINS, Checkpoint, Codebook, Spec, Variant
 from bench.data import manifests
 from bench.records import reader
 from bench.records.writer import folder_name
@@ -81,6 +81,8 @@ def facts(variant: Variant) -> dict[str, str]:
         "tokens/s": _number(spec.tokens_per_s),
         "bitrate": _number(spec.bitrate / 1000) + " kbps",
         **({layout.name: _budget(layout) for layout in layouts(spec)} or {"token budget": "varies, see bench run --suite codes"}),
+        **({"tables": _tables(spec)} if len(spec.tables) < len(spec.codebooks) else {}),
+        **({"block": f"clips are filled up to whole {spec.block:,} samples"} if spec.block > 1 else {}),
         "causal": "yes" if spec.causal else "no",
         **({"search": f"encode follows {spec.beam} sequences of codes"} if spec.beam > 1 else {}),
         "decodes": "yes" if spec.decodes else "no, tokens only",
@@ -150,8 +152,20 @@ def _place_of(file: Checkpoint) -> str:
 
 
 def _codebooks(variant: Variant) -> str:
-    sizes: Iterable[tuple[int, int]] = Counter(c.size for c in variant.spec.codebooks).items()
+    sizes: Iterable[tuple[str, int]] = Counter(_size(c) for c in variant.spec.codebooks).items()
     return " + ".join(f"{count} x {size}" for size, count in sizes)
+
+
+def _size(book: Codebook) -> str:
+    """Its size, the steps of a product code, and its role where one is stated."""
+    levels = " = " + "x".join(map(str, book.levels)) if book.levels else ""
+    return f"{book.size}{levels}" + (f" {book.role}" if book.role else "")
+
+
+def _tables(spec: Spec) -> str:
+    """The tables of entries, with the rate of their codes."""
+    found = [(spec.codebooks[table[0]], len(table)) for table in spec.tables]
+    return ", ".join(f"{book.size} entries at {_number(count * book.rate)} Hz in {count} streams" for book, count in found)
 
 
 def _hz(rate: int | None) -> str:

@@ -74,8 +74,7 @@ def by_codebook(run: Run, domain: str) -> dict[int, dict[str, float]]:
     found = {row.metric: row.value for row in run.rows if row.clip == "*" and row.domain == domain}
     metrics = [m for m in run.suite.metrics if m.per == "codebook"]
     books = {
-        k + 1: {m.name: found[m.of_codebook(k)] for m in metrics if m.of_codebook(k) in found}
-        for k in range(len(run.variant.spec.codebooks))
+        k + 1: {m.name: found[m.of_codebook(k)] for m in metrics if m.of_codebook(k) in found} for k in range(len(run.variant.spec.tables))
     }
     return {k: values for k, values in books.items() if values}
 
@@ -163,7 +162,14 @@ def codebooks_to_csv(run: Run, out: TextIO) -> None:
     writer.writerow(("domain", "codebook", "size", *metrics))
     for d in DOMAINS:
         for k, values in by_codebook(run, d).items():
-            writer.writerow((d, k, run.variant.spec.codebooks[k - 1].size, *(values.get(name, math.nan) for name in metrics)))
+            writer.writerow(
+                (
+                    d,
+                    k,
+                    run.variant.spec.codebooks[run.variant.spec.tables[k - 1][0]].size,
+                    *(values.get(name, math.nan) for name in metrics),
+                )
+            )
 
 
 def save(run: Run) -> None:

@@ -31,8 +31,18 @@ def check_codes(codes: Tensor, spec: Spec, batch: int) -> None:
 
 
 def packed_bits(codes: Tensor, spec: Spec) -> int:
-    """Bits of codes [K, F] written one after the other in the fewest whole bits each, the stream padded to a byte."""
-    return 8 * math.ceil(codes.shape[-1] * sum(math.ceil(math.log2(c.size)) for c in spec.codebooks) / 8)
+    """Bits of codes [K, F] written one after the other, the stream padded to a byte.
+
+    Each takes the fewest whole bits; product codes, whose sizes are no powers of two, as digits of one number (mixed radix).
+    """
+    whole = sum(math.ceil(math.log2(c.size)) for c in spec.codebooks if not c.levels)
+    mixed = sum(math.log2(c.size) for c in spec.codebooks if c.levels)
+    return 8 * math.ceil((codes.shape[-1] * whole + math.ceil(codes.shape[-1] * mixed)) / 8)
+
+
+def streams(codes: np.ndarray, spec: Spec) -> list[np.ndarray]:
+    """Codes [K, F] -> those of each table in the order of time, [F] of a table of one stream, [m F] of one of m."""
+    return [codes[list(table)].T.reshape(-1) for table in spec.tables]
 
 
 def agreement(a: Tensor, b: Tensor) -> float:
@@ -56,7 +66,7 @@ def uncountable(spec: Spec) -> str:
 
 
 class CodeCounts:
-    """How often each code of each codebook came, pooled over the clips of a domain (a mean of per-clip entropies would be too low)."""
+    """How often each code of each table came, pooled over the clips of a domain (a mean of per-clip entropies would be too low)."""
 
     def __init__(self, spec: Spec):
         self.spec = spec
@@ -68,15 +78,17 @@ class CodeCounts:
         domain = item.clip.domain
         self.seconds[domain] = self.seconds.get(domain, 0.0) + item.seconds
         if not item.failure and not uncountable(self.spec):
-            new = [np.bincount(codes.numpy(), minlength=c.size) for codes, c in zip(item.codes, self.spec.codebooks, strict=True)]
+            found = zip(streams(item.codes.numpy(), self.spec), self.spec.tables, strict=True)
+            new = [np.bincount(codes, minlength=self.spec.codebooks[table[0]].size) for codes, table in found]
             old = self.counts.get(domain)
             self.counts[domain] = [a + b for a, b in zip(old, new, strict=True)] if old else new
 
     def rows(self, domain: str) -> list[Row]:
-        """kbps_nominal, from the spec, and kbps_entropy: zero-order entropy of each codebook x its rate. NaN where it has no meaning."""
+        """kbps_nominal, from the spec, and kbps_entropy: each table's zero-order entropy x the rate of its codes; NaN: it means nothing."""
         nominal = self.spec.bitrate / 1000
         rows = [Row("*", domain, "", "kbps_nominal", nominal, note="" if math.isfinite(nominal) else "variable rate: see kbps_packed")]
         if domain in self.counts:
-            bits = sum(entropy(n) * c.rate for n, c in zip(self.counts[domain], self.spec.codebooks, strict=True))
+            rates = [len(table) * self.spec.codebooks[table[0]].rate for table in self.spec.tables]
+            bits = sum(entropy(n) * rate for n, rate in zip(self.counts[domain], rates, strict=True))
             return [*rows, Row("*", domain, "", "kbps_entropy", bits / 1000)]
         return [*rows, Row("*", domain, "", "kbps_entropy", math.nan, note=uncountable(self.spec) or "no clip was encoded")]

@@ -3,6 +3,8 @@
 flattened  every code is a position, frame by frame; codebook k's codes begin where those of k - 1 end: one vocabulary, the sum of all
 delayed    a position holds a code of every codebook, each one frame later than the one before it (MusicGen, arxiv.org/abs/2306.05284);
            a vocabulary for each, with one code more for where there is none
+one_late   a position holds a code of every codebook, all but the first one frame later, so that the first is known when the others are
+           predicted (Moshi, arxiv.org/abs/2410.00037); vocabularies as in delayed
 parallel   a position holds the codes of one frame; a vocabulary for each
 
 A tokenizer of one codebook has only the first.
@@ -48,8 +50,10 @@ def layouts(spec: Spec) -> list[Layout]:
     if len(sizes) == 1:
         return [flattened]
     frames, zeros = (spec.frame_rate,), (0,) * len(sizes)
+    with_none = tuple(size + 1 for size in sizes)
     return [
         flattened,
-        Layout("delayed", frames, len(sizes) - 1, tuple(size + 1 for size in sizes), zeros),
+        Layout("delayed", frames, len(sizes) - 1, with_none, zeros),
+        Layout("one_late", frames, 1, with_none, zeros),
         Layout("parallel", frames, 0, sizes, zeros),
     ]
