@@ -3,19 +3,18 @@
 Nothing heavy is imported here, so that --help and a wrong flag answer at once.
 
 Exit codes: 0 fine; 1 a check or the gate failed, or a tokenizer failed on a clip; 2 something the user can correct (one line says what);
-130 stopped by Ctrl-C.
+3 a bug of this project (BENCH_DEBUG=1 shows the traceback); 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from bench.api import UserError
-from bench.commands import compare, fit, gate, leaderboard, plot, run, show
+from bench.commands import compare, fit, gate, leaderboard, plot, run, show, terminal
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,19 +23,17 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit code."""
+    """Runs one command and gives its exit code. Without arguments, those of the process, which then ends with it."""
+    if arguments is None:
+        terminal.open_descriptors()
+    terminal.prepare()
     try:
         options = _parser().parse_args(arguments)
-        return options.verb(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped: finished clips are kept, the same command goes on from there", file=sys.stderr, flush=True)
-        os._exit(130)  # not by way of the interpreter's end: a thread that is still within a codec would abort the process there
-    except BrokenPipeError:  # the reader of our output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        code = options.verb(options)
+        sys.stdout.flush()
+    except BaseException as error:  # the one place where a command's end is told; nothing of it is lost with BENCH_DEBUG=1
+        code = terminal.told(error)
+    return terminal.leave(code) if arguments is None else code
 
 
 def _parser() -> argparse.ArgumentParser:

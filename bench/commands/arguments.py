@@ -50,8 +50,12 @@ def console() -> Console:
     """Where tables are printed."""
     from rich.console import Console
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # for the end of the command to tell: rich would end it here with 1
+
     # a pipe has no width of its own: one that holds a line of figures
-    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
+    return Output(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 
 
 @contextmanager

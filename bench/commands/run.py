@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import Suite, UserError
+from bench.commands import terminal
 from bench.commands.arguments import console, device_of, positive, progress_bar, variants_of
 from bench.throughput.sweep import DTYPES
 
@@ -114,13 +115,10 @@ def _suite(options: argparse.Namespace) -> Suite:
 
 def _print_failures(runs: list[Run]) -> None:
     """A line on stderr for each tokenizer that failed on a clip: stdout may be a CSV."""
-    from rich.console import Console
-
     for run in runs:
         if run.failed:
-            count, clips = f"{len(run.failed)} of {len(run.data.clips)} clips", next(iter(run.failed.values()))
-            line = f"{run.variant.spec.label} failed on {count} ({clips}): the same command tries them again"
-            Console(stderr=True, soft_wrap=True, highlight=False).print(line, style="red", markup=False)
+            count, why = f"{len(run.failed)} of {len(run.data.clips)} clips", next(iter(run.failed.values()))
+            terminal.say(f"{run.variant.spec.label} failed on {count} ({why}): the same command tries them again", red=True)
 
 
 def _print_odd_files(runs: list[Run]) -> None:
@@ -146,5 +144,6 @@ def _print_runs(runs: list[Run], style: str, columns: list[str]) -> None:
         tables.to_markdown(runs, sys.stdout, columns)
     else:
         tables.to_terminal(runs, console(), columns)
-        print(*(f"rows: {run.folder / 'rows.csv'}" for run in runs), sep="\n", file=sys.stderr)
+        for run in runs:
+            terminal.say(f"rows: {run.folder / 'rows.csv'}")
     sys.stdout.flush()

@@ -8,10 +8,14 @@ step that killed a process is known: it becomes a Failure (a score: NaN with a n
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
+import os
 import queue
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
+from functools import lru_cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -23,6 +27,9 @@ class Closed(Exception):
     """The pool was closed while a thread waited."""
 
 
+LONGEST_FOLDER = 60  # bytes of its path: a socket's name may have about 100
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+
 # fork would copy the codec's threads and their locks; a fork server has none, and starts a process in milliseconds
 FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 
@@ -30,8 +37,22 @@ FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 def start_server(*modules: str) -> None:
     """Begins to import what workers need, in a process of its own: worth doing while this one still imports its own part."""
     if FORKSERVER:
+        _make_room_for_sockets()
         multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
         forkserver.ensure_running()
+
+
+@lru_cache(maxsize=1)
+def _make_room_for_sockets() -> None:
+    """A temporary folder for multiprocessing that leaves room for the names of its sockets, where the user's own has too long a path."""
+    usual = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER:
+        return
+    try:
+        tempfile.tempdir = next((folder for folder in SHORT_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), usual)
+        multiprocessing.util.get_temp_dir()  # made now, and kept for the life of the process
+    finally:
+        tempfile.tempdir = usual
 
 
 class WorkerPool:
@@ -39,6 +60,7 @@ class WorkerPool:
 
     def __init__(self, workers: int, step_seconds: float = 120.0):
         self.workers, self.step_seconds = workers, step_seconds
+        _make_room_for_sockets()
         self._context = multiprocessing.get_context("forkserver") if FORKSERVER else multiprocessing.get_context("spawn")
         self._stop = threading.Event()
         self._idle: list[tuple[BaseProcess, Connection]] = []
@@ -63,7 +85,7 @@ class WorkerPool:
             try:
                 for _ in range(self.workers):
                     self._put_back(self._start())
-            except Closed:
+            except (Closed, OSError):  # the thread that needs a process will fail in the same way, and tell
                 return
 
         threading.Thread(target=start_all, daemon=True).start()
