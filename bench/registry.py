@@ -17,7 +17,7 @@ from torch import Tensor
 from bench.api import Checkpoint, Suite, Tokenizer, UserError, Variant, sha256_of_all
 from bench.plugins import loading
 from bench.plugins.fingerprint import fingerprint
-from bench.weights import files
+from bench.weights import download
 
 _FILE = re.compile(r"(?P<path>.+\.py)(@(?P<variant>[^/\\]+))?")  # a folder may have an @ in its name, too
 
@@ -109,7 +109,7 @@ def with_weights(variant: Variant, path: Path) -> Variant:
         raise UserError(f"{variant.file.name}: {variant.spec.label} takes no weights from a file: {cure}, or leave --weights out")
     if variant.checkpoint is None:
         raise UserError(f"{variant.spec.label} takes no weights from a file: leave --weights out")
-    given = Checkpoint(str(path.resolve()), files.sha256_of(path))
+    given = Checkpoint(str(path.resolve()), download.sha256_of(path))
     beside = tuple(given if file == variant.checkpoint else file for file in variant.beside)
     return replace(
         variant, spec=replace(variant.spec, weights=sha256_of_all(given, *beside), trained_here=None), checkpoint=given, beside=beside
@@ -126,7 +126,7 @@ def untrained(variant: Variant, seed: int) -> Variant:
 def load_tokenizer(chosen: Variant | str, device: str = "cpu") -> Tokenizer:
     """A tokenizer with its weights, on the device, ready for inference."""
     chosen = variant(chosen) if isinstance(chosen, str) else chosen
-    paths = [files.locate(file) for file in chosen.files]
+    paths = [download.locate(file) for file in chosen.files]
     with loading.active(chosen.file) if chosen.file else nullcontext():
         tokenizer = chosen.load(chosen.spec, *paths)
     if chosen.file:
@@ -148,5 +148,5 @@ def load_features(chosen: Variant, device: str = "cpu") -> Callable[[Tensor], Te
     if chosen.features is None:
         able = [family for family, variants in families().items() if any(v.features for v in variants.values())]
         raise UserError(f"{chosen.spec.label} has no k-means codebook: choose a variant of {', '.join(able)}")
-    features = chosen.features(chosen.spec, *map(files.locate, chosen.beside))
+    features = chosen.features(chosen.spec, *map(download.locate, chosen.beside))
     return features.to(device).eval() if isinstance(features, torch.nn.Module) else features

@@ -54,7 +54,7 @@ from bench.records.hardware import cores
 from bench.records.reader import place
 from bench.records.writer import LAST, Store, failed_clips, folder_name, folder_of
 from bench.statistics.bootstrap import Summary, summarise
-from bench.weights import files
+from bench.weights import download
 
 SAME_CODES = "same_codes"  # in run.json
 Progress = Callable[[str, int, int], None]
@@ -231,7 +231,7 @@ def prepare(variant: Variant) -> None:
     One whose sha256 is known here was loaded before; a file of the user's own may be anything.
     """
     for file in variant.files:
-        files.locate(file)
+        download.locate(file)
     if variant.file is None and (not variant.files or any(Path(file.file).is_absolute() for file in variant.files)):
         registry.load_tokenizer(variant)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.api import Clip, UserError
 from bench.evaluators import openai_whisper, sphinx
 from bench.registry import unknown
-from bench.weights.files import sha256_of
+from bench.weights.download import sha256_of
 
 
 class Recognizer(Protocol):

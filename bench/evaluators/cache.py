@@ -1,6 +1,6 @@
 """What a judge said of an original, kept on disk: it is the same for every tokenizer, and is asked once.
 
-One JSON file a clip, under the cache folder (see bench/weights/files.py), found by the clip's sha256 and the judge's whole name: model,
+One JSON file a clip, under the cache folder (see bench/weights/download.py), found by the clip's sha256 and the judge's whole name: model,
 sha256 of its weights, and whatever else its answer depends on. Any answer that JSON can say: a transcript as well as a vector.
 """
 
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from bench.api import UserError
-from bench.weights.files import cache_folder
+from bench.weights.download import cache_folder
 
 
 class Answers:

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from bench.api import UserError
 from bench.metrics.mel import mel_filters, power_spectra
-from bench.weights.files import fill, sha256_of
+from bench.weights.download import sha256_of
+from bench.weights.files import fill
 
 SHA256 = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"  # of the package's pretrained.pt, version 0.1.4
 PACKAGE, FILE = "resemblyzer", "resemblyzer/pretrained.pt"

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Checkpoint, UserError
-from bench.weights import files
+from bench.weights import download, files
 
 if TYPE_CHECKING:
     from whisper.model import Whisper
@@ -95,8 +95,8 @@ def locate(name: str) -> Path:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = caches / "whisper" / f"{name}.pt"
     if not path.is_file():
-        return files.locate(Checkpoint(f"whisper/{name}.pt", SHA256[name], f"{URL}/{SHA256[name]}/{name}.pt", OTHER_WAYS))
-    if (found := files.sha256_of(path)) != SHA256[name]:
+        return download.locate(Checkpoint(f"whisper/{name}.pt", SHA256[name], f"{URL}/{SHA256[name]}/{name}.pt", OTHER_WAYS))
+    if (found := download.sha256_of(path)) != SHA256[name]:
         raise UserError(f"{path} has sha256 {found[:12]}..., not the pinned {SHA256[name][:12]}...: delete it, {OTHER_WAYS}")
     return path
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Clip, UserError
-from bench.weights.files import sha256_of
+from bench.weights.download import sha256_of
 
 if TYPE_CHECKING:
     from pocketsphinx import Decoder

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api import Checkpoint, UserError
-from bench.weights.files import fill, load_state, locate, sha256_of
+from bench.weights.download import locate, sha256_of
+from bench.weights.files import fill, load_state
 
 RATE = 16_000
 LONGEST = 30 * RATE  # samples heard at once; attention over more costs their square. A longer clip: the mean over equal pieces

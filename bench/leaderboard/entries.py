@@ -13,13 +13,13 @@ from bench.engine.run import Options, Progress
 from bench.engine.run import run as engine
 from bench.records.reader import label_of, matches
 from bench.records.writer import folder_name
-from bench.weights import files
+from bench.weights import download
 
 
 def candidates(suite: Suite) -> list[Variant]:
     """Those that the suite can ask."""
     variants = [variant for family in registry.families().values() for variant in family.values()]
-    here = [v for v in variants if v.spec.trained and all(not f.url and files.shipped(f.file).is_file() for f in v.files)]
+    here = [v for v in variants if v.spec.trained and all(not f.url and download.shipped(f.file).is_file() for f in v.files)]
     return [v for v in here if v.spec.decodes or not suite.needs_decode]
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bench import registry
 from bench.api import UserError, Variant
-from bench.weights import files
+from bench.weights import download
 
 BELOW = 3  # a card's title becomes a heading of the fourth level, below that of its tokenizer
 
@@ -20,7 +20,7 @@ def card_of(label: str) -> Path | None:
         variant: Variant = registry.variant(label)
     except UserError:  # a file of somebody's own
         return None
-    cards = (files.shipped(file.file).with_suffix(".md") for file in variant.files if not file.url)
+    cards = (download.shipped(file.file).with_suffix(".md") for file in variant.files if not file.url)
     return next((path for path in cards if path.is_file()), None)
 
 

@@ -15,7 +15,7 @@ from bench.records import reader
 from bench.records.writer import folder_name
 from bench.report import marks
 from bench.tokens.layouts import CONTEXTS, Layout, layouts
-from bench.weights import files
+from bench.weights import download
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -147,8 +147,7 @@ def _place(variant: Variant) -> str:
 
 
 def _place_of(file: Checkpoint) -> str:
-    path = files.cache_folder() / file.file if file.url else files.shipped(file.file)
-    return "here" if path.is_file() else "to be fetched" if file.url else "missing"
+    return "here" if download.present(file) else "to be fetched" if file.url else "missing"
 
 
 def _codebooks(variant: Variant) -> str:

@@ -20,7 +20,7 @@ from torch import Tensor
 from bench import registry
 from bench.api import Data, UserError, Variant
 from bench.data.audio import BadAudio, read_clip, resample, to_channels
-from bench.weights.files import locate, sha256_of
+from bench.weights.download import locate, sha256_of
 
 if TYPE_CHECKING:
     from sklearn.cluster import MiniBatchKMeans

@@ -1,17 +1,11 @@
-"""Files of weights: found or fetched, proven by sha256, read without running anything that is in them.
+"""Files of weights read without running anything that is in them, and put into models, strictly.
 
-A file fetched lands in the cache folder (AUDIO_TOKENIZER_BENCH_CACHE, else ~/.cache/audio-tokenizer-bench), first under a temporary
-name, so that a broken download is never taken for the file. What a user can mend is a UserError of one line.
+What a user can correct is a UserError of one line.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pickle
-import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -20,81 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-import bench
-from bench.api import Checkpoint, UserError
+from bench.api import UserError
 from bench.weights import joblib_reader
-
-CHUNK = 1 << 20
-TIMEOUT = 60.0  # seconds without a byte
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept."""
-    given = os.environ.get("AUDIO_TOKENIZER_BENCH_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "audio-tokenizer-bench"
-
-
-def shipped(name: str) -> Path:
-    """Where a file of this project lies, whether or not it is there."""
-    places = [Path(root) / "tokenizers" / "weights" / name for root in bench.__path__]
-    return next((place for place in places if place.is_file()), places[0])
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal digest of a file."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"cannot read weights at {path}: {error.strerror or error}") from error
-
-
-def locate(checkpoint: Checkpoint) -> Path:
-    """The file on this machine, shipped, cached or fetched now, with its sha256 checked; an absolute `file` is one of the user's own."""
-    if not checkpoint.url:
-        path = shipped(checkpoint.file)
-        if not path.is_file():
-            raise UserError(
-                checkpoint.cure or f"weights {checkpoint.file} are not in this installation ({path}): give the file with --weights PATH"
-            )
-        return _proven(path, checkpoint, "reinstall audio-tokenizer-bench, or give the file with --weights PATH")
-    if not checkpoint.sha256:  # never fetch what could not be proven
-        raise UserError(f"the sha256 of {checkpoint.file} is not known here: get {checkpoint.url} and give it with --weights PATH")
-    path = cache_folder() / checkpoint.file
-    if not path.is_file():
-        _fetch(checkpoint, path)
-    return _proven(path, checkpoint, "delete it and run again")
-
-
-def _proven(path: Path, checkpoint: Checkpoint, cure: str) -> Path:
-    found = sha256_of(path)
-    if found != checkpoint.sha256:
-        raise UserError(f"{path} has sha256 {found[:12]}..., not the pinned {checkpoint.sha256[:12]}...: {cure}")
-    return path
-
-
-def _fetch(checkpoint: Checkpoint, path: Path) -> None:
-    """Download to a temporary name beside `path`, check, rename."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise UserError(f"cannot write to {path.parent} ({error}): set AUDIO_TOKENIZER_BENCH_CACHE to another folder") from error
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(checkpoint.url, timeout=TIMEOUT) as answer:
-            while block := answer.read(CHUNK):
-                file.write(block)
-        _proven(part, checkpoint, f"the download from {checkpoint.url} was broken or the file was changed there, run again")
-        part.replace(path)
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
-        hint = f"; {checkpoint.cure}" if checkpoint.cure else " or give it with --weights PATH; the @mini variants need no download"
-        raise UserError(
-            f"{checkpoint.file} is not here and cannot be fetched from {checkpoint.url} ({reason}): put it at {path}{hint}"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load_state(path: Path) -> dict[str, Tensor]:

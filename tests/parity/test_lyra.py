@@ -9,7 +9,7 @@ from bench import registry
 from bench.data.audio import read_clip, resample, to_channels
 from bench.data.manifests import open_data
 from bench.tokenizers import lyra
-from bench.weights.files import sha256_of
+from bench.weights.download import sha256_of
 
 CLIPS = 12
 

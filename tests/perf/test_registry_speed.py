@@ -17,14 +17,14 @@ from torch import Tensor
 from bench import registry
 from bench.api import Variant
 from bench.data import synthetic_audio
-from bench.weights import files
+from bench.weights import download
 
 pytestmark = [pytest.mark.perf, pytest.mark.benchmark(timer=time.process_time)]
 ROUNDS, WARM = 30, 2
 
 
 def here(variant: Variant) -> bool:
-    return all(not file.url and files.shipped(file.file).is_file() for file in variant.files)
+    return all(not file.url and download.shipped(file.file).is_file() for file in variant.files)
 
 
 def chosen() -> list[str]:

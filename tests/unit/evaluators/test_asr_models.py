@@ -20,7 +20,7 @@ from bench.engine.run import Options, Run, run
 from bench.evaluators import asr, openai_whisper, sphinx
 from bench.evaluators.openai_whisper import WhisperRecognizer
 from bench.tasks.asr import suite
-from bench.weights.files import sha256_of
+from bench.weights.download import sha256_of
 from tests.conftest import ROOT, speech_like
 
 RATE = 16_000

@@ -17,7 +17,7 @@ from bench.data import manifests
 from bench.data.audio import resample
 from bench.leaderboard import listening, model_cards, spectrogram
 from bench.records.reader import Kept
-from bench.weights import files
+from bench.weights import download
 from tests.conftest import speech_like
 from tests.runs import made, speech
 
@@ -118,7 +118,7 @@ def test_every_shipped_weight_has_a_card_and_a_card_holds_no_tags_of_its_own(tmp
 
 
 def card_file(name: str) -> bool:
-    return any(files.shipped(file.file).is_file() for file in registry.variant(name).files)
+    return any(download.shipped(file.file).is_file() for file in registry.variant(name).files)
 
 
 def test_what_is_shipped_of_others_is_what_its_list_says() -> None:

@@ -11,7 +11,7 @@ from bench import registry
 from bench.data.audio import read_clip, resample, to_channels
 from bench.data.manifests import open_data
 from bench.metrics.stoi import stoi
-from bench.weights import files
+from bench.weights import download
 
 CODECS = {  # Hz, bit/s, frames a second; STOI that speech keeps at least with each of these numbers of codebooks
     "mimi@mini": (24_000, 1100, 12.5, {9: 0.80, 2: 0.68, 1: 0.55}),
@@ -31,8 +31,8 @@ def shipped() -> list[str]:
 def test_its_card_names_the_very_file(name: str) -> None:
     checkpoint = registry.variant(name).checkpoint
     assert checkpoint is not None
-    file = files.shipped(checkpoint.file)
-    assert files.sha256_of(file) == checkpoint.sha256
+    file = download.shipped(checkpoint.file)
+    assert download.sha256_of(file) == checkpoint.sha256
     assert checkpoint.sha256 in file.with_suffix(".md").read_text(encoding="utf-8")
     assert file.stat().st_size < 11e6
 
