@@ -80,7 +80,7 @@ def _from_file(path: Path, chosen: str) -> Variant:
     if not isinstance(variants, dict) or not variants or not all(isinstance(v, Variant) for v in variants.values()):
         raise UserError(f"{path}: VARIANTS must be a dict of name -> bench.api.Variant (see README, 'Your own codec')")
     file = path.resolve()
-    return replace(_beside(_choose(str(path), variants, chosen), file), code=files.sha256_of(file), file=file)
+    return replace(_beside(_choose(str(path), variants, chosen), file), code=download.sha256_of(file), file=file)
 
 
 def _beside(variant: Variant, file: Path) -> Variant:
@@ -91,7 +91,7 @@ def _beside(variant: Variant, file: Path) -> Variant:
         if checkpoint.url:
             return checkpoint
         cure = checkpoint.cure or f"{file.name}: its weights {checkpoint.file} are not at {path}: put them there, or give --weights FILE"
-        sha256 = checkpoint.sha256 or (files.sha256_of(path) if path.is_file() else "")
+        sha256 = checkpoint.sha256 or (download.sha256_of(path) if path.is_file() else "")
         return replace(checkpoint, file=str(path), sha256=sha256, cure=cure)
 
     if variant.checkpoint is None:
