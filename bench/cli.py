@@ -1,44 +1,81 @@
-"""The command line. The words of each verb, and what it does with them, stand in bench/commands/.
+"""The command line. The words of each command, and what it does with them, are in bench/commands/.
 
 Nothing heavy is imported here, so that --help and a wrong flag answer at once.
 
-Exit codes: 0 fine; 1 a check or the gate failed, or a tokenizer failed on a clip; 2 something the user can correct (one line says what);
+Exit codes: 0 fine; 1 a check or the gate failed, or a tokenizer failed on a clip; 2 a usage or environment error (one line says what);
 3 a bug of this project (BENCH_DEBUG=1 shows the traceback); 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from bench.api import UserError
-from bench.commands import compare, fit, gate, leaderboard, plot, run, show, terminal
+from bench.commands import arguments, compare, completion, config, fit, gate, leaderboard, plot, run, show, terminal
+
+EXAMPLES = """commands by purpose:
+  measure   run, check, train, kmeans
+  read      list, show, compare, plot
+  publish   gate, leaderboard
+  set up    completion
+
+examples:
+  bench run --tokenizer mimi                       one tokenizer on the embedded corpus, ending in a table
+  bench run --tokenizer mimi,'opus@*' --suite all  several tokenizers through every suite
+  bench compare mimi 'opus@*'                      paired differences of finished runs, with intervals and p-values
+  bench COMMAND --help                             the flags of a command, with examples"""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog}: {message} (see {self.prog} --help)")
+        raise UserError(f"{message} (see {self.prog} --help)")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+class _Version(argparse.Action):
+    """The version is read only where it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"audio-tokenizer-bench {arguments.version()}")
+        parser.exit()
+
+
+def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code. Without arguments, those of the process, which then ends with it."""
-    if arguments is None:
+    if words is None:
         terminal.open_descriptors()
     terminal.prepare()
     try:
-        options = _parser().parse_args(arguments)
-        code = options.verb(options)
+        code = _act(sys.argv[1:] if words is None else list(words))
         sys.stdout.flush()
     except BaseException as error:  # the one place where a command's end is told; nothing of it is lost with BENCH_DEBUG=1
         code = terminal.told(error)
-    return terminal.leave(code) if arguments is None else code
+    return terminal.leave(code) if words is None else code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="bench", description="Audio tokenizers, measured: reconstruction quality against bits and tokens.")
-    verbs = parser.add_subparsers(required=True, metavar="verb", parser_class=_Parser)
-    for module in (run, compare, plot, gate, leaderboard, show, fit):
+def _act(words: list[str]) -> int:
+    parser, verbs = _parser()
+    if "_ARGCOMPLETE" in os.environ:
+        completion.complete(parser)
+    if not words:
+        parser.print_help()
+        return 0
+    options, rest = parser.parse_known_args(config.read(words, verbs))
+    if rest:  # argparse would say so in the name of the whole program
+        raise UserError(f"unknown words: {' '.join(rest)} (see bench {words[0]} --help)")
+    return options.verb(options)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser, and those of the commands by name."""
+    about = "Audio tokenizers, measured: reconstruction quality versus bitrate and token rate."
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog="bench", description=about, epilog=EXAMPLES, formatter_class=layout, allow_abbrev=False)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND", title="commands", parser_class=_Parser)
+    for module in (run, show, compare, plot, gate, leaderboard, fit, completion):
         module.add(verbs)
-    return parser
+    return parser, dict(verbs.choices)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import pkgutil
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,61 +12,60 @@ import torch
 from torch import Tensor
 
 from bench.api import Checkpoint, Suite, Tokenizer, UserError, Variant, sha256_of_all
+from bench.catalog import names as catalog
 from bench.plugins import loading
 from bench.plugins.fingerprint import fingerprint
 from bench.weights import download
 
-_FILE = re.compile(r"(?P<path>.+\.py)(@(?P<variant>[^/\\]+))?")  # a folder may have an @ in its name, too
-
-
-def _files(room: str) -> list[str]:
-    return sorted(m.name for m in pkgutil.iter_modules(importlib.import_module(f"bench.{room}").__path__) if not m.name.startswith("_"))
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that nothing has: the nearest one first, then all."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f": did you mean {near[0]!r}?" if near else "."
-    return UserError(f"no {kind} is called {name!r}{hint} Known: {', '.join(known)}")
-
 
 def families() -> dict[str, dict[str, Variant]]:
     """Family -> its variants, the default first."""
-    return {name: importlib.import_module(f"bench.tokenizers.{name}").VARIANTS for name in _files("tokenizers")}
+    return {name: importlib.import_module(f"bench.tokenizers.{name}").VARIANTS for name in catalog.families()}
 
 
 def names() -> list[str]:
     """Every tokenizer as `family@variant`."""
-    return [variant.spec.label for variants in families().values() for variant in variants.values()]
+    return catalog.labels()
 
 
 def suites() -> list[str]:
     """The name of every suite."""
-    return _files("tasks")
+    return catalog.suites()
 
 
 def load_suite(name: str) -> Suite:
     """The suite of that name."""
     if name not in suites():
-        raise unknown("suite", name, suites())
+        raise catalog.unknown("suite", name, suites())
     return importlib.import_module(f"bench.tasks.{name}").SUITE
 
 
 def variant(name: str) -> Variant:
-    """`mimi` (the family's default), `mimi@24khz`, or a file of one's own: `./my_codec.py`, `./my_codec.py@8bit`."""
-    if file := _FILE.fullmatch(name):
+    """The one tokenizer that a name means (`bench.catalog.names`): `mimi`, `mimi@24khz`, `kyutai/mimi`, `./my_codec.py@8bit`."""
+    if file := catalog.FILE.fullmatch(name):
         return _from_file(Path(file["path"]), file["variant"] or "")
-    family, _, chosen = name.rpartition("@") if "@" in name else (name, "", "")
-    if family not in _files("tokenizers"):
-        raise unknown("tokenizer", name, names())
-    variants = importlib.import_module(f"bench.tokenizers.{family}").VARIANTS
-    return _choose(family, variants, chosen)
+    family, _, chosen = catalog.tokenizer(name).partition("@")
+    return importlib.import_module(f"bench.tokenizers.{family}").VARIANTS[chosen]
+
+
+def variants(words: Sequence[str]) -> list[Variant]:
+    """All that words name, patterns as `opus@*` and comma lists among them."""
+    return [variant(label) for label in catalog.tokenizers(words)]
+
+
+def variants_of(words: Sequence[str], weights: Path | None) -> list[Variant]:
+    """The same; `weights`: a checkpoint of the user's own for the only one."""
+    found = variants(words)
+    if weights is None:
+        return found
+    if len(found) != 1:
+        raise UserError(f"--weights belongs to one tokenizer, and {len(found)} are named: name one")
+    return [with_weights(found[0], weights)]
 
 
 def _choose(family: str, variants: dict[str, Variant], chosen: str) -> Variant:
     if chosen and chosen not in variants:
-        raise unknown("tokenizer", f"{family}@{chosen}", [f"{family}@{key}" for key in variants])
+        raise UserError(f"{family} has no variant {chosen!r}{catalog.nearest(chosen, variants)} It has {', '.join(variants)}")
     return variants[chosen or next(iter(variants))]
 
 

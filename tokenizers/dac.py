@@ -204,3 +204,4 @@ LADDERS = {
     line.spec.variant: line for name, levels in FEWER.items() for line in (variant(name), *(variant(name, count) for count in levels))
 }
 VARIANTS: dict[str, Variant] = {**LADDERS, "tiny": variant("tiny")}
+HUB_IDS = {f"descript/dac_{rate}": rate for rate in ("16khz", "24khz", "44khz")}

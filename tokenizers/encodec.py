@@ -253,3 +253,4 @@ VARIANTS: dict[str, Variant] = {
     "tiny_stereo": variant("tiny_stereo", 4),
     "tiny": variant("tiny", 4),
 }
+HUB_IDS = {"facebook/encodec_24khz": "24khz-6kbps", "facebook/encodec_48khz": "48khz-6kbps"}

@@ -235,3 +235,4 @@ VARIANTS: dict[str, Variant] = {
     **{f"24khz-{n}cb": variant(f"24khz-{n}cb", n, RELEASED, "CC-BY-4.0") for n in (1, 2, 4, 16, 32)},
     "tiny": variant("tiny", 4),
 }
+HUB_IDS = {"kyutai/mimi": "24khz"}

@@ -1,49 +1,79 @@
-"""What verbs share: words of the command line -> things, and where their answers are shown."""
+"""What commands share: words of the command line -> things, and where their answers are shown."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.api import UserError, Variant
+from bench.commands import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.engine.run import Progress
-
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    Place = argparse._ActionsContainer  # a parser or one of its groups
+
+QUIET, USUAL, DETAILED = -1, 0, 1
+
+
+def verb(verbs: Verbs, name: str, act: Callable[[argparse.Namespace], int], about: str, examples: str = "") -> argparse.ArgumentParser:
+    """A command that is done by `act`; `examples` end its help."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = verbs.add_parser(name, help=about, description=about, epilog=examples, formatter_class=layout, allow_abbrev=False)
+    parser.set_defaults(verb=act)
+    return parser
+
+
+def tokenizers(place: Place, flag: str, required: bool = False, about: str = "") -> None:
+    """Names as `bench.catalog.names` understands them."""
+    told = "mimi (its default variant), mimi@24khz, 'mimi@*' (all), a,b (several), kyutai/mimi (hub id) or ./my_codec.py; may be repeated"
+    place.add_argument(flag, action="append", default=[], required=required, metavar="NAME", help=f"{about}{told}")
+
+
+def device(place: Place) -> None:
+    """Where a model runs."""
+    place.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:N or mps (default: auto, cuda where there is one)")
+
+
+def results(place: Place) -> None:
+    """Where runs are kept."""
+    place.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs (default: results)")
+
+
+def verbosity(place: Place) -> None:
+    """How much is said on the way; `options.verbosity`."""
+    place.add_argument(
+        "-q",
+        "--quiet",
+        dest="verbosity",
+        action="store_const",
+        const=QUIET,
+        default=USUAL,
+        help="no progress and no notes: only the result, and errors",
+    )
+    place.add_argument("-v", "--verbose", dest="verbosity", action="store_const", const=DETAILED, help="also what was found, and how long")
+
+
+def note(options: argparse.Namespace, text: str, level: int = USUAL) -> None:
+    """A line on stderr, unless the user asked for less."""
+    if options.verbosity >= level:
+        terminal.say(text)
 
 
 def positive(text: str) -> int:
     """A whole number from 1."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 is wanted, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
     return int(text)
 
 
-def variants_of(names: Sequence[str], weights: Path | None) -> list[Variant]:
-    """The tokenizers of those names; `weights`: a checkpoint of the user's own for the only one."""
-    from bench import registry
-
-    variants = [registry.variant(name) for name in names]
-    if weights is None:
-        return variants
-    if len(variants) != 1:
-        raise UserError("--weights belongs to one tokenizer: name one with --tokenizer")
-    return [registry.with_weights(variants[0], weights)]
-
-
-def device_of(name: str) -> str:
-    """What `auto` stands for on this machine."""
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+def words(text: str) -> list[str]:
+    """The parts of a comma list."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def console() -> Console:
@@ -58,18 +88,12 @@ def console() -> Console:
     return Output(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 
 
-@contextmanager
-def progress_bar(console: Console) -> Iterator[Progress]:
-    """A bar for each tokenizer, where somebody looks at a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def version() -> str:
+    """Of this package, also in a checkout that was not installed."""
+    import tomllib
+    from importlib import metadata
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks = {}
-
-        def report(label: str, done: int, total: int) -> None:
-            if label not in tasks:
-                tasks[label] = bar.add_task(label, total=total)
-            bar.update(tasks[label], completed=done)
-
-        yield report
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    if project.is_file():
+        return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+    return metadata.version("audio-tokenizer-bench")

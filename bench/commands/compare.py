@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import UserError
+from bench.commands import arguments
 from bench.commands.arguments import console
 
 if TYPE_CHECKING:
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
     from bench.records.reader import Kept
 
 
+EXAMPLES = """examples:
+  bench compare mimi encodec 'opus@*'
+  bench compare 'mimi@*' --reference opus@12kbps --columns pesq_wb,stoi --format latex
+"""
+
+
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = verbs.add_parser("compare", help="runs beside each other: paired differences with intervals and p-values, BD-rate")
-    verb.set_defaults(verb=compare)
+    verb = arguments.verb(verbs, "compare", compare, "compare runs: paired differences with intervals and p-values, BD-rate", EXAMPLES)
     verb.add_argument("run", nargs="+", help="a label as mimi@mini, a pattern as 'opus@*', a run folder or its rows.csv; two or more")
     verb.add_argument("--suite", default="reconstruction", metavar="NAME", help="where labels are looked up (default: reconstruction)")
     verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept (default: results)")

@@ -7,17 +7,29 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.arguments import device_of, positive, progress_bar
+from bench.api import UserError
+from bench.commands import arguments
+from bench.commands.arguments import positive
+from bench.commands.progress import progress
+from bench.records.devices import device_of, refuse_word
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
 
 
+TRAIN = """examples:
+  bench train encodec --data recordings/ --out run/ --steps 20000
+  bench train encodec --data recordings/ --out run/ --resume"""
+KMEANS = """examples:
+  bench kmeans mfcc_kmeans@km100 --data recordings/ --out units.safetensors
+  bench run --suite codes --tokenizer mfcc_kmeans@km100 --weights units.safetensors"""
+
+
 def add(verbs: Verbs) -> None:
     """Their words."""
-    verb = verbs.add_parser("train", help="the recipe behind the @mini weights: from recordings to a checkpoint, resumable at any step")
-    verb.set_defaults(verb=train)
-    verb.add_argument("family", help="mimi, hubert_kmeans, ...")
+    about = "train the weights of a @mini: from recordings to a checkpoint, resumable at any step"
+    verb = arguments.verb(verbs, "train", train, about, TRAIN)
+    verb.add_argument("tokenizer", metavar="family", help="mimi, hubert_kmeans, ... (the variant mini of it is trained)")
     verb.add_argument("--data", required=True, metavar="DATA", help="a manifest.jsonl or a folder of recordings to learn from")
     verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="for checkpoint.pt, log.jsonl and weights.safetensors")
     verb.add_argument(
@@ -27,30 +39,36 @@ def add(verbs: Verbs) -> None:
         "--weights", type=Path, metavar="PATH", help="begin with the weights and codebooks of this file instead of random ones"
     )
     verb.add_argument("--new-codebooks", action="store_true", help="with --weights: leave its codebooks, and start new ones by k-means")
-    verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    verb.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
+    verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    arguments.device(verb)
     verb.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     verb.add_argument("--save-every", type=positive, default=200, metavar="N", help="a kill loses at most N steps (default: 200)")
 
-    verb = verbs.add_parser("kmeans", help="fit the codebook of a k-means tokenizer to any audio")
-    verb.set_defaults(verb=kmeans)
+    verb = arguments.verb(verbs, "kmeans", kmeans, "fit the codebook of a k-means tokenizer to any audio (extra: kmeans)", KMEANS)
     verb.add_argument("tokenizer", help="the variant to fit: it names features, layer and clusters, as mfcc_kmeans@km100 does")
     verb.add_argument("--data", required=True, metavar="DATA", help="an embedded set, a manifest.jsonl or a folder of audio")
-    verb.add_argument("--out", required=True, type=Path, metavar="FILE", help="the codebook , .safetensors; a .json beside it describes it")
+    verb.add_argument("--out", required=True, type=Path, metavar="FILE", help="the codebook, .safetensors; a .json beside it describes it")
     verb.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
     verb.add_argument("--frames", type=positive, default=1_000_000, metavar="N", help="a sample where there are more (default: 1000000)")
-    verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    verb.add_argument("--device", default="auto", help="of the features: cpu, cuda, ... (default: auto)")
+    verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    arguments.device(verb)
+    arguments.verbosity(verb)
 
 
 def train(options: argparse.Namespace) -> int:
     """bench train"""
+    from bench.catalog import names
+
+    family, _, variant = names.tokenizer(options.tokenizer).partition("@")
+    if variant != "mini" and "@" in options.tokenizer:
+        raise UserError(f"bench train makes the weights of {family}@mini, not of {options.tokenizer}: name the family alone")
+    refuse_word(options.device)
     from bench import registry
     from bench.train.loop import train as recipe
 
     o = options
     path = recipe(
-        o.family,
+        family,
         o.data,
         o.out,
         o.steps,
@@ -61,7 +79,7 @@ def train(options: argparse.Namespace) -> int:
         weights=o.weights,
         new_codebooks=o.new_codebooks,
     )
-    name = f"{o.family}@mini"
+    name = f"{family}@mini"
     use = f"run --tokenizer {name}" if registry.variant(name).spec.decodes else f"check {name}"  # units have no audio to score
     print(f"weights: {path}; use them: bench {use} --weights {path}")
     return 0
@@ -69,15 +87,18 @@ def train(options: argparse.Namespace) -> int:
 
 def kmeans(options: argparse.Namespace) -> int:
     """bench kmeans"""
-    from rich.console import Console
-
-    from bench import registry
+    from bench.catalog import names
     from bench.data.manifests import told_data
+
+    names.tokenizer(options.tokenizer)
+    refuse_word(options.device)
+    data = told_data(options.data, options.limit)
+    from bench import registry
     from bench.train.kmeans import fit
 
     o, variant = options, registry.variant(options.tokenizer)
-    with progress_bar(Console(stderr=True)) as progress:
-        r = fit(variant, told_data(o.data, o.limit), o.out, o.seed, device_of(o.device), o.frames, progress)
+    with progress(options) as report:
+        r = fit(variant, data, o.out, o.seed, device_of(o.device), o.frames, report)
     print(f"{r.clusters} clusters of {r.dimension} values, fitted to {r.frames} frames of {r.clips} clips, {r.seconds:.0f} s")
     print(f"inertia {r.inertia:.4g} a frame, {100 * r.explained:.1f} % of the variance explained")
     print(f"{r.used} of {r.clusters} in use, perplexity {r.perplexity:.1f}, {r.restarted} started again")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import UserError
+from bench.commands import arguments
 from bench.commands.arguments import console
 
 if TYPE_CHECKING:
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
     from bench.records.reader import Kept
 
 
+EXAMPLES = """examples:
+  bench gate --baseline gate.jsonl --update       write the baseline from the runs in results/
+  bench gate --baseline gate.jsonl                judge later runs by it
+  bench gate --baseline gate.jsonl --tokenizer mimi --summary gate.md --junit gate.xml"""
+
+
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = verbs.add_parser("gate", help="runs against a baseline: exit code 1 where one got worse, lost a metric or misses more scores")
-    verb.set_defaults(verb=gate)
+    verb = arguments.verb(verbs, "gate", gate, "compare runs with a baseline: exit code 1 where a codec got worse", EXAMPLES)
     verb.add_argument("--baseline", type=Path, required=True, metavar="FILE", help="what runs are judged by; --update writes it")
     verb.add_argument("--update", action="store_true", help="write the baseline from the runs; those of others in it stay")
     verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where the runs are kept (default: results)")

@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import UserError
+from bench.commands import arguments
+from bench.commands.progress import progress
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
 
 
+EXAMPLES = """examples:
+  bench leaderboard --check
+  bench leaderboard --add results/reconstruction/my_codec@8bit-0ae45940"""
+
+
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = verbs.add_parser("leaderboard", help="committed runs -> boards (CSV), their README and their page; --add takes a run in")
-    verb.set_defaults(verb=leaderboard)
+    verb = arguments.verb(verbs, "leaderboard", leaderboard, "committed runs -> boards, README and page; --add takes a run in", EXAMPLES)
     verb.add_argument(
         "--add", action="append", default=[], type=Path, metavar="RUN", help="a run's folder: validate it and take it in; may be repeated"
     )
@@ -39,6 +45,7 @@ def add(verbs: Verbs) -> None:
         "--readme", type=Path, metavar="FILE", help="whose tables between marks are made again, too (default: README.md beside DIR)"
     )
     verb.add_argument("--no-audio", action="store_true", help="make no samples to listen to; those that are there stay")
+    arguments.verbosity(verb)
 
 
 def leaderboard(options: argparse.Namespace) -> int:
@@ -72,13 +79,10 @@ def _add(options: argparse.Namespace) -> None:
 
     if options.again:
         start_server("bench.metrics")
-    from rich.console import Console
-
-    from bench.commands.arguments import progress_bar
     from bench.leaderboard import submission
 
-    with progress_bar(Console(stderr=True)) as progress:
-        runs = [submission.checked(folder, options.again, progress) for folder in options.add]
+    with progress(options) as report:
+        runs = [submission.checked(folder, options.again, report) for folder in options.add]
     for run in runs:
         print(f"added: {submission.add(run, options.results)}")
 
@@ -89,11 +93,8 @@ def _run(options: argparse.Namespace) -> None:
 
     named = [words.partition(":") for words in options.run]
     start_server("bench.metrics", *(f"bench.tasks.{suite}" for suite, _, _ in named))
-    from rich.console import Console
-
-    from bench.commands.arguments import progress_bar
     from bench.leaderboard.entries import run
 
-    with progress_bar(Console(stderr=True)) as progress:
-        for line in run([(suite, judge) for suite, _, judge in named], options.tokenizer, options.results, progress):
+    with progress(options) as report:
+        for line in run([(suite, judge) for suite, _, judge in named], options.tokenizer, options.results, report):
             print(line, flush=True)

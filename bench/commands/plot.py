@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import DOMAINS, UserError
+from bench.commands import arguments
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
 
 
+EXAMPLES = """examples:
+  bench plot quality 'encodec@*' 'mimi@*' 'opus@*' identity
+  bench plot speed mimi encodec --out speed"""
+
+
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = verbs.add_parser("plot", help="pictures of runs: quality against bitrate, speed against batch; PNG and SVG")
-    verb.set_defaults(verb=plot)
+    verb = arguments.verb(verbs, "plot", plot, "pictures of runs: quality against bitrate, speed against batch; PNG and SVG", EXAMPLES)
     verb.add_argument("what", choices=("quality", "speed"), help="quality against bitrate, or speed against batch")
     verb.add_argument("run", nargs="+", help="a label as mimi@mini, a pattern as 'opus@*', a run folder or its rows.csv")
     verb.add_argument("--metric", default="pesq_wb", metavar="A,B,...", help="of quality: a panel for each (default: pesq_wb)")
@@ -36,13 +41,13 @@ def plot(options: argparse.Namespace) -> int:
     if options.what == "speed":
         figure = speed.figure(runs)
     else:
-        from bench import registry
+        from bench.catalog import names
 
         known = usable(list(runs[0].metrics.values()))
         chosen = [name.strip() for name in options.metric.split(",") if name.strip()]
         for name in chosen:
             if name not in known:
-                raise registry.unknown("metric of quality", name, known)
+                raise names.unknown("metric of quality", name, known)
         if not chosen:
             raise UserError("--metric names no metric: write as --metric pesq_wb,stoi")
         figure = quality.figure(runs, [runs[0].metrics[name] for name in chosen], options.domain)

@@ -1,119 +1,251 @@
-"""bench run: tokenizers through a suite, ending in a table."""
+"""bench run: tokenizers through suites, ending in a table.
+
+Names, columns, data and the device's name are proven before torch is imported: a wrong word is answered at once.
+"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.api import Suite, UserError
-from bench.commands import terminal
-from bench.commands.arguments import console, device_of, positive, progress_bar, variants_of
+from bench.api import Data, Suite, UserError, Variant
+from bench.commands import arguments, terminal
+from bench.commands.arguments import DETAILED, console, note, positive, words
+from bench.commands.progress import progress
+from bench.records.devices import device_of
 from bench.throughput.sweep import DTYPES
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
-    from bench.engine.run import Run
+    from bench.engine.run import Options, Progress, Run
+
+EVALUATORS = {"asr": "recognizer", "speaker": "speaker model"}  # suite -> what --SUITE-model names
+EXAMPLES = """examples:
+  bench run --tokenizer mimi                                   the embedded corpus, suite reconstruction
+  bench run --tokenizer mimi,encodec,'opus@*' --suite codes,robustness
+  bench run --tokenizer ./my_codec.py --data recordings/ --limit 20
+  bench run --tokenizer mimi --suite all --config run.toml     flags given here override those of the file"""
 
 
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = verbs.add_parser("run", help="tokenizers through a suite, ending in a table; goes on where it was stopped")
-    verb.set_defaults(verb=run)
-    verb.add_argument(
-        "--tokenizer", action="append", required=True, metavar="NAME", help="family, family@variant or ./file.py; may be repeated"
+    verb = arguments.verb(verbs, "run", run, "tokenizers through one or more suites, ending in a table; resumes interrupted runs", EXAMPLES)
+    what = verb.add_argument_group("what")
+    arguments.tokenizers(what, "--tokenizer", required=True)
+    what.add_argument(
+        "--suite", action="append", metavar="NAME", help="what to measure: a name, a,b or all; may be repeated (default: reconstruction)"
     )
-    verb.add_argument("--suite", default="reconstruction", metavar="NAME", help="what to measure (default: reconstruction)")
-    verb.add_argument("--data", metavar="DATA", help="an embedded set, a manifest.jsonl or a folder of audio (default: the suite's own)")
-    verb.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
-    verb.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: auto, cuda where there is one)")
-    verb.add_argument(
-        "--dtype",
-        choices=DTYPES,
-        default=DTYPES[0],
-        help=f"precision of the tokenizer, by autocast (default: {DTYPES[0]}); in another one it is a tokenizer of its own, NAME-DTYPE",
-    )
-    verb.add_argument("--workers", type=positive, metavar="N", help="processes that score (default: one a core)")
-    verb.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    verb.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint of your own for the one tokenizer named")
-    verb.add_argument(
-        "--untrained", action="store_true", help="random weights in place of a download: as fast and as large, but scores mean nothing"
-    )
-    verb.add_argument("--asr-model", metavar="NAME", help="of --suite asr: the recognizer, a name or a file (default: its own)")
-    verb.add_argument("--speaker-model", metavar="NAME", help="of --suite speaker: the encoder, a name or a path (default: its own)")
-    verb.add_argument(
+    what.add_argument("--data", metavar="DATA", help="an embedded set, a manifest.jsonl or a folder of audio (default: the suite's own)")
+    what.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
+    what.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    what.add_argument("--weights", type=Path, metavar="FILE", help="your own checkpoint for the one tokenizer named")
+    what.add_argument("--untrained", action="store_true", help="random weights in place of a download, for timing only")
+    what.add_argument("--asr-model", metavar="NAME", help="ASR model of --suite asr, a name or a file (default: its own)")
+    what.add_argument("--speaker-model", metavar="NAME", help="speaker encoder of --suite speaker, a name or a path (default: its own)")
+    what.add_argument(
         "--sweep",
         metavar="POINTS",
         help="of --suite throughput: small (default), full, or as 'batch=1,8,max seconds=1,10 dtype=bfloat16 mode=compiled'",
     )
-    verb.add_argument("--save-audio", type=Path, metavar="DIR", help="keep originals and reconstructions as WAV files")
-    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where rows are kept (default: results)")
-    verb.add_argument("--fresh", action="store_true", help="forget the rows of earlier runs of the same thing")
-    verb.add_argument("--fail-fast", action="store_true", help="stop at the first clip on which a tokenizer fails")
-    verb.add_argument("--allow-failures", action="store_true", help="exit code 0 also where a tokenizer failed on some clips")
-    verb.add_argument("--format", choices=("table", "markdown", "csv"), default="table", help="of what is printed (default: table)")
-    verb.add_argument(
-        "--columns", default="", metavar="A,B,...", help="metrics to print in a table or markdown, all are kept (default: all)"
+    what.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default=DTYPES[0],
+        help=f"precision of the tokenizer, by autocast (default: {DTYPES[0]}); others are entries of their own, NAME-DTYPE",
     )
+    how = verb.add_argument_group("how")
+    arguments.device(how)
+    how.add_argument("--workers", type=positive, metavar="N", help="number of scoring processes (default: one per core)")
+    how.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="clips per batch (default: 1 on a CPU, on a GPU 240 s of audio)",
+    )
+    arguments.results(how)
+    how.add_argument("--fresh", action="store_true", help="ignore the rows of earlier runs and run again")
+    how.add_argument("--fail-fast", action="store_true", help="stop at the first clip on which a tokenizer fails")
+    how.add_argument("--allow-failures", action="store_true", help="exit code 0 also where a tokenizer failed on some clips")
+    how.add_argument("--config", type=Path, metavar="FILE", help="TOML file of flags, as limit = 20; flags given here override it")
+    arguments.verbosity(how)
+    output = verb.add_argument_group("output")
+    output.add_argument("--format", choices=("table", "markdown", "csv"), default="table", help="of what is printed (default: table)")
+    output.add_argument("--columns", default="", metavar="A,B,...", help="metrics to print in a table or markdown (default: all)")
+    output.add_argument("--save-audio", type=Path, metavar="DIR", help="keep originals and reconstructions as WAV files")
 
 
 def run(options: argparse.Namespace) -> int:
     """bench run"""
+    from bench.catalog import index, names
+
+    names.tokenizers(options.tokenizer)
+    chosen = names.chosen_suites(options.suite or ["reconstruction"])
+    columns = words(options.columns)
+    _refuse(options, chosen, columns)
+    data = _data(options, chosen)
+
     from bench.engine.worker_pool import start_server
 
-    if options.suite != "throughput":  # there is no work for others, and their imports would disturb what is timed
-        start_server("bench.metrics", f"bench.tasks.{options.suite}")
-    from rich.console import Console
-
-    from bench import registry
-    from bench.data.manifests import told_data
-    from bench.engine.autocast import lowered
+    if not any(index.suite(name).timed for name in chosen):  # others' imports would disturb what is timed
+        start_server("bench.metrics", *(f"bench.tasks.{name}" for name in chosen))
     from bench.engine.run import Options
-    from bench.engine.run import run as engine
     from bench.plugins.streams import stdout_to_stderr
 
-    suite = _suite(options)
-    columns = [name.strip() for name in options.columns.split(",") if name.strip()]
-    for name in columns:
-        if name not in (known := [metric.name for metric in suite.metrics]):
-            raise registry.unknown("metric", name, known)
-    variants = variants_of(options.tokenizer, options.weights)
-    if options.untrained:
-        if options.weights:
-            raise UserError("--untrained and --weights exclude each other: leave one out")
-        variants = [registry.untrained(variant, options.seed) for variant in variants]
-    variants = [lowered(variant, options.dtype) for variant in variants]
-    data = told_data(options.data or suite.data, options.limit)
-    device, workers = device_of(options.device), options.workers or 0
-    how = Options(options.results, device, workers, options.seed, options.save_audio, options.fresh, options.fail_fast)
-    with stdout_to_stderr(), progress_bar(Console(stderr=True)) as progress:
-        runs = list(engine(variants, suite, data, how, progress))
+    suites = [_suite(options, name) for name in chosen]
+    _refuse_columns(columns, [metric.name for suite in suites for metric in suite.metrics])
+    variants = _variants(options)
+    device = device_of(options.device)
+    workers, batch = options.workers or 0, options.batch_size or 0
+    how = Options(options.results, device, workers, options.seed, options.save_audio, options.fresh, options.fail_fast, batch=batch)
+    with stdout_to_stderr(), progress(options) as report:
+        runs = list(_runs(options, variants, [(suite, data[suite.name]) for suite in suites], how, report))
     _print_failures(runs)
-    _print_odd_files(runs)
-    _print_runs(runs, options.format, columns)
+    _print_odd_files(options, runs)
+    _print_runs(runs, options, columns)
     return 1 if any(run.failed for run in runs) and not options.allow_failures else 0
 
 
-def _suite(options: argparse.Namespace) -> Suite:
+def _data(options: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Data]:
+    from bench.catalog import index
+    from bench.data.manifests import told_data
+
+    sources = {name: options.data or index.suite(name).data for name in chosen}
+    opened = {source: told_data(source, options.limit) for source in dict.fromkeys(sources.values())}
+    return {name: opened[source] for name, source in sources.items()}
+
+
+def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequence[str]) -> None:
+    """UserError for what can be known to be wrong before torch is imported."""
+    from bench.catalog import index, names
+    from bench.evaluators.packages import refuse_missing
+    from bench.records.devices import refuse_word
+    from bench.throughput import sweep
+
+    refuse_word(options.device)
+    everything = "all" in (options.suite or ())
+    if options.untrained and options.weights:
+        raise UserError("--untrained and --weights cannot be used together")
+    if options.sweep:
+        _belongs("--sweep", "throughput", chosen)
+        sweep.parse(options.sweep)
+    for name, kind in EVALUATORS.items():
+        model = getattr(options, f"{name}_model") or ""
+        if model:
+            _belongs(f"--{name}-model", name, chosen)
+            known = index.suite(name).evaluators
+            if model not in known and not Path(model).exists() and Path(model).parent == Path() and Path(model).suffix != ".pt":
+                raise names.unknown(kind, model, known)
+        if name in chosen and not everything and (not model or model in index.suite(name).evaluators):
+            refuse_missing(name, model)
+    if not (options.asr_model or options.speaker_model):
+        _refuse_columns(columns, [metric.name for name in chosen for metric in index.suite(name).metrics])
+
+
+def _belongs(flag: str, suite: str, chosen: Sequence[str]) -> None:
+    if suite not in chosen:
+        raise UserError(f"{flag} belongs to --suite {suite}, not to {', '.join(chosen)}: leave it out, or name that suite")
+
+
+def _refuse_columns(columns: Sequence[str], known: Sequence[str]) -> None:
+    from bench.catalog import names
+
+    for column in columns:
+        if column not in known:
+            raise UserError(f"no metric is called {column!r}{names.nearest(column, known)} bench list metrics names them all")
+
+
+def _suite(options: argparse.Namespace, name: str) -> Suite:
+    """A suite with the evaluator and the points that the options name for it."""
     from bench import registry
 
-    suite = registry.load_suite(options.suite)
-    for name in ("asr", "speaker"):
-        if judge := getattr(options, f"{name}_model"):
-            if suite.name != name or suite.with_judge is None:
-                raise UserError(f"--{name}-model belongs to --suite {name}, not to {suite.name}: leave it out, or name that suite")
-            suite = suite.with_judge(judge)
-    if suite.sweep and options.dtype != DTYPES[0]:
-        raise UserError(f"the {suite.name} suite has precisions among its points: ask for --sweep 'dtype={options.dtype}', not --dtype")
-    if options.sweep:
-        if suite.with_sweep is None:
-            raise UserError(f"--sweep belongs to --suite throughput, not to {suite.name}: leave it out, or name that suite")
-        suite = suite.with_sweep(options.sweep)
-    return suite
+    suite = registry.load_suite(name)
+    model = getattr(options, f"{name}_model", None)
+    if model and suite.with_judge:
+        suite = suite.with_judge(model)
+    return suite.with_sweep(options.sweep) if options.sweep and suite.with_sweep else suite
 
 
-def _print_failures(runs: list[Run]) -> None:
+def _variants(options: argparse.Namespace) -> list[Variant]:
+    """The tokenizers, with the weights and the precision that the options ask for."""
+    from bench import registry
+    from bench.engine.autocast import lowered
+
+    variants = registry.variants_of(options.tokenizer, options.weights)
+    if options.untrained:
+        variants = [registry.untrained(variant, options.seed) for variant in variants]
+    return [lowered(variant, options.dtype) for variant in variants]
+
+
+def _runs(
+    options: argparse.Namespace, variants: Sequence[Variant], asked: Sequence[tuple[Suite, Data]], how: Options, report: Progress
+) -> Iterator[Run]:
+    """Every suite, those that time first, all proven to be possible before the first one starts."""
+    from bench.engine.run import run as engine
+
+    todo = [(some, suite, data) for suite, data in asked if (some := _able(options, variants, suite, data, how))]
+    if not todo:
+        raise UserError("nothing is left to run: name a suite with --suite")
+    done: dict[str, list[Run]] = {}
+    for some, suite, data in sorted(todo, key=lambda item: not item[1].sweep):
+        note(options, f"{suite.name}: {len(some)} tokenizers on {data.name} ({len(data.clips)} clips), {how.device}", DETAILED)
+        done[suite.name] = list(engine(some, suite, data, how, report))
+    for suite, _ in asked:
+        yield from done.get(suite.name, ())
+
+
+def _able(options: argparse.Namespace, variants: Sequence[Variant], suite: Suite, data: Data, how: Options) -> list[Variant]:
+    """The tokenizers that can go through the suite. With --suite all, others, or the suite, are left out with a note; else UserError."""
+    from bench.engine.run import refuse
+
+    everything = "all" in (options.suite or ())
+    able = [v for v in variants if v.spec.decodes or not suite.needs_decode] if everything else list(variants)
+    try:
+        if suite.sweep and options.dtype != DTYPES[0]:
+            cure = f"ask for --sweep 'dtype={options.dtype}', not --dtype"
+            raise UserError(f"the {suite.name} suite has precisions among its points: {cure}")
+        if not able:
+            raise UserError("it needs audio back, and no tokenizer named here gives any")
+        refuse(able, suite, data, how)
+        if suite.prepare:
+            suite.prepare()
+    except UserError as error:
+        if not everything:
+            raise
+        note(options, f"left out: suite {suite.name}: {error}")
+        return []
+    for variant in variants:
+        if variant not in able:
+            note(options, f"left out of {suite.name}, which needs audio back: {variant.spec.label}")
+    return able
+
+
+def _print_runs(runs: Sequence[Run], options: argparse.Namespace, columns: Sequence[str]) -> None:
+    from bench.report import tables
+
+    for run in runs:
+        tables.save(run)
+    groups = [list(group) for _, group in itertools.groupby(runs, key=lambda run: run.suite.name)]
+    if options.format == "csv":
+        tables.to_csv(runs, sys.stdout)
+    for group in groups:
+        shown = [name for name in columns if name in [metric.name for metric in group[0].suite.metrics]]
+        if columns and not shown:
+            continue
+        if options.format == "markdown":
+            tables.to_markdown(group, sys.stdout, shown)
+        elif options.format == "table":
+            tables.to_terminal(group, console(), shown)
+    if options.format == "table":
+        for run in runs:
+            note(options, f"rows: {run.folder / 'rows.csv'}")
+    sys.stdout.flush()
+
+
+def _print_failures(runs: Sequence[Run]) -> None:
     """A line on stderr for each tokenizer that failed on a clip: stdout may be a CSV."""
     for run in runs:
         if run.failed:
@@ -121,29 +253,13 @@ def _print_failures(runs: list[Run]) -> None:
             terminal.say(f"{run.variant.spec.label} failed on {count} ({why}): the same command tries them again", red=True)
 
 
-def _print_odd_files(runs: list[Run]) -> None:
+def _print_odd_files(options: argparse.Namespace, runs: Sequence[Run]) -> None:
     """A line on stderr for each thing that is odd in files which were heard in spite of it, the most frequent first."""
     from bench.records.writer import odd_files
 
     found = odd_files(row for run in runs for row in run.rows)
-    for note, clips in found[:5]:
+    for why, clips in found[:5]:
         named = ", ".join(clips[:3]) + (f" and {len(clips) - 3} more" if len(clips) > 3 else "")
-        print(f"note: {named}: {note}", file=sys.stderr)
+        note(options, f"note: {named}: {why}")
     if left := {clip for _, clips in found[5:] for clip in clips}:
-        print(f"note: {len(left)} more clips have a note in the rows called seconds", file=sys.stderr)
-
-
-def _print_runs(runs: list[Run], style: str, columns: list[str]) -> None:
-    from bench.report import tables
-
-    for run in runs:
-        tables.save(run)
-    if style == "csv":
-        tables.to_csv(runs, sys.stdout)
-    elif style == "markdown":
-        tables.to_markdown(runs, sys.stdout, columns)
-    else:
-        tables.to_terminal(runs, console(), columns)
-        for run in runs:
-            terminal.say(f"rows: {run.folder / 'rows.csv'}")
-    sys.stdout.flush()
+        note(options, f"note: {len(left)} more clips have a note in the rows called seconds")

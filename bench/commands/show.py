@@ -7,29 +7,41 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.arguments import console, device_of, variants_of
+from bench.commands import arguments
+from bench.commands.arguments import console
+from bench.records.devices import device_of
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
 
 
+LIST = """examples:
+  bench list tokenizers
+  bench list data"""
+SHOW = """examples:
+  bench show mimi
+  bench show kyutai/mimi"""
+CHECK = """examples:
+  bench check ./my_codec.py
+  bench check 'opus@*'"""
+
+
 def add(verbs: Verbs) -> None:
     """Their words."""
-    verb = verbs.add_parser("list", help="what there is: tokenizers, suites, metrics or data")
-    verb.set_defaults(verb=list_)
+    verb = arguments.verb(verbs, "list", list_, "list tokenizers, suites, metrics or data sets", LIST)
     verb.add_argument("what", choices=("tokenizers", "suites", "metrics", "data"))
 
-    verb = verbs.add_parser("show", help="the facts of one tokenizer: rates, token budget, weights, licence, source, speed")
-    verb.set_defaults(verb=show)
-    verb.add_argument("tokenizer")
-    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where its speed was kept (default: results)")
+    verb = arguments.verb(verbs, "show", show, "show details of one tokenizer: rates, token budget, weights, licence, source, speed", SHOW)
+    verb.add_argument("tokenizer", help="mimi (its default variant), mimi@24khz, kyutai/mimi (hub id) or ./my_codec.py")
+    arguments.results(verb)
 
-    verb = verbs.add_parser("check", help="does a tokenizer keep the contract? exit code 1 if not")
-    verb.set_defaults(verb=check)
-    verb.add_argument("tokenizer", nargs="+")
-    verb.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
-    verb.add_argument("--seed", type=int, default=0)
-    verb.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint of your own for the one tokenizer named")
+    verb = arguments.verb(verbs, "check", check, "test that a tokenizer conforms to the interface; exit code 1 where it does not", CHECK)
+    verb.add_argument(
+        "tokenizer", nargs="+", help="mimi (its default variant), mimi@24khz, 'mimi@*', kyutai/mimi (hub id) or ./my_codec.py"
+    )
+    arguments.device(verb)
+    verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    verb.add_argument("--weights", type=Path, metavar="FILE", help="your own checkpoint for the one tokenizer named")
 
 
 def list_(options: argparse.Namespace) -> int:
@@ -50,6 +62,9 @@ def list_(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """bench show"""
+    from bench.catalog import names
+
+    names.tokenizer(options.tokenizer)
     from bench import registry
     from bench.report import describe
 
@@ -63,12 +78,17 @@ def show(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """bench check"""
+    from bench.catalog import names
+    from bench.records.devices import refuse_word
+
+    names.tokenizers(options.tokenizer)
+    refuse_word(options.device)
     from bench import registry
     from bench.conformance.rules import check as contract
     from bench.plugins.streams import stdout_to_stderr
 
     device, failed = device_of(options.device), 0
-    for variant in variants_of(options.tokenizer, options.weights):
+    for variant in registry.variants_of(options.tokenizer, options.weights):
         with stdout_to_stderr():
             findings = contract(variant, partial(registry.load_tokenizer, variant, device), device, options.seed)
         for finding in findings:

@@ -33,17 +33,20 @@ def reconstructions(
     device: str = "cpu",
     partner: Mapping[str, Clip] | None = None,
     batch_seconds: float | None = None,
+    batch: int = 0,
     decode: bool = True,
 ) -> Iterator[Reconstruction]:
     """Every clip through the tokenizer, in the order of completion; holds a handful of clips in memory, however many there are.
 
     `load` gives an instance to each thread. `partner`: for the shuffled floor, the clip that is encoded in place of each.
-    `batch_seconds` of padded audio make a batch, 0: every clip goes alone; None: what is faster on the device. Without `decode`, and of a
+    `batch_seconds` of padded audio make a batch, 0: every clip goes alone; None: what is faster on the device. `batch`: at most so many
+    clips, 0: as many as that. Without `decode`, and of a
     tokenizer that gives tokens only, est has no samples; codes, tokens, bits and seconds are the same.
     """
     source = _read(spec, clips, partner)
-    limit = (0.0 if _on_cpu(device) else BATCH_SECONDS) if batch_seconds is None else batch_seconds
-    groups = _batches(ahead(source, WINDOW), spec, limit) if limit else ([given] for given in source)
+    if batch_seconds is None:
+        batch_seconds = math.inf if batch > 1 else 0.0 if batch == 1 or _on_cpu(device) else BATCH_SECONDS
+    groups = _batches(ahead(source, WINDOW), spec, batch_seconds, batch or WINDOW) if batch_seconds else ([given] for given in source)
     work = partial(_through, device=device, decode=decode and spec.decodes)
     return staged(groups, partial(_own, load, device), work, _threads(device))
 
@@ -96,14 +99,16 @@ def _load(spec: Spec, clip: Clip, encoded: Clip | None) -> Given:
     return Given(clip, ref, resample(source.wav, source.sample_rate, rate), rate)
 
 
-def _batches(items: Iterator[Given], spec: Spec, seconds: float) -> Iterator[list[Given]]:
-    """Groups of like length: any for a causal tokenizer, equal lengths for others."""
+def _batches(items: Iterator[Given], spec: Spec, seconds: float, most: int) -> Iterator[list[Given]]:
+    """Groups of like length, of at most so many clips: any for a causal tokenizer, equal lengths for others."""
     paddable = spec.causal and math.isfinite(spec.frame_rate)  # it is known which frames are of the padding
     while window := list(itertools.islice(items, WINDOW)):
         yield from ([item] for item in window if item.failure)
         group: list[Given] = []
         for item in sorted((item for item in window if not item.failure), key=lambda item: (item.rate, item.wav.shape[-1])):
-            fits = group and item.rate == group[0].rate and item.wav.shape[-1] * (len(group) + 1) <= seconds * item.rate
+            fits = (
+                group and len(group) < most and item.rate == group[0].rate and item.wav.shape[-1] * (len(group) + 1) <= seconds * item.rate
+            )
             if group and not (fits and (paddable or item.wav.shape[-1] == group[0].wav.shape[-1])):
                 yield group
                 group = []

@@ -50,6 +50,7 @@ from bench.engine.autocast import same_codes
 from bench.engine.codec_stage import reconstructions, trials
 from bench.engine.worker_pool import WorkerPool
 from bench.records import hardware, provenance
+from bench.records.devices import device_of
 from bench.records.hardware import cores
 from bench.records.reader import place
 from bench.records.writer import LAST, Store, failed_clips, folder_name, folder_of
@@ -73,6 +74,7 @@ class Options:
     fresh: bool = False
     fail_fast: bool = False  # the first clip on which a tokenizer fails ends the run
     metric_seconds: float = 120.0  # a metric that takes longer on one clip is stopped
+    batch: int = 0  # clips that the tokenizer is given at once; 0: what is faster on the device
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class RunSession:
         """
         partner = partners(self.data.clips) if self.spec.shuffled else None
         decode = self.suite.needs_decode or self.options.save_audio is not None
-        for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, decode=decode):
+        for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, batch=self.options.batch, decode=decode):
             self._stop_if_failed(item.clip, item.failure)
             self._odd[item.clip.id] = item.ref.note
             if self.options.save_audio and not item.failure:
@@ -217,12 +219,7 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
             raise UserError(f"{variant.spec.label} gives tokens only, and the {suite.name} suite needs audio back: choose another suite")
         if options.save_audio and not variant.spec.decodes:
             raise UserError(f"{variant.spec.label} gives tokens only, no audio to save: leave --save-audio out")
-    try:
-        device = torch.device(options.device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        line = str(error).splitlines()[0]
-        raise UserError(f"device {options.device!r} cannot be used ({line}): use --device cpu, or install a torch built for it") from error
+    device_of(options.device)
 
 
 def prepare(variant: Variant) -> None:

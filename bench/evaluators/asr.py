@@ -16,8 +16,8 @@ from typing import Protocol
 from torch import Tensor
 
 from bench.api import Clip, UserError
+from bench.catalog.names import unknown
 from bench.evaluators import openai_whisper, sphinx
-from bench.registry import unknown
 from bench.weights.download import sha256_of
 
 

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import UserError
+from bench.evaluators.packages import RESEMBLYZER
 from bench.metrics.mel import mel_filters, power_spectra
 from bench.weights.download import sha256_of
 from bench.weights.files import fill
 
 SHA256 = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"  # of the package's pretrained.pt, version 0.1.4
 PACKAGE, FILE = "resemblyzer", "resemblyzer/pretrained.pt"
-CURE = "pip install 'audio-tokenizer-bench[speaker]' (its weights are all that is read: pip install --no-deps resemblyzer==0.1.4 will do)"
 RATE, WINDOW, HOP, MELS, WIDTH = 16_000, 400, 160, 40, 256
 PARTIAL = 160  # frames of a window: 1.6 s
 STEP = round(RATE / 1.3 / HOP)  # frames from window to window: 1.3 of them a second
@@ -78,10 +78,10 @@ def locate() -> Path:
     try:
         path = Path(str(metadata.distribution(PACKAGE).locate_file(FILE)))
     except metadata.PackageNotFoundError as error:
-        raise UserError(f"the speaker encoder resemblyzer is not installed: {CURE}") from error
+        raise UserError(RESEMBLYZER.missing) from error
     found = sha256_of(path)
     if found != SHA256:
-        raise UserError(f"{path} has sha256 {found[:12]}..., not the pinned {SHA256[:12]}... of resemblyzer 0.1.4: {CURE}")
+        raise UserError(f"{path} has sha256 {found[:12]}..., not the pinned {SHA256[:12]}... of resemblyzer 0.1.4: {RESEMBLYZER.install}")
     return path
 
 

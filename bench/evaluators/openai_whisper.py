@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Checkpoint, UserError
+from bench.evaluators.packages import WHISPER
 from bench.weights import download, files
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ SHA256 = {  # of the files that the package fetches
 }
 ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo"}
 URL = "https://openaipublic.azureedge.net/main/whisper/models"
-INSTALL = "pip install 'audio-tokenizer-bench[asr]', or ask the lighter --asr-model pocketsphinx"
 OTHER_WAYS = "or give a file with --asr-model PATH; --asr-model pocketsphinx needs no download"
 ABOUT = "greedy, EnglishTextNormalizer, for other languages BasicTextNormalizer"
 UNSPACED = ("ja", "lo", "my", "th", "yue", "zh")  # written without spaces: each letter counts as a word, as in Whisper's paper
@@ -87,7 +87,7 @@ def installed() -> str:
 
         return metadata.version("openai-whisper")
     except (ImportError, metadata.PackageNotFoundError) as error:
-        raise UserError(f"the asr suite needs openai-whisper ({error}): {INSTALL}") from error
+        raise UserError(f"{WHISPER.needed} ({error}): {WHISPER.install}") from error
 
 
 def locate(name: str) -> Path:

@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 
 from bench.api import Clip, UserError
+from bench.evaluators.packages import POCKETSPHINX
 from bench.weights.download import sha256_of
 
 if TYPE_CHECKING:
     from pocketsphinx import Decoder
 
-INSTALL = "pip install 'audio-tokenizer-bench[pocketsphinx]'"
 ABOUT = "closed unigram model over the transcripts' words, lower case without punctuation"
 DICTIONARY = "cmudict-en-us.dict"
 SHORTEST = 410  # samples of its first frame: of less it hears nothing
@@ -72,7 +72,7 @@ def files() -> list[Path]:
     try:
         from pocketsphinx import get_model_path
     except ImportError as error:
-        raise UserError(f"the recognizer pocketsphinx is not installed ({error}): {INSTALL}") from error
+        raise UserError(f"{POCKETSPHINX.needed} ({error}): {POCKETSPHINX.install}") from error
     folder = Path(get_model_path("en-us"))
     return [*sorted(path for path in (folder / "en-us").iterdir() if path.is_file()), folder / DICTIONARY]
 

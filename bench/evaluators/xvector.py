@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api import Checkpoint, UserError
+from bench.evaluators.packages import TRANSFORMERS
 from bench.weights.download import locate, sha256_of
 from bench.weights.files import fill, load_state
 
@@ -22,7 +23,6 @@ RATE = 16_000
 LONGEST = 30 * RATE  # samples heard at once; attention over more costs their square. A longer clip: the mean over equal pieces
 CONFIGS = ("config.json", "preprocessor_config.json")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-CURE = "pip install 'audio-tokenizer-bench[hf]'"
 HUB = "https://huggingface.co/microsoft/wavlm-base-plus-sv/resolve/1bfd64eca136543feb28c5ffaf05381c6af33121"
 GIVE = "or give a folder that holds the three files with --speaker-model PATH; the default, resemblyzer, needs no download"
 WAVLM = tuple(  # Microsoft's model as safetensors, licence CC-BY-SA-3.0
@@ -64,7 +64,7 @@ def load(config: Path, preprocessor: Path, weights: Path, device: str) -> Callab
     try:
         from transformers import AutoConfig, AutoModelForAudioXVector, Wav2Vec2FeatureExtractor
     except ImportError as error:
-        raise UserError(f"the speaker model {config.parent.name} needs transformers ({error}): {CURE}") from error
+        raise UserError(f"the speaker model {config.parent.name} needs transformers ({error}): {TRANSFORMERS.install}") from error
     try:
         shape = AutoConfig.from_pretrained(config, trust_remote_code=False)
         model = AutoModelForAudioXVector.from_config(shape, trust_remote_code=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench import registry
 from bench.api import Suite, UserError, Variant
+from bench.catalog import names
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Progress
 from bench.engine.run import run as engine
@@ -30,7 +31,7 @@ def run(named: Sequence[tuple[str, str]], only: Sequence[str], results: Path, pr
     labels = [variant.spec.label for suite in suites for variant in candidates(suite)]
     for word in only:
         if not any(matches(word, label) for label in labels):
-            raise registry.unknown("tokenizer of the leaderboards", word, dict.fromkeys(labels))
+            raise names.unknown("tokenizer of the leaderboards", word, dict.fromkeys(labels))
     for suite in suites:
         chosen = [v for v in candidates(suite) if not only or any(matches(word, v.spec.label) for word in only)]
         for done in engine(chosen, suite, open_data(suite.data), Options(results), progress):

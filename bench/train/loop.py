@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bench.api import UserError
 from bench.nn.quantize import Codebook
+from bench.records.devices import device_of
 from bench.train import codec, hubert, layers
 from bench.train.check import heldout_scores
 from bench.train.export import export
@@ -55,10 +56,7 @@ def train(
         raise UserError(f"no recipe for {family!r}: there is one for {', '.join(recipes)}")
     if (out / "checkpoint.pt").exists() and not resume:
         raise UserError(f"{out} holds a run already: go on with --resume, or give another folder with --out")
-    try:
-        torch.zeros((), device=device)
-    except (RuntimeError, AssertionError) as error:  # AssertionError is what a torch without CUDA raises
-        raise UserError(f"no device {device!r} here ({str(error).splitlines()[0]}): give --device cpu") from error
+    device_of(device)
     if weights and isinstance(recipe, UnitRecipe):
         raise UserError(f"{family} is trained from the beginning only: leave --weights out")
     keep_memory()

@@ -5,10 +5,12 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -74,12 +76,20 @@ def test_help_waits_for_no_heavy_import() -> None:
         (("run", "--tokenizer", "mimmi"), "did you mean 'mimi"),
         (("run", "--tokenizer", "mimi@24k"), "did you mean 'mimi@24khz'"),
         (("run", "--tokenizer", "identity", "--suite", "reconstructoin"), "did you mean 'reconstruction'? Known:"),
+        (("run", "--tokenizer", "identity", "--suite", "codes,reconstructoin"), "did you mean 'reconstruction'? Known:"),
+        (("run", "--tokenizer", "identity,opsu"), "no tokenizer is called 'opsu': did you mean 'opus'?"),
+        (("run", "--tokenizer", "kyutai/mimmi"), "did you mean 'kyutai/mimi'?"),
+        (("run", "--tokenizer", "identity", "--asr-model", "base.en"), "--asr-model belongs to --suite asr, not to reconstruction"),
+        (("run", "--tokenizer", "identity", "--suite", "speaker", "--speaker-model", "resembler"), "did you mean 'resemblyzer'?"),
+        (("run", "--tokenizer", "identity", "--sweep", "small"), "--sweep belongs to --suite throughput"),
+        (("run", "--tokenizer", "identity", "--format", "jsn"), "(see bench run --help)"),
+        (("run", "--tokenizer", "identity", "--lmit", "3"), "unknown words: --lmit 3 (see bench run --help)"),
         (("run", "--tokenizer", "identity", "--columns", "stoi,pesq_wd"), "did you mean 'pesq_wb'"),
         (("run", "--tokenizer", "identity", "--data", "nowhere"), "no data called 'nowhere'"),
         (("run", "--tokenizer", "./nowhere.py"), "no tokenizer file nowhere.py"),
-        (("run", "--tokenizer", "identity", "--limit", "0"), "a whole number from 1 is wanted, not '0'"),
+        (("run", "--tokenizer", "identity", "--limit", "0"), "must be a positive integer, not '0'"),
         (("run", "--tokenizer", "identity", "--device", "cuda:77"), "device 'cuda:77' cannot be used"),
-        (("run", "--tokenizer", "identity", "--device", "toaster"), "device 'toaster' cannot be used"),
+        (("run", "--tokenizer", "identity", "--device", "toaster"), "device 'toaster' cannot be used: give cpu, cuda, cuda:N"),
         (("run", "--tokenizer", "identity", "--weights", "x.safetensors"), "takes no weights"),
         (
             ("run", "--tokenizer", "identity", "--limit", "1", "--results", "R", "--save-audio", "/dev/null/x"),
@@ -100,6 +110,68 @@ def test_a_wrong_word_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[s
     done = bench(*(word if word != "R" else tmp_path for word in words))
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and message in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "nope"),
+        ("run", "--tokenizer", "kyutai/mimmi"),
+        ("run", "--tokenizer", "mimi", "--suite", "nope"),
+        ("run", "--tokenizer", "mimi", "--columns", "nope"),
+        ("run", "--tokenizer", "mimi", "--data", "nope"),
+        ("run", "--tokenizer", "mimi", "--device", "gpu"),
+        ("check", "mimi", "--device", "gpu"),
+        ("kmeans", "mfcc_kmeans", "--data", "nope", "--out", "x.safetensors"),
+        ("train", "nope", "--data", "x", "--out", "y"),
+    ],
+)
+def test_a_wrong_word_is_answered_without_torch(words: tuple[str, ...]) -> None:
+    script = f"import sys, bench.cli\ncode = bench.cli.main({list(words)})\nprint(code, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "2 False\n" and len(done.stderr) < 400, done.stderr
+
+
+def test_bench_alone_prints_its_help_and_the_version_is_that_of_the_project() -> None:
+    alone, helped, version = bench(), bench("--help"), bench("--version")
+    assert (alone.returncode, alone.stdout) == (0, helped.stdout) and "examples:" in alone.stdout
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert version.stdout == f"audio-tokenizer-bench {project['version']}\n" and version.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "verb", ["run", "list", "show", "check", "compare", "plot", "gate", "leaderboard", "train", "kmeans", "completion"]
+)
+def test_help_of_every_command_has_examples_whose_flags_exist(verb: str) -> None:
+    helped = bench(verb, "--help").stdout
+    head, _, examples = helped.partition("examples:")
+    lines = [line for line in examples.splitlines() if f"bench {verb}" in line]
+    assert lines and all(flag in head for line in lines for flag in re.findall(r"--[a-z-]+", line))
+
+
+def test_several_suites_run_one_after_the_other(tmp_path: Path, make_data: Callable[..., Path]) -> None:
+    words = ("run", "--tokenizer", "mulaw,identity", "--data", make_data(2), "--results", tmp_path / "r")
+    done = bench(*words, "--suite", "codes", "--suite", "reconstruction", "--format", "csv")
+    found = table(done)
+    assert {suite.name for suite in (tmp_path / "r").iterdir()} == {"codes", "reconstruction"}
+    assert ("mulaw@8bit", "speech", "stoi") in found and ("identity@float32", "speech", "codebook_utilization") in found
+    both = bench(*words, "--suite", "reconstruction,codes", "--columns", "stoi,codebook_utilization").stdout
+    assert both.index("stoi ↑") < both.index("codebook_utilization") and "pesq" not in both
+
+
+def test_all_suites_leave_out_what_cannot_run_and_say_so(tmp_path: Path, make_data: Callable[..., Path]) -> None:
+    words = ("run", "--tokenizer", "mfcc_kmeans@tiny", "--suite", "all", "--data", make_data(2), "--results", tmp_path / "r")
+    done = bench(*words, "--sweep", "batch=1 seconds=1", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    ran = {suite.name for suite in (tmp_path / "r").iterdir()}
+    assert "codes" in ran and "reconstruction" not in ran
+    assert "left out: suite reconstruction: it needs audio back" in done.stderr
+
+
+def test_a_batch_size_changes_no_score(tmp_path: Path, make_data: Callable[..., Path]) -> None:
+    words = ("run", "--tokenizer", "mulaw", "--data", make_data(4), "--format", "csv")
+    alone = table(bench(*words, "--results", tmp_path / "a"))
+    assert table(bench(*words, "--results", tmp_path / "b", "--batch-size", "3")) == alone
 
 
 @pytest.mark.parametrize(
@@ -171,7 +243,9 @@ def test_a_run_that_is_stopped_within_a_codec_ends_in_one_line(tmp_path: Path, m
     wait_for_clips(tmp_path / "r", 1, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and errors.count("\n") == 1 and "the same command goes on" in errors
+    assert process.returncode == 130
+    said = errors.splitlines()
+    assert all(re.match(r"encodec@mini: \d+ of 8 clips", line) for line in said[:-1]) and "the same command goes on" in said[-1]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -185,7 +259,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, make_data: Callable[
     _, errors = process.communicate(timeout=30)
     assert process.returncode == (-9 if how == signal.SIGKILL else 130)
     if how == signal.SIGINT:
-        assert errors.count("\n") == 1 and "the same command goes on" in errors
+        assert "Traceback" not in errors and "the same command goes on" in errors.splitlines()[-1]
     kept = {row["clip"] for row in rows_of(results) if row["metric"] == "seconds"}
     assert 3 <= len(kept) < 10
     before = [row for row in rows_of(results) if row["clip"] in kept]

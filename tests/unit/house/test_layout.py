@@ -24,7 +24,7 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"evaluators", "engine"},
     {"registry", "tokens"},
     {"nn", "records", "plugins"},
-    {"metrics", "statistics", "data", "weights"},
+    {"metrics", "statistics", "data", "weights", "catalog"},
     {"api"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -152,7 +152,7 @@ def test_a_folder_with_a_run_is_not_overwritten(make_data: Callable[..., Path], 
         train("mimi", str(data), tmp_path / "run", 2, seed=1, variant="tiny", recipe=QUICK, resume=True)
     with pytest.raises(UserError, match="no recipe for 'flac'"):
         train("flac", str(data), tmp_path / "other", 2)
-    with pytest.raises(UserError, match="no device 'gpu'"):
+    with pytest.raises(UserError, match="device 'gpu' cannot be used"):
         train("mimi", str(data), tmp_path / "other", 2, device="gpu")
 
 

@@ -151,7 +151,7 @@ def test_any_tokenizer_can_be_had_with_random_weights_and_is_called_untrained(na
     ("words", "message"),
     [
         ("--tokenizer opus@6kbps --untrained", "opus@6kbps takes no weights from a file: leave --untrained out"),
-        ("--tokenizer mimi --untrained --weights setup.py", "--untrained and --weights exclude each other: leave one out"),
+        ("--tokenizer mimi --untrained --weights setup.py", "--untrained and --weights cannot be used together"),
     ],
 )
 def test_random_weights_where_they_make_no_sense_are_one_line(

@@ -1,0 +1,57 @@
+"""What package an evaluator needs, told before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from bench.api import UserError
+
+
+@dataclass(frozen=True)
+class Package:
+    """A module that must be there, and the line that brings it."""
+
+    module: str
+    needed: str  # the beginning of the error
+    install: str
+
+    @property
+    def here(self) -> bool:
+        """Whether it is installed; it is not imported."""
+        return find_spec(self.module) is not None
+
+    @property
+    def missing(self) -> str:
+        """The error."""
+        return f"{self.needed}: {self.install}"
+
+
+WHISPER = Package(
+    "whisper", "the asr suite needs openai-whisper", "pip install 'audio-tokenizer-bench[asr]', or ask the lighter --asr-model pocketsphinx"
+)
+POCKETSPHINX = Package("pocketsphinx", "the recognizer pocketsphinx is not installed", "pip install 'audio-tokenizer-bench[pocketsphinx]'")
+RESEMBLYZER = Package(
+    "resemblyzer",
+    "the speaker encoder resemblyzer is not installed",
+    "pip install 'audio-tokenizer-bench[speaker]' (its weights are all that is read: pip install --no-deps resemblyzer==0.1.4 will do)",
+)
+TRANSFORMERS = Package("transformers", "speaker models as wavlm-base-plus-sv need transformers", "pip install 'audio-tokenizer-bench[hf]'")
+NAMED: Mapping[str, Mapping[str, Package]] = {
+    "asr": {"": WHISPER, "pocketsphinx": POCKETSPHINX},
+    "speaker": {"": RESEMBLYZER, "resemblyzer": RESEMBLYZER},
+}
+OTHERS: Mapping[str, Package] = {"asr": WHISPER, "speaker": TRANSFORMERS}
+
+
+def package(suite: str, model: str = "") -> Package | None:
+    """What the evaluator of that name needs in that suite ("": the suite's own); None: nothing beyond the core."""
+    return NAMED.get(suite, {}).get(model) or OTHERS.get(suite)
+
+
+def refuse_missing(suite: str, model: str = "") -> None:
+    """UserError with the line to install it, where the package is not here."""
+    needed = package(suite, model)
+    if needed and not needed.here:
+        raise UserError(needed.missing)
