@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.api import Clip, Codebook, Score, Spec, Suite, UserError, Variant
-from bench.commands.run import _suite
 from bench.compare.lines import compare
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
@@ -239,12 +238,6 @@ def test_random_weights_are_drawn_so_there_is_no_load_time(ran: Callable[..., Ra
 def test_timing_wants_to_be_alone(ran: Callable[..., Ran]) -> None:
     with pytest.raises(UserError, match="--workers"):
         ran(TOY, workers=2)
-
-
-def test_a_sweep_belongs_to_this_suite(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = {"suite": "codes", "asr_model": None, "speaker_model": None, "sweep": "full"}
-    with pytest.raises(UserError, match="--sweep belongs to --suite throughput"):
-        _suite(type("Options", (), words)())  # pyright: ignore[reportArgumentType]
 
 
 def test_machines_do_not_share_a_folder_and_are_named_side_by_side(ran: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
