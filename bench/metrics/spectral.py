@@ -156,7 +156,7 @@ def mfcc_l2(pairs: Pairs) -> list[Score]:
     """Distance of MFCC in dB over c1..c24, frame by frame, mean over the frames where ref speaks, scaled as Kubichek 1993 scales an MCD.
 
     MFCC: cosine transform of 40 log mels (window 512, hop 128, 16 kHz); frames of ref within 40 dB of its loudest one. Not the field's MCD,
-    which takes mel-cepstra of a WORLD envelope and warps time: the two give unlike numbers.
+    which takes mel-cepstra of WORLD's envelope and warps time: that is `mcd`, and its numbers are unlike these.
     """
     bands, cosines, clips = _bands(pairs.sample_rate, MFCC_WINDOW, MFCC_MELS, pairs.device), _cosines(pairs.device), len(pairs)
     frames = _reflected(pairs, MFCC_WINDOW, MFCC_HOP)
