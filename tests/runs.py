@@ -8,13 +8,13 @@ from bench.records.reader import Kept
 from bench.records.writer import LAST, Store, folder_name, key_of
 
 FACTS = [
-    {"name": "quality", "unit": "MOS", "better": "higher", "tolerance": 0.02, "per": "clip"},
-    {"name": "distance", "unit": "", "better": "lower", "tolerance": 0.01, "per": "clip"},
-    {"name": "wer", "unit": "", "better": "lower", "tolerance": 0.01, "per": "clip"},
-    {"name": "gain_db", "unit": "dB", "better": "zero", "tolerance": 0.1, "per": "clip"},
-    {"name": "kbps_packed", "unit": "kbit/s", "better": "lower", "tolerance": 0.001, "per": "clip"},
-    {"name": "entropy", "unit": "kbit/s", "better": "lower", "tolerance": 0.001, "per": "corpus"},
-    {"name": "trials", "unit": "", "better": "", "tolerance": 1.0, "per": "corpus"},
+    {"name": "quality", "unit": "MOS", "better": "higher", "tolerance": 0.02, "per": "clip", "span": [None, None]},
+    {"name": "distance", "unit": "", "better": "lower", "tolerance": 0.01, "per": "clip", "span": [0.0, None]},
+    {"name": "wer", "unit": "", "better": "lower", "tolerance": 0.01, "per": "clip", "span": [0.0, None]},
+    {"name": "gain_db", "unit": "dB", "better": "zero", "tolerance": 0.1, "per": "clip", "span": [None, None]},
+    {"name": "kbps_packed", "unit": "kbit/s", "better": "lower", "tolerance": 0.001, "per": "clip", "span": [None, None]},
+    {"name": "entropy", "unit": "kbit/s", "better": "lower", "tolerance": 0.001, "per": "corpus", "span": [None, None]},
+    {"name": "trials", "unit": "", "better": "", "tolerance": 1.0, "per": "corpus", "span": [None, None]},
 ]
 Scores = Mapping[str, Mapping[str, float | tuple[float, float]]]
 """Metric -> clip -> value, or (value, weight). Clip `anna/3` is spoken by anna, `3` by nobody named."""

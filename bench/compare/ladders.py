@@ -16,6 +16,7 @@ import numpy as np
 from bench.api import DOMAINS, Metric, Row
 from bench.records.reader import Kept
 from bench.statistics.bd_rate import FEWEST, DeltaRate, Point, delta_rate, percent
+from bench.statistics.bootstrap import FEWEST as FEWEST_SPEAKERS
 from bench.statistics.bootstrap import columns, t_quantile
 from bench.statistics.paired import goodness
 
@@ -122,9 +123,9 @@ def nominal(run: Kept) -> float:
 
 
 def _interval(whole: float, left: np.ndarray) -> tuple[float, float]:
-    """Of a statistic and its values without each cluster [G]; NaN where one of them is."""
+    """Of a statistic and its values without each cluster [G]; NaN where one of them is, and of fewer than five clusters."""
     count = len(left)
-    if count < 2 or not np.isfinite([whole, *left]).all():
+    if count < FEWEST_SPEAKERS or not np.isfinite([whole, *left]).all():
         return math.nan, math.nan
     half = t_quantile(count - 1) * math.sqrt((count - 1) / count * float(np.sum((left - left.mean()) ** 2)))
     return whole - half, whole + half

@@ -80,7 +80,7 @@ def _block(
     best = _best(metric, tables)
     block = []
     for i, (name, rows) in enumerate(zip(called, tables, strict=True)):
-        line = Line(domain, rate, metric, name, summary(domain, metric.name, list(rows.values())), rank="best" if i == best else "")
+        line = Line(domain, rate, metric, name, summary(domain, metric, list(rows.values())), rank="best" if i == best else "")
         if harm(metric) and i != reference and rows:
             line = replace(line, difference=paired(metric, rows, tables[reference]))
         block.append((line, paired(metric, rows, tables[best]) if best is not None and i != best and rows else None))

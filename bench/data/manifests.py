@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -82,12 +83,23 @@ def partners(clips: tuple[Clip, ...]) -> dict[str, Clip]:
     partner: dict[str, Clip] = {}
     for domain in DOMAINS:
         ring = [clip for clip in clips if clip.domain == domain]
-        for i, clip in enumerate(ring):
-            others = (ring[(i + step) % len(ring)] for step in range(1, len(ring)))
-            stranger = next((other for other in others if not clip.speaker or other.speaker != clip.speaker), ring[(i + 1) % len(ring)])
-            if stranger is not clip:
-                partner[clip.id] = stranger
+        for i, stranger in enumerate(_strangers(ring)):
+            if stranger != i:
+                partner[ring[i].id] = ring[stranger]
     return partner
+
+
+def _strangers(ring: Sequence[Clip]) -> list[int]:
+    """For each clip of a ring the place of the next one that is not known to be of the same speaker; the next one where all are."""
+    size, found = len(ring), [0] * len(ring)
+    after = 2 * size  # the place, counted on into a second round, of the first clip behind this one that has another speaker
+    for i in range(2 * size - 1, -1, -1):
+        clip, following = ring[i % size], ring[(i + 1) % size]
+        if following.speaker != clip.speaker:
+            after = i + 1
+        if i < size:
+            found[i] = (after if clip.speaker and after < i + size else i + 1) % size
+    return found
 
 
 def _first(clips: list[Clip], limit: int) -> list[Clip]:

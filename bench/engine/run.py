@@ -53,7 +53,7 @@ from bench.records import hardware, provenance
 from bench.records.devices import device_of
 from bench.records.hardware import cores
 from bench.records.reader import place
-from bench.records.writer import LAST, Store, failed_clips, folder_name, folder_of
+from bench.records.writer import LAST, Store, failed_clips, folder_name, folder_of, stated_span
 from bench.statistics.bootstrap import Summary, summarise
 from bench.weights import download
 
@@ -263,7 +263,10 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
     return {
         **({"trained_here": asdict(here)} if here else {}),
         "metrics": [
-            {"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "about": m.about}
+            {
+                **{"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "about": m.about},
+                "span": stated_span(m),
+            }
             for m in suite.metrics
         ],
         "headline": list(suite.headline),

@@ -2,7 +2,7 @@
 
 Worse is: in the metric's bad direction by more than its tolerance, and significantly so on paired clips (one-sided, Holm over all tests of
 one gate, 5 %): among runs that are as good as their baseline, one gate in twenty at most raises an alarm. Where there is no test, as of a
-value of the whole corpus or where all clips are of one speaker, and with `strict` everywhere, the tolerance alone decides.
+value of the whole corpus or of fewer than five speakers, and with `strict` everywhere, the tolerance alone decides.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Finding:
 
     @cached_property
     def before(self) -> Summary:
-        return summary(self.domain, self.metric.name, self.then)
+        return summary(self.domain, self.metric, self.then)
 
     @cached_property
     def now(self) -> Summary | None:
-        return summary(self.domain, self.metric.name, self.rows) if self.rows else None
+        return summary(self.domain, self.metric, self.rows) if self.rows else None
 
     @property
     def lost(self) -> int:

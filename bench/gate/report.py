@@ -14,6 +14,7 @@ from bench.api import UserError
 from bench.gate.regressions import LEVEL, Finding
 from bench.report import formats
 from bench.report.formats import Grid, Strong, cell, change, probability, title
+from bench.statistics.bootstrap import FEWEST
 
 LEFT = 5  # columns of text before those of numbers
 
@@ -58,7 +59,11 @@ def notes(findings: Sequence[Finding], strict: bool, further: Sequence[str]) -> 
     rule = "by more than its tolerance" + (
         " (--strict)" if strict else f", and significantly on paired clips (one-sided, Holm over {tests} tests, {100 * LEVEL:g} %)"
     )
-    without = "" if strict else "; where no test is possible (a value of the whole corpus, or one speaker) the tolerance decides"
+    without = (
+        ""
+        if strict
+        else f"; where no test is possible (a value of the whole corpus, or fewer than {FEWEST} speakers) the tolerance decides"
+    )
     out = [f"worse: in the metric's bad direction {rule}{without}"]
     if any(f.verdict == "better" for f in findings):
         out.append("what got better can be kept as the new baseline: bench gate --update")

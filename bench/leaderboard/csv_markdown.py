@@ -19,7 +19,7 @@ from bench.leaderboard.aggregate import Board, Entry
 from bench.report import formats, marks
 from bench.report.comparability import missing, packages
 from bench.report.formats import Grid, cell, title
-from bench.statistics.bootstrap import Summary
+from bench.statistics.bootstrap import Summary, scarce
 
 HEAD = (
     "tokenizer",
@@ -76,7 +76,7 @@ def _head(board: Board, entry: Entry) -> Sequence[str]:
 
 def number(value: float) -> str:
     """Six digits; empty for NaN."""
-    return "" if math.isnan(value) else f"{value:.6g}"
+    return "" if math.isnan(value) else f"{value + 0.0:.6g}"  # never -0
 
 
 def _numbers(summary: Summary | None) -> Sequence[str]:
@@ -119,6 +119,7 @@ def notes(board: Board) -> list[str]:
     """Why scores are missing, and what was not the same everywhere."""
     lines = marks.line(marks.of_run(entry.run) for entry in board.entries)
     lines += [line for entry in board.entries for line in missing(entry.label, entry.run)]
+    lines += scarce(summary for entry in board.entries for summary in entry.summaries.values())
     return [*lines, *packages([entry.run for entry in board.entries])]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from bench.api import UserError
@@ -36,9 +37,20 @@ TOKENIZER = {
 IDENTITY = {
     **{"tokenizer": _fits(TOKENIZER), "code": _text, "suite": _text, "version": _count, "data": _text, "seed": _count, "resampler": _text},
 }
+
+
+def _span(value: object) -> bool:
+    """Two bounds, the lower one first; null is none."""
+    if not isinstance(value, list) or len(value) != 2 or not all(bound is None or isinstance(bound, int | float) for bound in value):
+        return False
+    low, high = (side if bound is None else bound for bound, side in zip(value, (-math.inf, math.inf), strict=True))
+    return low < high
+
+
 METRIC = {
     **{"name": _text, "unit": _text, "better": lambda value: value in ("higher", "lower", "zero", "")},
     **{"tolerance": lambda value: isinstance(value, int | float), "per": lambda value: value in ("clip", "corpus", "codebook")},
+    "span": _span,
 }
 RECORD = {"identity": _fits(IDENTITY), "metrics": _all(_fits(METRIC)), "data_name": _text, "clips": _count}
 HERE = {"hours": lambda value: isinstance(value, int | float), "published": _text}

@@ -20,7 +20,7 @@ from bench.engine.run import run as engine
 from bench.leaderboard.aggregate import refuse, refuse_gaps
 from bench.records import reader
 from bench.records.reader import CALLED, Kept
-from bench.records.writer import LAST, folder_name
+from bench.records.writer import LAST, folder_name, stated_span
 from bench.report import marks
 
 SLACK = 1e-6  # of a range: float32 arithmetic gives a STOI of 1.0000001
@@ -38,8 +38,12 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
     if variant:
         _same(run, _identity(run, variant, suite, clips))
         _refuse_other_training(run, variant)
-    facts = {m.name: {"unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per} for m in suite.metrics}
-    stated = {fact["name"]: {key: fact.get(key) for key in ("unit", "better", "tolerance", "per")} for fact in run.record["metrics"]}
+    facts = {
+        m.name: {"unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "span": stated_span(m)} for m in suite.metrics
+    }
+    stated = {
+        fact["name"]: {key: fact.get(key) for key in ("unit", "better", "tolerance", "per", "span")} for fact in run.record["metrics"]
+    }
     if stated != facts:
         raise UserError(f"{folder}: run.json's metrics are not those of the suite {suite.name} v{suite.version}: make the run again")
     for problem in _problems(run, suite, clips):

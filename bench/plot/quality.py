@@ -90,9 +90,13 @@ def _spot(run: Kept, metric: Metric, domain: str, runs: Sequence[Kept]) -> Spot:
     if not common:
         raise UserError(f"there is no clip of {domain} that all of them have a {metric.name} for")
     mine = run.scores[domain, metric.name]
-    found = summary(domain, metric.name, [mine[clip] for clip in sorted(common)])
+    found = summary(domain, metric, [mine[clip] for clip in sorted(common)])
     rates = run.scores.get((domain, MEASURED), {})
-    rate = summary(domain, MEASURED, [rates[clip] for clip in sorted(common & rates.keys())]).mean if rates else nominal(run) / 1000
+    rate = (
+        summary(domain, run.metrics[MEASURED], [rates[clip] for clip in sorted(common & rates.keys())]).mean
+        if rates
+        else nominal(run) / 1000
+    )
     if math.isnan(rate):
         raise UserError(f"{run.label} has no bitrate in the suite {run.suite}: leave it out, or plot the suite reconstruction")
     score, low, high = (metric.scale * value for value in (found.mean, found.low, found.high))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class Kept:
     def metrics(self) -> dict[str, Metric]:
         """The columns of its suite, as they were then, in their order."""
         facts = self.record["metrics"]
-        return {f["name"]: Metric(f["name"], f["unit"], f["better"], {}, f["tolerance"], None, per=f["per"]) for f in facts}
+        return {f["name"]: Metric(f["name"], f["unit"], f["better"], {}, f["tolerance"], None, per=f["per"], span=_span(f)) for f in facts}
 
     @cached_property
     def scores(self) -> dict[tuple[str, str], dict[str, Row]]:
@@ -86,6 +87,12 @@ class Kept:
     def unfinished(self) -> int:
         """Clips that have no rows yet."""
         return self.record["clips"] - len({row.clip for row in self.rows if row.metric == LAST})
+
+
+def _span(fact: Mapping) -> tuple[float, float]:
+    """Where the scores are; null is no bound, and so is a span that an older version did not state."""
+    low, high = fact.get("span", (None, None))
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def read(folder: Path) -> Kept:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from bench.api import TOKENIZER_FAILED, Row, UserError
+from bench.api import TOKENIZER_FAILED, Metric, Row, UserError
 
 COLUMNS = ("clip", "domain", "speaker", "metric", "value", "weight", "note")
 LAST = "seconds"  # the metric whose row ends the rows of a clip
@@ -29,6 +29,11 @@ SEAL = "rows_sha256"  # of the finished rows.csv, in run.json
 def key_of(identity: object) -> str:
     """sha256 of the canonical JSON of what runs."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def stated_span(metric: Metric) -> list[float | None]:
+    """Where its scores are, as run.json says it: null is no bound."""
+    return [bound if math.isfinite(bound) else None for bound in metric.span]
 
 
 def format_rows(rows: Iterable[Row]) -> str:

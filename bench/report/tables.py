@@ -14,7 +14,7 @@ from bench.api import DOMAINS, Metric, UserError
 from bench.engine.run import Run
 from bench.report import formats, marks, sweeps
 from bench.report.formats import Grid, cell, few, title
-from bench.statistics.bootstrap import Summary, reasons, remarks
+from bench.statistics.bootstrap import Summary, reasons, remarks, scarce
 
 
 def label(run: Run) -> str:
@@ -104,9 +104,10 @@ def notes(runs: Sequence[Run]) -> list[str]:
     run = runs[0]
     lines = [
         f"{run.suite.name} v{run.suite.version} on {run.data.name} ({len(run.data.clips)} clips, sha256 {run.data.sha256[:8]}): "
-        "mean [95 % interval, bootstrap over speakers]; -k: k clips have no score"
+        "mean [95 % interval over speakers]; -k: k clips have no score"
     ]
     lines += marks.line(run.variant.spec.trained_here for run in runs)
+    lines += scarce(run.summaries)
     if run.machine:
         lines.append(f"timed on {run.machine}: speeds are compared within one machine and one state of it")
     for run in runs:
@@ -139,7 +140,10 @@ def to_csv(runs: Sequence[Run], out: TextIO) -> None:
     """One line for each tokenizer, domain and metric, all digits."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ("tokenizer", "trained", "suite", "version", "data", "domain", "metric", "unit", "better", "mean", "low", "high", "n", "n_missing")
+        (
+            *("tokenizer", "trained", "suite", "version", "data", "domain", "metric", "unit", "better", "mean", "low", "high"),
+            *("n", "n_missing", "speakers"),
+        )
     )
     for run in runs:
         facts = {metric.name: metric for metric in run.suite.metrics}
@@ -152,7 +156,7 @@ def to_csv(runs: Sequence[Run], out: TextIO) -> None:
         )
         for s in run.summaries:
             m = facts[s.metric]
-            writer.writerow((*head, s.domain, s.metric, m.unit, m.better, s.mean, s.low, s.high, s.n, s.n_missing))
+            writer.writerow((*head, s.domain, s.metric, m.unit, m.better, s.mean, s.low, s.high, s.n, s.n_missing, s.speakers or ""))
 
 
 def codebooks_to_csv(run: Run, out: TextIO) -> None:

@@ -14,6 +14,7 @@ from bench.records.reader import Kept
 from bench.report import marks
 from bench.report.comparability import missing, packages
 from bench.report.formats import Grid, Strong, cell, change, probability, title
+from bench.statistics.bootstrap import FEWEST, scarce
 
 LEFT = 2  # columns of text before those of numbers
 MARKS = {"best": " *", "tied": " ≈", "": "  "}
@@ -94,9 +95,10 @@ def notes(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Lad
     first = runs[0]
     out = [
         f"{first.suite} v{first.identity['version']} on {first.record['data_name']} ({first.record['clips']} clips, sha256 "
-        f"{first.identity['data'][:8]}): weighted mean [95 % interval, bootstrap over speakers]; -k: k clips have no score",
+        f"{first.identity['data'][:8]}): weighted mean [95 % interval over speakers]; -k: k clips have no score",
         f"− {reference}: on the clips that both have a score for; p of the paired bootstrap over speakers, two-sided, "
-        f"corrected by Holm for all {comparison.tests} tests of this table; –: no test (a value of the whole corpus, or one speaker)",
+        f"corrected by Holm for all {comparison.tests} tests of this table; –: no test (a value of the whole corpus, or fewer than "
+        f"{FEWEST} speakers)",
         f"* best on the clips that all have; ≈ not distinguishable from it at {100 * LEVEL:g} %, corrected likewise",
     ]
     if any(line.metric.better == "zero" for line in comparison.lines):
@@ -105,6 +107,7 @@ def notes(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Lad
     out += [f"timed on {place}" for place in sorted({run.machine for run in runs} - {""})]
     for name, run in zip(comparison.names, runs, strict=True):
         out += missing(name, run)
+    out += scarce(line.summary for line in comparison.lines)
     out += packages(runs)
     if rates:
         out += _rate_notes(rates)
@@ -142,6 +145,7 @@ COLUMNS = (
         "high",
         "n",
         "n_missing",
+        "speakers",
     ),
     *("rank", "reference", "difference", "difference_low", "difference_high", "p", "p_holm", "clips", "note"),
 )
@@ -172,6 +176,7 @@ def _record(line: Line, reference: str) -> Record:
         "high": s.high,
         "n": s.n,
         "n_missing": s.n_missing,
+        "speakers": s.speakers or None,
         "rank": line.rank,
     }
     if line.difference is not None:

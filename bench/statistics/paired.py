@@ -25,12 +25,18 @@ def paired(metric: Metric, a: Mapping[str, Row], b: Mapping[str, Row], seed: int
     common = sorted(clip for clip in a.keys() & b.keys() if not math.isnan(a[clip].value) and not math.isnan(b[clip].value))
     first, weights, clusters = columns([a[clip] for clip in common])
     second, other_weights, _ = columns([b[clip] for clip in common])
-    return Paired(difference(sized(metric, first), sized(metric, second), (weights, other_weights), clusters, seed), len(common))
+    found = difference(sized(metric, first), sized(metric, second), (weights, other_weights), clusters, seed, sized_span(metric))
+    return Paired(found, len(common))
 
 
 def sized(metric: Metric, values: np.ndarray) -> np.ndarray:
     """Values [n] as they are compared: by magnitude where the metric should be zero."""
     return np.abs(values) if metric.better == "zero" else values
+
+
+def sized_span(metric: Metric) -> tuple[float, float]:
+    """Where the values of `sized` are."""
+    return (0.0, max(map(abs, metric.span))) if metric.better == "zero" else metric.span
 
 
 def harm(metric: Metric) -> int:

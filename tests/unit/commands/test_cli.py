@@ -214,7 +214,7 @@ def test_a_run_ends_in_a_table_and_a_second_one_finds_its_rows(tmp_path: Path, m
     assert len(files) == 3 and table(bench(*words, "--format", "csv")) == first
     assert {path: path.stat().st_mtime_ns for path in files} == files
     text = bench(*words).stdout
-    assert "pesq_wb ↑" in text and "mulaw@8bit" in text and "bootstrap over speakers" in text
+    assert "pesq_wb ↑" in text and "mulaw@8bit" in text and "95 % interval over speakers" in text
 
 
 def test_several_formats_say_the_same(tmp_path: Path, make_data: Callable[..., Path]) -> None:

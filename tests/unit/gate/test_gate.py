@@ -200,7 +200,10 @@ def test_the_gate_has_one_family_of_tests(monkeypatch: pytest.MonkeyPatch) -> No
 def alarms(speakers: int, metrics: int, sims: int, spread: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> float:
     """How often a gate fails among codecs as good as their baselines: every tolerance is exceeded by any change at all."""
     rng, failed = np.random.default_rng([speakers, metrics]), 0
-    facts = [{"name": f"m{k}", "unit": "", "better": ("higher", "lower")[k % 2], "tolerance": 1e-9, "per": "clip"} for k in range(metrics)]
+    facts = [
+        {"name": f"m{k}", "unit": "", "better": ("higher", "lower")[k % 2], "tolerance": 1e-9, "per": "clip", "span": [None, None]}
+        for k in range(metrics)
+    ]
     record = {"metrics": facts}
     for _ in range(sims):
         hard = rng.normal(3, 1, (metrics, 3 * speakers))

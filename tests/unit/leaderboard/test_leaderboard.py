@@ -22,7 +22,7 @@ from bench.records.writer import key_of
 from tests.conftest import ROOT
 from tests.runs import keep, speech
 
-GOOD = speech({"quality": [3.0, 3.5, 2.5, 4.0], "kbps_packed": [1.0, 1.1, 1.0, 0.9]}, speakers=2)
+GOOD = speech({"quality": [3.0, 3.5, 2.5, 4.0, 3.25, 3.25], "kbps_packed": [1.0, 1.1, 1.0, 0.9, 1.0, 1.0]}, speakers=6)
 NaN = math.nan
 
 
@@ -30,7 +30,7 @@ NaN = math.nan
 def places(tmp_path: Path) -> Places:
     """Two runs of one suite, and where their boards go."""
     keep(tmp_path / "results", "opus@12kbps", GOOD)
-    keep(tmp_path / "results", "opus@6kbps", speech({"quality": [2.0, NaN, 1.5, 3.0], "kbps_packed": [0.5] * 4}, speakers=2))
+    keep(tmp_path / "results", "opus@6kbps", speech({"quality": [2.0, NaN, 1.5, 3.0, 2.0, 2.0], "kbps_packed": [0.5] * 6}, speakers=6))
     return Places(tmp_path / "results", tmp_path / "boards", tmp_path / "README.md")
 
 
@@ -50,8 +50,8 @@ def test_a_board_has_a_line_a_tokenizer_with_means_intervals_and_counts(places: 
     made(places)
     first, second = lines(places)
     assert [first["tokenizer"], second["tokenizer"]] == ["opus@6kbps", "opus@12kbps"], "6 sorts before 12"
-    assert math.isclose(float(first["speech.quality"]), 6.5 / 3, rel_tol=1e-5)
-    assert (first["speech.quality.n"], first["speech.quality.n_missing"]) == ("3", "1")
+    assert math.isclose(float(first["speech.quality"]), 10.5 / 5, rel_tol=1e-5)
+    assert (first["speech.quality.n"], first["speech.quality.n_missing"]) == ("5", "1")
     assert float(second["speech.quality"]) == 3.25
     assert float(second["speech.quality.low"]) < 3.25 < float(second["speech.quality.high"])
     assert first["fingerprint"] == second["fingerprint"] and first["run"] != second["run"]
@@ -178,7 +178,7 @@ def test_a_run_that_cannot_stand_beside_the_others_enters_no_board(places: Place
 
 
 def test_a_run_without_the_rows_that_failed_enters_no_board(places: Places) -> None:
-    keep(places.results, "mimi@mini", speech({"quality": [3.0, 3.5, 2.5], "kbps_packed": [1.0] * 4}, speakers=2))
+    keep(places.results, "mimi@mini", speech({"quality": [3.0, 3.5, 2.5, 3.0, 3.0], "kbps_packed": [1.0] * 6}, speakers=6))
     with pytest.raises(UserError, match="lacks 1 rows"):
         made(places)
 
