@@ -90,7 +90,7 @@ def _jobs(session: Session, recognizer: Recognizer, kept: Answers) -> Iterator[J
         wavs: dict[str, Tensor] = {}
         if not recognizer.hears(item.clip.language):
             known = dict.fromkeys(
-                (ORIGINAL, RECONSTRUCTION), Failure(f"the judge does not know {item.clip.language!r}, --asr-model base may")
+                (ORIGINAL, RECONSTRUCTION), Failure(f"the ASR model does not support {item.clip.language!r}: try --asr-model base")
             )
         elif item.ref.wav.shape[-1] == 0:
             known = dict.fromkeys((ORIGINAL, RECONSTRUCTION), Failure(item.failure))
@@ -124,16 +124,16 @@ def _here(question: Question, step: str) -> str | Failure:
     try:
         return next(answers(question, (step,)))
     except (RuntimeError, ValueError) as error:  # out of memory on a device, among others: it costs the clip, and is told
-        return Failure(f"the judge failed: {type(error).__name__}: {' '.join(str(error).split())}")
+        return Failure(f"the ASR model failed: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def scores(name: str, recognizer: Recognizer, clip: Clip, original: str | Failure, reconstruction: str | Failure) -> dict[str, Score]:
     """The scores of one clip, from what was heard in each."""
     said = normalised(
-        recognizer, clip.text, clip.language, "no word of the transcript is left" if clip.text else "no transcript in the manifest"
+        recognizer, clip.text, clip.language, "the normalised transcript is empty" if clip.text else "no transcript in the manifest"
     )
     before, after = (normalised(recognizer, text, clip.language) for text in (original, reconstruction))
-    heard = normalised(recognizer, original, clip.language, "the judge hears no word in the original")
+    heard = normalised(recognizer, original, clip.language, "the ASR model outputs no word for the original")
     known, now = errors(words, said, before), errors(words, said, after)
     return {
         f"wer_{name}": rate(now),
@@ -175,9 +175,11 @@ def unknown(name: str, recognizer: Recognizer, clips: Sequence[Clip]) -> Row:
     total = sum(len(recognizer.normalise(clip.text, clip.language).split()) for clip in clips if recognizer.hears(clip.language))
     missing = sum(recognizer.unknown.values())
     if not total:
-        return Row("*", DOMAIN, "", f"oov_{name}", math.nan, 0.0, "no word of any transcript is in its dictionary")
+        return Row("*", DOMAIN, "", f"oov_{name}", math.nan, 0.0, "no word of any transcript is in the ASR model's dictionary")
     named = ", ".join(list(recognizer.unknown)[:NAMED]) + (", ..." if len(recognizer.unknown) > NAMED else "")
-    note = f"{missing} of {total} words of the transcripts are not in its dictionary, each is an error: {named}" if missing else ""
+    note = (
+        f"{missing} of {total} transcript words are not in the ASR model's dictionary, each counts as an error: {named}" if missing else ""
+    )
     return Row("*", DOMAIN, "", f"oov_{name}", missing / total, total, note)
 
 
@@ -186,9 +188,18 @@ def metrics(judge: AsrJudge) -> tuple[Metric, ...]:
     name = judge.name
     columns = (
         Metric(
-            f"wer_{name}", "share", "lower", SPEECH, 0.005, None, f"word errors by words of the transcript ({judge.about})", span=POSITIVE
+            f"wer_{name}",
+            "share",
+            "lower",
+            SPEECH,
+            0.005,
+            None,
+            f"word error rate against the reference transcript ({judge.about})",
+            span=POSITIVE,
         ),
-        Metric(f"cer_{name}", "share", "lower", SPEECH, 0.005, None, "character errors by characters of the transcript", span=POSITIVE),
+        Metric(
+            f"cer_{name}", "share", "lower", SPEECH, 0.005, None, "character error rate against the reference transcript", span=POSITIVE
+        ),
         Metric(
             f"wer_{name}_vs_original",
             "share",
@@ -196,7 +207,7 @@ def metrics(judge: AsrJudge) -> tuple[Metric, ...]:
             SPEECH,
             0.005,
             None,
-            "word errors by words that the judge hears in the original",
+            "word error rate against what the ASR model outputs for the original (dWER)",
             span=POSITIVE,
         ),
         Metric(
@@ -206,13 +217,13 @@ def metrics(judge: AsrJudge) -> tuple[Metric, ...]:
             SPEECH,
             0.005,
             None,
-            "the judge's word error rate on the originals themselves",
+            "word error rate of the ASR model on the originals",
             span=POSITIVE,
         ),
-        Metric(f"wer_{name}_delta", "share", "lower", SPEECH, 0.005, None, "word error rate less that of the originals, in pairs"),
+        Metric(f"wer_{name}_delta", "share", "lower", SPEECH, 0.005, None, "word error rate minus that of the same originals (paired)"),
     )
     closed = Metric(
-        f"oov_{name}", "share", "", SPEECH, 0.001, None, "words of the transcripts that the judge can never say, 0..1", "corpus", SHARE
+        f"oov_{name}", "share", "", SPEECH, 0.001, None, "share of transcript words outside the ASR model's vocabulary", "corpus", SHARE
     )
     return (*columns, closed) if judge.closed else columns
 
@@ -222,7 +233,7 @@ def suite(judge: AsrJudge) -> Suite:
     return Suite(
         name="asr",
         version=VERSION,
-        about="how much of what is said survives encode -> decode",
+        about="intelligibility: word error rate of an ASR model on the reconstruction",
         metrics=metrics(judge),
         data="mini",
         run=partial(run, judge),

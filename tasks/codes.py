@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bench.api import Reconstruction, Session
 
 ENOUGH = 10  # frames for each code: with fewer, a good codebook cannot be told from one that is half dead
-FEW = "below 10, so usage, entropies and perplexity are lower than they would be on more audio"
+FEW = "below 10: utilization, entropies and perplexity are underestimated on so little audio"
 Scores = dict[str, list[Score]]
 """By metric, the scores of all codebooks, or a single one that holds for all."""
 
@@ -78,7 +78,7 @@ class Pool:
         if domain == "speech":
             scores |= self._told("mi_speaker", coded, [clip.speaker for clip in clips], "speakers")
             said = [words(clip.text) for clip in clips]
-            scores |= self._told("mi_word", coded, [text if " " not in text else "" for text in said], "words that are whole clips")
+            scores |= self._told("mi_word", coded, [text if " " not in text else "" for text in said], "single-word clip labels")
             scores |= self._parallel()
         return rows + [row for metric in BY_CODEBOOK if metric.name in scores for row in self._rows(metric, domain, scores[metric.name])]
 
@@ -119,7 +119,7 @@ class Pool:
         """What a code tells of its clip's label; clips without one stay out."""
         there = [i for i, label in enumerate(labels) if label]
         if len({labels[i] for i in there}) < 2:
-            missing = [Score(math.nan, note=f"the data names fewer than two {what}")]
+            missing = [Score(math.nan, note=f"needs at least two {what}")]
             return {name: missing, f"{name}_shuffled": missing}
         scores: Scores = {name: [], f"{name}_shuffled": []}
         for k in range(len(self.spec.tables)):
@@ -133,7 +133,7 @@ class Pool:
         found = [trio for trio in self.trios if {trio.a, trio.b, trio.other} <= self.codes.keys()]
         names = ("code_agreement_same_text", "code_agreement_other_text", "code_agreement_excess")
         if not found:
-            note = "no text is spoken by two of the data's speakers, with another text to compare"
+            note = "needs one text read by two speakers, and another text of the same two"
             return {name: [Score(math.nan, note=note)] for name in names}
         same, other = (np.sum(equal, axis=0) for equal in zip(*map(self._both, found), strict=True))
         same, other = same[:-1] / same[-1], other[:-1] / other[-1]
@@ -171,9 +171,18 @@ def _metric(
 
 
 BUDGET = (
-    Metric("tokens_30s", "", "lower", NO_SIGNAL, 1, None, "codes that 30 s of audio take, at the rate measured", "corpus"),
+    Metric("tokens_30s", "", "lower", NO_SIGNAL, 1, None, "codes per 30 s of audio at the measured rate", "corpus"),
     *(
-        Metric(f"context_{name}_s", "s", "higher", NO_SIGNAL, 0.1, None, f"audio in a context of {size:,} codes, flattened", "corpus")
+        Metric(
+            f"context_{name}_s",
+            "s",
+            "higher",
+            NO_SIGNAL,
+            0.1,
+            None,
+            f"seconds of seconds of audio in a context of {size:,} codes (flattened layout)",
+            "corpus",
+        )
         for name, size in CONTEXTS.items()
     ),
 )
@@ -183,38 +192,41 @@ BY_CODEBOOK = (
         "",
         "",
         0.1,
-        "frames over the codebook's size: below 10, usage and entropies say as much of the data as of the codebook",
+        "frames per codebook entry; below 10, the data limit utilization and entropies",
     ),
-    _metric("codebook_utilization", "share", "higher", 0.001, "share of the full codebook that came at least once"),
-    _metric("dead_codes", "", "lower", 1, "codes that never came; the sum over the codebooks"),
-    _metric("perplexity_norm", "share", "higher", 0.001, "2^entropy over the size of the full codebook"),
-    _metric("entropy_bits", "bit", "", 0.01, "entropy of a code by itself"),
-    _metric("entropy_norm", "share", "higher", 0.001, "entropy over log2(size): 1, all codes come equally often"),
-    _metric("zipf_slope", "", "", 0.01, "log count over log rank, weighted by count: 0, all equal; words have about -1"),
-    _metric("repeat_rate", "share", "", 0.001, "codes equal to the one before: what deduplication would save"),
-    _metric("bigram_bits", "bit", "", 0.01, "entropy of a code given the one before, by counting: too low where frames are few"),
-    _metric("bigram_bits_shuffled", "bit", "", 0.01, "the same in shuffled order: the less below it bigram_bits is, the less a code tells"),
+    _metric("codebook_utilization", "share", "higher", 0.001, "share of codebook entries used at least once"),
+    _metric("dead_codes", "", "lower", 1, "unused codes, summed over the codebooks"),
+    _metric("perplexity_norm", "share", "higher", 0.001, "perplexity (2^entropy) divided by the codebook size"),
+    _metric("entropy_bits", "bit", "", 0.01, "zero-order entropy per code"),
+    _metric("entropy_norm", "share", "higher", 0.001, "entropy divided by log2(codebook size); 1: all codes equally frequent"),
+    _metric("zipf_slope", "", "", 0.01, "slope of log count against log rank, weighted by count; 0: all equally frequent; words: about -1"),
+    _metric("repeat_rate", "share", "", 0.001, "share of codes equal to the previous one (what deduplication would remove)"),
+    _metric("bigram_bits", "bit", "", 0.01, "conditional entropy given the previous code, by counting; underestimated on few frames"),
+    _metric("bigram_bits_shuffled", "bit", "", 0.01, "control: bigram_bits in shuffled order"),
     _metric(
         "mi_speaker",
         "share",
         "",
         0.001,
-        "mutual information with the speaker over the speaker's entropy, mi_speaker_shuffled taken off",
+        "mutual information of code and speaker divided by the speaker entropy, minus mi_speaker_shuffled",
         SPEECH,
     ),
+    _metric("mi_speaker_shuffled", "share", "", 0.001, "control: the same with speakers shuffled over the clips", SPEECH),
     _metric(
-        "mi_speaker_shuffled", "share", "", 0.001, "the same, raw, when clips have another clip's speaker: what chance alone shows", SPEECH
+        "mi_word",
+        "share",
+        "",
+        0.001,
+        "mutual information of code and word divided by the word entropy (single-word clips), minus mi_word_shuffled",
+        SPEECH,
     ),
-    _metric(
-        "mi_word", "share", "", 0.001, "mutual information with the word, over its entropy, of clips of one word, chance taken off", SPEECH
-    ),
-    _metric("mi_word_shuffled", "share", "", 0.001, "the same, raw, when clips have another clip's word", SPEECH),
+    _metric("mi_word_shuffled", "share", "", 0.001, "control: the same with words shuffled over the clips", SPEECH),
     _metric(
         "code_agreement_same_text",
         "share",
         "",
         0.001,
-        "equal codes of two voices with the same text, time-aligned by cepstra, not codes",
+        "share of equal codes between two speakers reading the same text, time-aligned by cepstra",
         SPEECH,
     ),
     _metric(
@@ -222,7 +234,7 @@ BY_CODEBOOK = (
         "share",
         "",
         0.001,
-        "the same voices with different texts: what common codes and pauses alone give",
+        "control: the same two speakers with different texts",
         SPEECH,
     ),
     _metric(
@@ -230,7 +242,7 @@ BY_CODEBOOK = (
         "share",
         "higher",
         0.001,
-        "code_agreement_same_text - code_agreement_other_text: how much a codebook follows what is said",
+        "code_agreement_same_text minus code_agreement_other_text",
         SPEECH,
     ),
 )
@@ -239,7 +251,7 @@ RATES = tuple(METRICS[name] for name in ("tokens_per_s", "kbps_packed", "kbps_no
 SUITE = Suite(
     name="codes",
     version=2,
-    about="how much of each codebook is in use, what its codes tell, and what they cost a language model",
+    about="codebook utilization, information content, and context cost for a language model",
     metrics=(*RATES, *BUDGET, *BY_CODEBOOK),
     data="mini",
     run=run,

@@ -181,7 +181,7 @@ def _unusable(probes: Sequence[Outcome | Failure], control: str) -> str:
     astray = [probe.train_error for probe in probes if isinstance(probe, Outcome) and not probe.converged]
     if astray and control in ("", "_logmel"):
         what = "log-mel" if control else "the tokens"
-        return f"{len(astray)} of {len(probes)} probes of {what} did not converge (error {max(astray):.2f} on the clips to learn from)"
+        return f"{len(astray)} of {len(probes)} probes of {what} did not converge (error {max(astray):.2f} on the training clips)"
     return ""
 
 
@@ -194,7 +194,7 @@ def _pooled(question: Question, probes: Probes, why: str, heard: Heard) -> list[
         note = why or (own[0].note if own and isinstance(own[0], Failure) else question.about)
         return [Row("*", DOMAIN, "", f"{name}_converged", math.nan, note=note)]
     lost = [heard.failures[clip] for clip in question.train if clip in heard.failures]
-    about = question.about + (f"; {len(lost)} of those to learn from are missing ({lost[0]})" if lost else "")
+    about = question.about + (f"; {len(lost)} training clips are missing ({lost[0]})" if lost else "")
     converged = statistics.mean(probe.converged for probe in trained)
     values = {f"{name}_converged": Score(converged, note=f"{question.name}: {about}")}
     if not _unusable(own, ""):
@@ -215,35 +215,33 @@ def _columns(question: str, what: str, better: Literal["higher", "lower"]) -> tu
     def fact(metric: str, about: str, per: Literal["clip", "corpus"] = "corpus") -> Metric:
         return Metric(metric, "share", "", SPEECH, 0.01, None, about, per)
 
-    chance = () if question == "asr" else (fact(f"{name}_chance", "the commonest label, always"),)
+    chance = () if question == "asr" else (fact(f"{name}_chance", "accuracy of always answering the most frequent label"),)
     return (
         Metric(score, "share", better, SPEECH, 0.01, None, f"{what}, mean of {SEEDS} probes of the tokens", span=POSITIVE),
-        fact(f"{score}_random", "the same, of random codes as common as the tokenizer's", "clip"),
-        fact(f"{score}_shuffled", "the same, of tokens with other clips' answers to learn from", "clip"),
-        fact(f"{score}_logmel", "the same, of log-mel in place of tokens", "clip"),
-        fact(f"{score}_logmel_shuffled", "the same, of log-mel with other clips' answers", "clip"),
+        fact(f"{score}_random", "control: random codes with the tokenizer's code frequencies", "clip"),
+        fact(f"{score}_shuffled", "control: trained with labels shuffled over the clips", "clip"),
+        fact(f"{score}_logmel", "reference: log-mel spectrogram in place of tokens", "clip"),
+        fact(f"{score}_logmel_shuffled", "control: log-mel, trained with shuffled labels", "clip"),
         *chance,
         fact(f"{score}_spread", f"standard deviation over the {SEEDS} probes"),
-        fact(f"{name}_converged", f"share of the {SEEDS} probes that learned their own clips and had settled; below 1, there is no score"),
-        fact(f"{name}_unseen", "share of the codes in the test that could not be learned: they came in fewer than 2 clips"),
+        fact(f"{name}_converged", f"share of the {SEEDS} probes that converged; below 1, there is no score"),
+        fact(f"{name}_unseen", "share of test codes seen in fewer than 2 training clips"),
         WEIGHT[question],
     )
 
 
 WEIGHT = {
-    name: Metric(
-        f"probe_{name}_weight", "share", "", SPEECH, 0.01, None, "what a probe learned to weigh the codebook with; the sum is 1", "codebook"
-    )
+    name: Metric(f"probe_{name}_weight", "share", "", SPEECH, 0.01, None, "learned weight of each codebook (sums to 1)", "codebook")
     for name in NAMES
 }
 SUITE = Suite(
     name="probe",
     version=VERSION,
-    about="what small networks can learn from the tokens: the word, the speaker, the letters",
+    about="what small networks learn from the tokens: word, speaker, characters",
     metrics=(
-        *_columns("word", "clips whose word is recognised, 0..1", "higher"),
-        *_columns("spk", "clips whose speaker is recognised, 0..1", "higher"),
-        *_columns("asr", "character errors over characters, small CTC probe", "lower"),
+        *_columns("word", "word accuracy", "higher"),
+        *_columns("spk", "speaker accuracy", "higher"),
+        *_columns("asr", "character error rate of a small CTC probe", "lower"),
     ),
     data="digits",
     run=run,

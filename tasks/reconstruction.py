@@ -63,7 +63,7 @@ def _on_gpu(device: str, jobs: Iterator[Job[Facts, Pair]]) -> Iterator[Job[Facts
 SUITE = Suite(
     name="reconstruction",
     version=2,
-    about="how much of the audio survives encode -> decode, and what it costs in bits and tokens",
+    about="reconstruction quality, bitrate and token rate",
     metrics=tuple(metric for metric in METRICS.values() if metric.name != "mcd"),  # that takes as long as all others: a suite of its own
     data="mini",
     run=run,

@@ -35,8 +35,8 @@ LONGEST = 10.0  # s of a clip
 SHIFT = 0.002  # s
 PADDING = 0.3  # s of zeros
 ROUNDS = (2, 3, 4, 5)
-VARYING = "codes of varying rate have no frames to compare"
-MUTE = "gives tokens only"
+VARYING = "variable-rate codes have no frames to compare"
+MUTE = "encode-only tokenizer"
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Examination:
 
     def _changed(self, name: str, condition: Condition) -> None:
         if condition.band and 2 * condition.band >= self.rate:
-            note = f"at {self.rate} Hz there is nothing above {condition.band} Hz"
+            note = f"at {self.rate} Hz sample rate there is no band above {condition.band} Hz"
             return self._note(name, note)
         changed = condition.change(self.wav, self.rate, self.seed)
         scored = self.spec.decodes and any(name in SCORED[metric] and self.domain in METRICS[metric].rates for metric in SCORED)
@@ -215,7 +215,7 @@ def _drops(scores: Mapping[str, Score]) -> dict[str, Score]:
 
 
 def _consistency_metric(name: str, about: str) -> Metric:
-    return Metric(f"code_consistency_{name}", "share", "higher", NO_SIGNAL, 0.001, None, f"codes that stay the same {about}", span=SHARE)
+    return Metric(f"code_consistency_{name}", "share", "higher", NO_SIGNAL, 0.001, None, f"share of codes unchanged {about}", span=SHARE)
 
 
 def _drop_metric(metric: str, condition: str) -> Metric:
@@ -225,25 +225,31 @@ def _drop_metric(metric: str, condition: str) -> Metric:
 
 
 ABOUT = {
-    "repeat": "when the clip is encoded again (deterministic: 1)",
-    "batch": "in a batch of three, against alone (1)",
-    "padded": f"before {PADDING:g} s of zeros that follow the clip (causal: 1)",
-    "shift_2ms": "without the first 2 ms, frame by frame; where frames are shorter, without those that fit into 2 ms",
-    **{f"round_{n}": f"in round {n}, which encodes what round {n - 1} decoded" for n in ROUNDS},
-    **{f"gain_{db}db": f"at {db:+} dB, cut at full scale" for db in (-20, -10, 6)},
-    **{f"noise_{snr}db": f"with white noise {snr} dB below the clip" for snr in (20, 10, 0)},
-    **{f"band_{khz}khz": f"without all above {khz} kHz" for khz in (8, 4)},
-    "clipped": "clipped 12 dB below the peak",
+    "repeat": "when the clip is encoded again (1 if deterministic)",
+    "batch": "in a batch of three against alone (should be 1)",
+    "padded": f"with {PADDING:g} s of zeros appended (1 if causal)",
+    "shift_2ms": "without the first 2 ms, compared frame by frame; for shorter frames, without those that fit into 2 ms",
+    **{f"round_{n}": f"after re-encoding, round {n}" for n in ROUNDS},
+    **{f"gain_{db}db": f"at {db:+} dB gain, clipped at full scale" for db in (-20, -10, 6)},
+    **{f"noise_{snr}db": f"with white noise at {snr} dB SNR" for snr in (20, 10, 0)},
+    **{f"band_{khz}khz": f"low-passed at {khz} kHz" for khz in (8, 4)},
+    "clipped": "hard-hard-hard-clipped 12 dB below the peak",
 }
 
 SUITE = Suite(
     name="robustness",
     version=2,
-    about="what codes and audio lose in further rounds and when the input is shifted, louder, noisy, narrow or clipped",
+    about="how codes and audio change under re-encoding, time shift, gain, noise, band limits and clipping",
     metrics=(
         *(_consistency_metric(name, about) for name, about in ABOUT.items()),
         Metric(
-            "silence_codes", "", "lower", NO_SIGNAL, 0.1, None, "different codes of a codebook in silence as long as the clip; best is 1"
+            "silence_codes",
+            "",
+            "lower",
+            NO_SIGNAL,
+            0.1,
+            None,
+            "different codes per codebook in digital silence as long as the clip; best is 1",
         ),
         *(_drop_metric(metric, condition) for metric in SCORED for condition in SCORED[metric]),
     ),

@@ -51,7 +51,11 @@ def hear(encoder: SpeakerEncoder, audio: Audio, device: str, what: str) -> Voice
     if not SILENCE <= peak <= LOUDEST:
         return Voice(None, f"{what} is silent" if peak < SILENCE else f"{what} has NaN, infinite or huge samples")
     vector = encoder(wav.to(device)).float().cpu()
-    return Voice(vector) if bool(torch.isfinite(vector).all()) else Voice(None, f"the judge finds no voice in the {what}")
+    return (
+        Voice(vector)
+        if bool(torch.isfinite(vector).all())
+        else Voice(None, f"the speaker encoder gives no finite embedding for the {what}")
+    )
 
 
 def originals(judge: SpeakerJudge, encoder: SpeakerEncoder, device: str, clips: Sequence[Clip]) -> dict[str, Voice]:
@@ -124,7 +128,7 @@ def pooled(name: str, clips: Sequence[Clip], known: dict[str, Voice], tested: di
 
 def metrics(judge: SpeakerJudge) -> tuple[Metric, ...]:
     """The columns of a judge."""
-    name, known = judge.name, "the same with the originals tested: the most that the judge can know"
+    name, known = judge.name, "the same test with the originals: the best a codec can expect"
     return (
         Metric(
             f"spk_sim_{name}",
@@ -133,7 +137,7 @@ def metrics(judge: SpeakerJudge) -> tuple[Metric, ...]:
             SPEECH,
             0.005,
             None,
-            f"voices of original and reconstruction ({judge.about})",
+            f"cosine of the speaker embeddings of original and reconstruction ({judge.about})",
             span=CORRELATION,
         ),
         Metric(
@@ -143,16 +147,24 @@ def metrics(judge: SpeakerJudge) -> tuple[Metric, ...]:
             SPEECH,
             0.01,
             None,
-            "recognised among all speakers, by other originals of each, 0..1",
+            "closed-set speaker identification, enrolled with the speaker's other originals",
             span=SHARE,
         ),
         Metric(f"spk_id_acc_{name}_original", "share", "", SPEECH, 0.01, None, known, span=SHARE),
         Metric(
-            f"spk_eer_{name}", "share", "lower", SPEECH, 0.005, None, "equal error rate, enrolled with originals, 0..1", "corpus", SHARE
+            f"spk_eer_{name}",
+            "share",
+            "lower",
+            SPEECH,
+            0.005,
+            None,
+            "equal error rate of speaker verification, enrolled with originals",
+            "corpus",
+            SHARE,
         ),
         Metric(f"spk_eer_{name}_original", "share", "", SPEECH, 0.005, None, known, "corpus", SHARE),
         Metric(
-            f"spk_trials_{name}", "", "", SPEECH, 1.0, None, "trials behind spk_eer, half of them by the same speaker", "corpus", POSITIVE
+            f"spk_trials_{name}", "", "", SPEECH, 1.0, None, "number of verification trials, half of them target trials", "corpus", POSITIVE
         ),
     )
 
@@ -168,7 +180,7 @@ def suite(judge: SpeakerJudge) -> Suite:
     return Suite(
         name="speaker",
         version=VERSION,
-        about="how much of the speaker survives encode -> decode",
+        about="speaker similarity, identification and verification",
         metrics=metrics(judge),
         data="mini",
         run=partial(run, judge),

@@ -63,11 +63,11 @@ def _figures(sweep: Sweep, session: Session, sounds: Material) -> summary.Figure
 
 
 def _load_time(spec: Spec, seconds: float) -> Score:
-    return Score(seconds) if spec.trained else Score(math.nan, note="random weights are drawn, not loaded")
+    return Score(seconds) if spec.trained else Score(math.nan, note="random weights: nothing to load")
 
 
 def _frame_rate(spec: Spec) -> Score:
-    return Score(spec.frame_rate, note="" if math.isfinite(spec.frame_rate) else "no frames of one length: see tokens_per_s")
+    return Score(spec.frame_rate, note="" if math.isfinite(spec.frame_rate) else "variable frame length: see tokens_per_s")
 
 
 def _figure(name: str, unit: str, better: Literal["higher", "lower", ""], tolerance: float, about: str) -> Metric:
@@ -79,34 +79,32 @@ def _sides(name: str, unit: str, better: Literal["higher", "lower"], tolerance: 
 
 
 FIGURES = (
-    *_sides("rtfx_*", "s/s", "higher", 0.1, "seconds of audio a second of wall time, one clip of 10 s, median of the repeats"),
+    *_sides("rtfx_*", "s/s", "higher", 0.1, "seconds of audio per second of wall time, one clip of 10 s, median of the repeats"),
     *_sides(
         "*_hours_per_device_hour",
         "h/h",
         "higher",
         0.1,
-        "hours of audio per hour of one GPU, or of one CPU core, float32, best point of the sweep",
+        "hours of audio per hour of one GPU or one CPU core, float32, best point of the sweep",
     ),
-    _figure("encode_tokens_per_s", "1/s", "higher", 1, "tokens made a second of wall time at that point (bytes, where rates vary)"),
+    _figure("encode_tokens_per_s", "1/s", "higher", 1, "tokens per second of wall time at that point (bytes for variable-rate codecs)"),
     *_sides("latency_*_p50_ms", "ms", "lower", 0.1, "wall time of one clip of the sweep's shortest length (1 s), median"),
-    *_sides("latency_*_p95_ms", "ms", "lower", 0.1, "the same, slower in 5 % of the repeats"),
-    _figure("lookahead_ms", "ms", "lower", 1, "algorithmic latency, from below: future that moved the audio when changed"),
-    _figure("stream_hop_ms", "ms", "", 0.1, "a piece of the stream: the codec's own frame"),
-    _figure("stream_first_ms", "ms", "lower", 0.1, "first sample said to first sample heard: the pieces that must come in, and the work"),
-    _figure("stream_chunk_p50_ms", "ms", "lower", 0.1, "work on a piece, encoded and decoded, CPU to CPU, median"),
-    _figure("stream_chunk_p95_ms", "ms", "lower", 0.1, "the same, slower in 5 % of the pieces"),
-    _figure("stream_late", "share", "lower", 0.001, "share of pieces not done when the next one is there"),
-    _figure("frame_rate", "Hz", "", 0.01, "frames a second, of the codebooks"),
-    _figure("parameters_m", "M", "lower", 0.01, "numbers in weights and codebooks, millions"),
-    *_sides("*_gmac_per_s", "GMAC/s", "lower", 0.001, "multiply-accumulates a second of audio; no Fourier transforms"),
-    _figure("load_s", "s", "lower", 0.01, "loading, files in the system's cache, median of 3"),
+    *_sides("latency_*_p95_ms", "ms", "lower", 0.1, "the same, 95th percentile"),
+    _figure("lookahead_ms", "ms", "lower", 1, "algorithmic latency: empirical lower bound, measured by perturbing future samples"),
+    _figure("stream_hop_ms", "ms", "", 0.1, "chunk size of the stream: the codec's own frame"),
+    _figure("stream_first_ms", "ms", "lower", 0.1, "time to first audio: input that must arrive, plus processing time"),
+    _figure("stream_chunk_p50_ms", "ms", "lower", 0.1, "per-chunk processing time, encode and decode, from and to the CPU, median"),
+    _figure("stream_chunk_p95_ms", "ms", "lower", 0.1, "the same, 95th percentile"),
+    _figure("stream_late", "share", "lower", 0.001, "fraction of chunks that miss the real-time deadline"),
+    _figure("frame_rate", "Hz", "", 0.01, "frames per second, from the codebooks"),
+    _figure("parameters_m", "M", "lower", 0.01, "parameters including codebooks, millions"),
+    *_sides("*_gmac_per_s", "GMAC/s", "lower", 0.001, "multiply-accumulates per second of audio, without Fourier transforms"),
+    _figure("load_s", "s", "lower", 0.01, "load time with files in the system's cache, median of 3"),
     _figure("peak_cpu_mem_mb", "MB", "lower", 1, "peak memory of the process above what it had before loading, one clip of 10 s"),
     _figure("peak_gpu_mem_mb", "MB", "lower", 1, "peak memory of tensors on the GPU, one clip of 10 s"),
-    *_sides(
-        "*_wh_per_audio_hour", "Wh/h", "lower", 0.1, "energy of the GPU per hour of audio, at the point of hours_per_device_hour (NVML)"
-    ),
-    *_sides("rtfx_*_p5", "s/s", "higher", 0.1, "rtfx, slower in 5 % of the repeats"),
-    *_sides("rtfx_*_p95", "s/s", "higher", 0.1, "rtfx, faster in 5 % of the repeats"),
+    *_sides("*_wh_per_audio_hour", "Wh/h", "lower", 0.1, "GPU energy per hour of audio at the point of hours_per_device_hour (NVML)"),
+    *_sides("rtfx_*_p5", "s/s", "higher", 0.1, "rtfx, 5th percentile of the repeats"),
+    *_sides("rtfx_*_p95", "s/s", "higher", 0.1, "rtfx, 95th percentile of the repeats"),
 )
 RATES = tuple(METRICS[name] for name in ("tokens_per_s", "kbps_packed", "kbps_nominal", "kbps_entropy"))
 
@@ -116,7 +114,7 @@ def suite(sweep: Sweep) -> Suite:
     return Suite(
         name="throughput",
         version=2,
-        about="how fast a tokenizer is on this machine, alone in one process, and what memory, arithmetic and bits it takes",
+        about="speed, latency, memory, arithmetic and energy on one machine, alone in one process",
         metrics=(*FIGURES, *RATES),
         data="mini",
         run=partial(run, sweep),

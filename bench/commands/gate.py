@@ -79,7 +79,7 @@ def _update(options: argparse.Namespace) -> int:
     runs = {(run.suite, run.label): run for run in _runs(options)}
     for run in runs.values():
         if run.unfinished:
-            raise UserError(f"{run.where}: {run.unfinished} of {run.record['clips']} clips have not run yet: the same bench run goes on")
+            raise UserError(f"{run.where}: {run.unfinished} of {run.record['clips']} clips have not run yet: the same bench run resumes")
     old = baseline.read(options.baseline) if options.baseline.exists() else []
     kept = [run for run in old if (run.suite, run.label) not in runs]
     baseline.write(options.baseline, [*runs.values(), *kept])

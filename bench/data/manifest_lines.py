@@ -35,7 +35,7 @@ def _text(manifest: Path) -> str:
     try:
         content = manifest.read_bytes()
     except OSError as error:
-        raise UserError(f"{manifest}: cannot be read as a manifest ({error.strerror}): one JSON object per line is wanted") from error
+        raise UserError(f"{manifest}: cannot be read as a manifest ({error.strerror}): expected one JSON object per line") from error
     encoding, mark = next(((name, mark) for mark, name in BOMS if content.startswith(mark)), ("utf-8", b""))
     try:
         return content[len(mark) if encoding == "utf-8" else 0 :].decode(encoding)
@@ -49,11 +49,11 @@ def _lines(manifest: Path, text: str) -> Iterator[tuple[str, dict[str, object]]]
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
         if line.strip():
             where = f"{manifest}:{number}"
-            yield where, _object(_parsed(line, where, "one object per line is wanted"), where)
+            yield where, _object(_parsed(line, where, "expected one object per line"), where)
 
 
 def _array(manifest: Path, text: str) -> Iterator[tuple[str, dict[str, object]]]:
-    array = _parsed(text, str(manifest), "it begins as a JSON array; an array of objects, or one object per line, is wanted")
+    array = _parsed(text, str(manifest), "it begins as a JSON array; expected an array of objects, or one object per line")
     assert isinstance(array, list)
     for number, entry in enumerate(array, 1):
         where = f"{manifest}, entry {number}"

@@ -37,9 +37,7 @@ def open_data(source: str, limit: int | None = None) -> Data:
     clips = found.clips
     if not clips:
         left_out = "".join(f"; {note}" for note in found.notes)
-        raise UserError(
-            f"{source} holds no clips: a manifest needs one JSON object per line, a folder files such as .wav or .flac{left_out}"
-        )
+        raise UserError(f"{source} has no clips: a manifest needs one JSON object per line, a folder files such as .wav or .flac{left_out}")
     _refuse_twins(clips, source)
     if limit is not None:
         clips = _first(clips, limit)

@@ -90,7 +90,7 @@ def _load(spec: Spec, clip: Clip, encoded: Clip | None) -> Given:
     nothing = torch.zeros(spec.channels, 0)
     try:
         if encoded is None:
-            raise BadAudio("no other clip of this domain to take its place")
+            raise BadAudio("no other clip of this domain to replace it")
         ref = mixed(read_clip(clip), spec.channels)
         source = ref if encoded is clip else mixed(read_clip(encoded), spec.channels)
     except BadAudio as error:

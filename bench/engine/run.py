@@ -216,9 +216,9 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
         raise UserError(f"{data.name} has no clip that the {suite.name} suite could score ({', '.join(sorted(heard))}): give other data")
     for variant in variants:
         if suite.needs_decode and not variant.spec.decodes:
-            raise UserError(f"{variant.spec.label} gives tokens only, and the {suite.name} suite needs audio back: choose another suite")
+            raise UserError(f"{variant.spec.label} is encode-only, and the {suite.name} suite needs decoded audio: choose another suite")
         if options.save_audio and not variant.spec.decodes:
-            raise UserError(f"{variant.spec.label} gives tokens only, no audio to save: leave --save-audio out")
+            raise UserError(f"{variant.spec.label} is encode-only, no audio to save: leave --save-audio out")
     device_of(options.device)
 
 

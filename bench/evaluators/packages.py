@@ -31,7 +31,7 @@ class Package:
 WHISPER = Package(
     "whisper", "the asr suite needs openai-whisper", "pip install 'audio-tokenizer-bench[asr]', or ask the lighter --asr-model pocketsphinx"
 )
-POCKETSPHINX = Package("pocketsphinx", "the recognizer pocketsphinx is not installed", "pip install 'audio-tokenizer-bench[pocketsphinx]'")
+POCKETSPHINX = Package("pocketsphinx", "the ASR model pocketsphinx is not installed", "pip install 'audio-tokenizer-bench[pocketsphinx]'")
 RESEMBLYZER = Package(
     "resemblyzer",
     "the speaker encoder resemblyzer is not installed",

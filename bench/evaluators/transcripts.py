@@ -53,7 +53,7 @@ class Transcripts:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> UserError:
-        return UserError(f"{self.path}: {error.strerror or error}: finished clips are kept, mend it and give the same command again")
+        return UserError(f"{self.path}: {error.strerror or error}: finished clips are kept; correct it and repeat the command")
 
 
 def _lines(lines: Iterable[Sequence[str]]) -> str:

@@ -75,14 +75,14 @@ def refuse(before: Kept, now: Kept) -> None:
     if different := unlike(before, now):
         raise UserError(
             f"{now.label}, {now.suite}: the baseline and {now.where} differ in {'; '.join(different)}: "
-            "run with what the baseline was made with, or accept the new terms with bench gate --update"
+            "run with what the baseline was made with, or accept the change with bench gate --update"
         )
     if before.machine != now.machine:
         raise UserError(
-            f"{now.label}, {now.suite}: timed on {now.machine}, the baseline on {before.machine}: speeds of two machines prove nothing"
+            f"{now.label}, {now.suite}: timed on {now.machine}, the baseline on {before.machine}: speeds of two machines cannot be compared"
         )
     if now.unfinished:
-        raise UserError(f"{now.where}: {now.unfinished} of {now.record['clips']} clips have not run yet: the same bench run goes on")
+        raise UserError(f"{now.where}: {now.unfinished} of {now.record['clips']} clips have not run yet: the same bench run resumes")
 
 
 def _found(before: Kept, now: Kept) -> list[Finding]:

@@ -50,7 +50,7 @@ def grid(findings: Sequence[Finding], verdicts: Sequence[str], caption: str) -> 
 
 def grids(findings: Sequence[Finding]) -> list[Grid]:
     """Offenders first, then what got better."""
-    return grid(findings, ("worse", "missing", "gone"), "worse, missing or gone") + grid(findings, ("better",), "better")
+    return grid(findings, ("worse", "missing", "gone"), "Regressions") + grid(findings, ("better",), "better")
 
 
 def notes(findings: Sequence[Finding], strict: bool, further: Sequence[str]) -> list[str]:
@@ -66,7 +66,7 @@ def notes(findings: Sequence[Finding], strict: bool, further: Sequence[str]) -> 
     )
     out = [f"worse: in the metric's bad direction {rule}{without}"]
     if any(f.verdict == "better" for f in findings):
-        out.append("what got better can be kept as the new baseline: bench gate --update")
+        out.append("to keep the improvements as the new baseline: bench gate --update")
     return [*out, *further]
 
 

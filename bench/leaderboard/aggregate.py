@@ -122,9 +122,9 @@ def refuse(run: Kept) -> None:
     """UserError for a run that is unfinished, untrained, or not as bench run left it."""
     refuse_misshapen(run.record, run.where)
     if not run.trained:
-        raise UserError(f"{run.where}: {run.label} has untrained weights, and those never enter a leaderboard: take it away")
+        raise UserError(f"{run.where}: {run.label} has untrained weights, which leaderboards do not accept: remove it")
     if run.unfinished:
-        raise UserError(f"{run.where}: {run.unfinished} of {run.record['clips']} clips have not run yet: the same bench run goes on")
+        raise UserError(f"{run.where}: {run.unfinished} of {run.record['clips']} clips have not run yet: the same bench run resumes")
     if SEAL not in run.record:
         raise UserError(f"{run.where}: run.json states no {SEAL}: it is unfinished, or of an older version: {AGAIN}")
     if hashlib.sha256((run.where / "rows.csv").read_bytes()).hexdigest() != run.record[SEAL]:

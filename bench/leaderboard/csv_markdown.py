@@ -106,7 +106,7 @@ def _caption(board: Board, domain: str) -> str:
 def facts(board: Board) -> str:
     """What all lines of a board have in common."""
     run = board.first
-    judge = f", judge {run.identity['judge'].split(' ')[0]}" if "judge" in run.identity else ""
+    judge = f", evaluator {run.identity['judge'].split(' ')[0]}" if "judge" in run.identity else ""
     machines = list(dict.fromkeys(entry.run.machine for entry in board.entries if entry.run.machine))
     timed = f", timed on {' and '.join(machines)}" if machines else ""
     return (
@@ -136,7 +136,7 @@ def into(text: str, boards: Mapping[str, Board], where: str) -> str:
     def table(match: re.Match[str]) -> str:
         board, columns, labels = boards.get(match["suite"]), match["columns"].split(), match["labels"].split()
         if board is None:
-            raise UserError(f"{where}: a table of the suite {match['suite']}, which has no board: add runs of it, or take the table away")
+            raise UserError(f"{where}: a table of the suite {match['suite']}, which has no board: add runs of it, or remove the table")
         absent = [c for c in columns if c not in board.metrics] + [x for x in labels if x not in {entry.label for entry in board.entries}]
         if absent:
             raise UserError(

@@ -48,5 +48,5 @@ def _suite(name: str, judge: str) -> Suite:
     if not judge:
         return suite
     if suite.with_judge is None:
-        raise UserError(f"the suite {name} asks no judge: give --run {name}")
+        raise UserError(f"the suite {name} has no evaluator: give --run {name}")
     return suite.with_judge(judge)

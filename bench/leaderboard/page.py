@@ -69,7 +69,7 @@ def latest(boards: Iterable[Board]) -> dict[str, Kept]:
         other = found.setdefault(entry.label, entry.run)
         if other.tokenizer != entry.run.tokenizer:
             raise UserError(
-                f"{other.where} and {entry.run.where} are of different tokenizers called {entry.label}: make the older run again"
+                f"{other.where} and {entry.run.where} are of different tokenizers called {entry.label}: run the older one again"
             )
     return dict(sorted(found.items(), key=lambda item: natural(item[0])))
 

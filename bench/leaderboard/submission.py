@@ -50,9 +50,9 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
         raise UserError(f"{folder}/rows.csv: {problem}: make the run again with bench run --fresh")
     if again:
         if suite.sweep:
-            raise UserError(f"{folder}: times are never found again exactly: leave --again out")
+            raise UserError(f"{folder}: timings cannot be reproduced exactly: leave --again out")
         if variant is None or clips is None:
-            raise UserError(f"{folder}: only a tokenizer of the registry on embedded data can be run again here: leave --again out")
+            raise UserError(f"{folder}: only a registered tokenizer on bundled data can be run again here: leave --again out")
         repeat(run, variant, suite, clips, progress)
     return run
 
@@ -72,7 +72,7 @@ def repeat(run: Kept, variant: Variant, suite: Suite, clips: Data, progress: Pro
         row = off[0]
         value = now.get((row.clip, row.domain, row.metric), math.nan)
         raise UserError(
-            f"{run.where}: {len(off)} scores are not found again here, as {row.metric} of {row.clip}: {row.value:g} there, {value:g} here"
+            f"{run.where}: {len(off)} scores are not reproduced here, e.g. {row.metric} of {row.clip}: {row.value:g} there, {value:g} here"
         )
 
 
@@ -122,7 +122,7 @@ def _suite(run: Kept) -> Suite:
         if other.judge == asked:
             return other
     raise UserError(
-        f"{run.where}: its judge {asked.split(' ')[0]!r} is none that is installed here: name one of {', '.join(suite.judges) or 'none'}"
+        f"{run.where}: its evaluator {asked.split(' ')[0]!r} is not installed here: name one of {', '.join(suite.judges) or 'none'}"
     )
 
 
@@ -134,7 +134,7 @@ def _data(run: Kept) -> Data | None:
     whole = manifests.open_data(name)
     found = whole if count == len(whole.clips) else manifests.open_data(name, count)
     if found.sha256 != run.identity["data"]:
-        raise UserError(f"{run.where}: its data is not the embedded {name} (sha256 {run.identity['data'][:8]}, not {found.sha256[:8]})")
+        raise UserError(f"{run.where}: its data is not the bundled {name} (sha256 {run.identity['data'][:8]}, not {found.sha256[:8]})")
     return found
 
 
@@ -180,7 +180,7 @@ def _problems(run: Kept, suite: Suite, clips: Data | None) -> Iterator[str]:
         if row.clip != "*" and clips and (row.clip not in by_id or not _is_of(row, by_id[row.clip])):
             yield f"clip {row.clip!r} ({row.domain}, speaker {row.speaker!r}) is none of {clips.name}"
         if metric is not None and (row.clip == "*") != (metric.per != "clip"):
-            yield f"{row.metric} of clip {row.clip!r}: that column has {'one value for all clips' if row.clip != '*' else 'a value a clip'}"
+            yield f"{row.metric} of clip {row.clip!r}: that column has {'one value for all' if row.clip != '*' else 'a value per clip'}"
         if metric is not None:
             yield from _wrong(row, metric)
         if row.metric == LAST:
@@ -238,5 +238,5 @@ def add(run: Kept, results: Path) -> Path:
                 shutil.rmtree(old)
             shutil.copytree(new, place)
     except OSError as error:
-        raise UserError(f"{place}: {error.strerror}: mend it, and add the run again") from error
+        raise UserError(f"{place}: {error.strerror}: correct it and add the run again") from error
     return place

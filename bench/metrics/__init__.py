@@ -53,7 +53,7 @@ _ALL = (
         "SI-SDR at the lag of greatest correlation near delay_ms",
         span=DB,
     ),
-    Metric("snr", "dB", "higher", WAVEFORM, 0.1, waveform.snr, "signal-to-noise ratio, nothing corrected, within +-100", span=DB),
+    Metric("snr", "dB", "higher", WAVEFORM, 0.1, waveform.snr, "signal-to-noise ratio without any alignment, within +-100", span=DB),
     Metric("lsd", "dB", "lower", SPECTRUM, 0.05, spectral.lsd, "log-spectral distance, window 2048, hop 512", span=POSITIVE),
     Metric(
         "mfcc_l2",
@@ -81,7 +81,7 @@ _ALL = (
     Metric(
         "f0_corr", "r", "higher", SPEECH, 0.01, pitch.f0_corr, "F0 correlation where both are voiced (tracker nccf-dp)", span=CORRELATION
     ),
-    Metric("vuv_f1", "F1", "higher", SPEECH, 0.005, pitch.vuv_f1, "voiced frames found again (tracker nccf-dp)", span=SHARE),
+    Metric("vuv_f1", "F1", "higher", SPEECH, 0.005, pitch.vuv_f1, "F1 of the voiced/unvoiced decision (tracker nccf-dp)", span=SHARE),
     Metric(
         "delay_ms",
         "ms",
@@ -89,13 +89,23 @@ _ALL = (
         WAVEFORM,
         1.0,
         delay.delay_ms,
-        "est behind ref, by 5 ms log-band envelopes, within +-200",
+        "delay of the estimate, from 5 ms log-band envelopes, within +-200",
         span=(-200.0, 200.0),
     ),
-    Metric("gain_db", "dB", "zero", WAVEFORM, 0.1, waveform.gain_db, "level of est above ref, ratio of standard deviations"),
-    Metric("tail_loss_ms", "ms", "lower", NO_SIGNAL, 0.1, None, "end of the clip that decode did not give back", span=POSITIVE),
-    Metric("tokens_per_s", "1/s", "lower", NO_SIGNAL, 0.01, None, "codes made a second of real audio", span=POSITIVE),
-    Metric("kbps_nominal", "kbit/s", "lower", NO_SIGNAL, 0.001, None, "sum of rate x log2(size) of the spec", "corpus", span=POSITIVE),
+    Metric("gain_db", "dB", "zero", WAVEFORM, 0.1, waveform.gain_db, "gain error (estimate vs reference), ratio of standard deviations"),
+    Metric("tail_loss_ms", "ms", "lower", NO_SIGNAL, 0.1, None, "missing tail after decoding", span=POSITIVE),
+    Metric("tokens_per_s", "1/s", "lower", NO_SIGNAL, 0.01, None, "codes per second of audio", span=POSITIVE),
+    Metric(
+        "kbps_nominal",
+        "kbit/s",
+        "lower",
+        NO_SIGNAL,
+        0.001,
+        None,
+        "nominal bitrate: sum over the codebooks of rate x log2(size)",
+        "corpus",
+        span=POSITIVE,
+    ),
     Metric(
         "kbps_packed",
         "kbit/s",
@@ -103,7 +113,7 @@ _ALL = (
         NO_SIGNAL,
         0.001,
         None,
-        "bits of the packed stream, padding included, over real seconds",
+        "measured bitrate: bits of the packed codes, padding included, per second of audio",
         span=POSITIVE,
     ),
     Metric(

@@ -144,7 +144,7 @@ def f0_rmse(pairs: Pairs) -> list[Score]:
 
 def _rmse(tracks: Tracks) -> Score:
     if tracks.both.sum() < FEWEST:
-        return undefined("no voiced frames in common")
+        return undefined("no frame is voiced in both")
     return Score(float(np.sqrt(np.mean((tracks.ref - tracks.est)[tracks.both] ** 2))))
 
 
@@ -156,7 +156,7 @@ def f0_corr(pairs: Pairs) -> list[Score]:
 
 def _correlation(tracks: Tracks) -> Score:
     if tracks.both.sum() < FEWEST:
-        return undefined("no voiced frames in common")
+        return undefined("no frame is voiced in both")
     a, b = tracks.ref[tracks.both], tracks.est[tracks.both]
     a, b = a - a.mean(), b - b.mean()
     norm = math.sqrt((a @ a) * (b @ b))

@@ -27,13 +27,13 @@ def figure(runs: Sequence[Kept]) -> Figure:
             )
     content = [(side, lines) for side in SIDES if (lines := arranged(runs, side))]
     if not content:
-        raise UserError(f"nothing was timed in {', '.join(str(run.where) for run in runs)}: its sweep.csv says why")
+        raise UserError(f"no timings in {', '.join(str(run.where) for run in runs)}: see its sweep.csv")
     sheet_, panels = sheet(len(content), same_scale=True)
     for axes, (side, _) in zip(panels, content, strict=True):
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        axes.set_xlabel("clips in a batch")
-        axes.set_ylabel(f"{side}: seconds of audio a second")
+        axes.set_xlabel("clips per batch")
+        axes.set_ylabel(f"{side}: seconds of audio per second")
     from matplotlib.ticker import LogLocator, NullFormatter  # sheet has told who lacks it
 
     draw(panels, [(lines, ()) for _, lines in content])

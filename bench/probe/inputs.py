@@ -41,7 +41,7 @@ class Tokens:
 def unprobed(spec: Spec) -> str:
     """Why probing the codes means nothing; "" where it means something."""
     if spec.frame_rate > FASTEST:
-        return f"{spec.frame_rate:,.0f} codes a second are samples: a probe of this budget has nothing to learn from them"
+        return f"{spec.frame_rate:,.0f} codes per second are samples: too many for a probe of this budget"
     return uncountable(spec)
 
 

@@ -59,4 +59,4 @@ def confusion(question: Question, outcome: Outcome) -> list[list[int]]:
 
 
 def _failed(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: {error.strerror or error}: mend it (or use --results DIR) and give the same command again")
+    return UserError(f"{path}: {error.strerror or error}: correct it (or use --results DIR) and repeat the command")

@@ -50,7 +50,7 @@ def ask(name: str, clips: Sequence[Clip]) -> Question:
         labels = tuple(sorted(label for label, count in counts.items() if count >= FEWEST))
         learn, test = ([clip for clip in part if answer(clip) in labels] for part in (learn, test))
     if len(labels) < 2 or not test:
-        return Question(name, (), {}, {}, f"the data have too few clips with {what}")
+        return Question(name, (), {}, {}, f"too few clips with {what}")
     to_learn, to_test = ({clip.id: answer(clip) for clip in part} for part in (learn, test))
     return Question(name, labels, to_learn, to_test, _about(learn, test, how))
 
@@ -93,7 +93,7 @@ def _hold_out(clips: Sequence[Clip], group: Callable[[Clip], str], kind: str) ->
 def _about(learn: Sequence[Clip], test: Sequence[Clip], how: str) -> str:
     speakers = _new((clip.speaker for clip in learn), (clip.speaker for clip in test), "speakers")
     texts = _new((words(clip.text) for clip in learn), (words(clip.text) for clip in test), "texts")
-    return f"{how}: {len(learn)} clips to learn from, {len(test)} to test, {speakers}, {texts}"
+    return f"{how}: {len(learn)} training clips, {len(test)} to test, {speakers}, {texts}"
 
 
 def _new(learned: Iterable[str], tested: Iterable[str], what: str) -> str:

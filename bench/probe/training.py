@@ -85,7 +85,7 @@ class _Learner:
         there = training.tokens.keys() | training.mel.keys()
         self.train, self.test = ([clip for clip in part if clip in there] for part in (self.question.train, self.question.test))
         if not self.train or not self.test:
-            raise ValueError("no clip to learn from, or none to test, could be encoded")
+            raise ValueError("no training clip, or no test clip, could be encoded")
         self.unseen: float | None = None
         self.x, self.source = self._mel() if training.mel else self._tokens()
         self.right = {**self.question.test, **self._to_learn()}

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 
 Answer = TypeVar("Answer")
-MISSING = "the card does not tell its energy, or NVML is missing: pip install 'audio-tokenizer-bench[energy]'"
+MISSING = "the GPU does not report its energy, or NVML is missing: pip install 'audio-tokenizer-bench[energy]'"
 
 
 @lru_cache(maxsize=8)

@@ -188,7 +188,7 @@ class Store:
 
     def _failed(self, error: OSError) -> UserError:
         kept = f"nothing lost, {len(self.done())} finished clips are kept; " if hasattr(self, "rows") else ""
-        return UserError(f"{self.folder}: {error.strerror or error}: {kept}mend it (or use --results DIR) and give the same command again")
+        return UserError(f"{self.folder}: {error.strerror or error}: {kept}correct it (or use --results DIR) and repeat the command")
 
 
 def replace(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from bench.statistics.bootstrap import reasons, remarks
 
 def missing(name: str, run: Kept) -> list[str]:
     """Why clips, or the whole corpus, have no score."""
-    out = [f"{name}: {run.unfinished} of {run.record['clips']} clips have not run yet: bench run goes on"] if run.unfinished else []
+    out = [f"{name}: {run.unfinished} of {run.record['clips']} clips have not run yet: bench run resumes"] if run.unfinished else []
     scored = [row for row in run.rows if row.metric in run.metrics]
     for metrics, note, clips in reasons(scored)[:5]:
         out.append(f"{name}: {clips} clip{'s' * (clips > 1)} without {few(metrics.split(', '))}: {note}")

@@ -16,7 +16,7 @@ def grid(runs: Sequence[tuple[str, Path]]) -> list[Grid]:
     lines = [[label, *_cells(sides)] for label, folder in runs for sides in read(folder).values()]
     header = ["tokenizer", "clips", "of", "dtype", "way", "encode ↑", "decode ↑", "same codes", "host MB ↓", "device MB ↓", ""]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
-    caption = "every point: seconds of audio a second, median [5 %, 95 % of the repeats]"
+    caption = "every point: seconds of audio per second, median [5 %, 95 % of the repeats]"
     return [(caption, [header[i] for i in filled], [[line[i] for i in filled] for line in lines])] if lines else []
 
 

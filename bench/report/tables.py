@@ -109,10 +109,10 @@ def notes(runs: Sequence[Run]) -> list[str]:
     lines += marks.line(run.variant.spec.trained_here for run in runs)
     lines += scarce(run.summaries)
     if run.machine:
-        lines.append(f"timed on {run.machine}: speeds are compared within one machine and one state of it")
+        lines.append(f"timed on {run.machine}: compare speeds within one machine only")
     for run in runs:
         if run.same_codes is not None:
-            lines.append(f"{label(run)}: {100 * run.same_codes:.2f} % of its codes are those of float32")
+            lines.append(f"{label(run)}: {100 * run.same_codes:.2f} % of codes identical to float32")
         for metrics, note, clips in reasons(run.rows)[:5]:
             lines.append(f"{label(run)}: {clips} clip{'s' * (clips > 1)} without {few(metrics.split(', '))}: {note}")
         for metrics, domains, note in remarks(run.rows, run.suite.metrics):
@@ -188,4 +188,4 @@ def save(run: Run) -> None:
             with path.open("w", encoding="utf-8", newline="") as file:
                 write(file)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: the rows are kept, mend it and give the same command again") from error
+        raise UserError(f"{path}: {error.strerror}: the rows are kept; correct it and repeat the command") from error

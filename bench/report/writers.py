@@ -113,7 +113,7 @@ def notes(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Lad
         out += _rate_notes(rates)
     elif len(found) > 1:
         listed = ", ".join(f"{ladder.name} ({len(ladder.runs)} rates)" for ladder in found)
-        out.append(f"ladders: {listed}; --bd-rate METRIC compares their bitrates at equal quality")
+        out.append(f"several bitrates: {listed}; --bd-rate METRIC compares bitrates at equal quality")
     return out
 
 
@@ -121,7 +121,7 @@ def _rate_notes(rates: Sequence[RateLine]) -> list[str]:
     measured = "the packed codes" if rates[0].measured else "the codebooks (nominal: this suite measures none)"
     out = [
         f"BD-rate: mean difference in bitrate, that of {measured}, over the quality from..to that both reach; log-rate by PCHIP; "
-        "interval by leaving out a speaker at a time; four points a ladder are usual"
+        "interval by leaving out a speaker at a time; four bitrates per codec are usual"
     ]
     for line in rates:
         if line.delta.note:

@@ -17,7 +17,7 @@ from bench.engine.autocast import layers
 
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
 Shape = torch.Size | tuple[int, ...]
-LIBRARY = "no torch layers: the work is done elsewhere"
+LIBRARY = "not computed by torch layers"
 
 
 def parameters(tokenizer: Tokenizer) -> int:

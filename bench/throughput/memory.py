@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 STATUS, RESET, SYSTEM = Path("/proc/self/status"), Path("/proc/self/clear_refs"), Path("/proc/meminfo")
-UNTOLD = "this system does not tell a process's peak memory"
+UNTOLD = "this system does not report a process's peak memory"
 
 
 def settled() -> float:

@@ -62,7 +62,7 @@ def of_sweep(sweep: Sweep, found: dict[Point, list[Measured]], device: str, thre
         figures[f"latency_{side}_p50_ms"] = Score(1000 * short.median, note=short.note)
         figures[f"latency_{side}_p95_ms"] = Score(1000 * short.p95, note=short.note)
         figures["peak_cpu_mem_mb"] = _largest(
-            "peak_cpu_mem_mb", usual.host, figures, usual.note or "this system does not tell a process's peak memory"
+            "peak_cpu_mem_mb", usual.host, figures, usual.note or "this system does not report a process's peak memory"
         )
         if cuda:
             figures["peak_gpu_mem_mb"] = _largest("peak_gpu_mem_mb", usual.device, figures, usual.note)
@@ -113,7 +113,7 @@ def of_live(tokenizer: Tokenizer, device: str, material: Material) -> Figures:
         with torch.inference_mode():
             hop = wav.shape[-1] / boundary.encode(tokenizer, wav).shape[-1]
     samples = streaming.lookahead(tokenizer, wav, other, hop)
-    whole = Score(math.nan, note="the end of a clip moves its start: nothing can be made before all of it is there")
+    whole = Score(math.nan, note="the end of a clip changes its start: no output before all input has arrived")
     figures["lookahead_ms"] = Score(1000 * samples / rate) if math.isfinite(samples) else whole
     if isinstance(tokenizer, Streams):
         found = streaming.streamed(tokenizer, device, material.cut(1, 1 + streaming.CHUNKS * hop / rate), round(hop), rate)

@@ -60,7 +60,7 @@ def add(folder: Path, found: Sequence[Measured]) -> None:
         with path.open("a", encoding="utf-8", newline="") as file:
             file.write(out.getvalue())
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: finished points are kept, mend it and give the same command again") from error
+        raise UserError(f"{path}: {error.strerror}: finished points are kept; correct it and repeat the command") from error
 
 
 def forget(folder: Path) -> None:

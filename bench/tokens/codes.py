@@ -62,7 +62,7 @@ def uncountable(spec: Spec) -> str:
     """Why it means nothing how often a code came; "" where it means something."""
     if all(c.size <= LARGEST_COUNTED and not math.isnan(c.rate) for c in spec.codebooks):
         return ""
-    return "codes are raw samples or bytes of varying rate"
+    return "not applicable: codes are raw samples or variable-rate bytes"
 
 
 class CodeCounts:
@@ -86,7 +86,18 @@ class CodeCounts:
     def rows(self, domain: str) -> list[Row]:
         """kbps_nominal, from the spec, and kbps_entropy: each table's zero-order entropy x the rate of its codes; NaN: it means nothing."""
         nominal = self.spec.bitrate / 1000
-        rows = [Row("*", domain, "", "kbps_nominal", nominal, note="" if math.isfinite(nominal) else "variable rate: see kbps_packed")]
+        rows = [
+            Row(
+                "*",
+                domain,
+                "",
+                "kbps_nominal",
+                nominal,
+                note=""
+                if math.isfinite(nominal)
+                else "not applicable to a not applicable to a not applicable to a variable rate: see kbps_packed",
+            )
+        ]
         if domain in self.counts:
             rates = [len(table) * self.spec.codebooks[table[0]].rate for table in self.spec.tables]
             bits = sum(entropy(n) * rate for n, rate in zip(self.counts[domain], rates, strict=True))

@@ -70,7 +70,7 @@
     }));
     get("plot-head-x").textContent = mx ? title(mx) : "x";
     get("plot-head-y").textContent = my ? title(my) : "y";
-    readout.textContent = points.length ? `${points.length} tokenizers. Point at one, or use the arrow keys.` : "No tokenizer has both scores.";
+    readout.textContent = points.length ? `${points.length} tokenizers. Point at one, or use the arrow keys.` : "No tokenizer has both values.";
     if (!points.length) return;
     box.setAttribute("aria-label", `${title(my)} against ${title(mx)}, ${domain.value}, ${points.length} tokenizers; arrow keys go from one to the next; the same numbers stand in the table below`);
 

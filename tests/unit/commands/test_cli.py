@@ -245,7 +245,7 @@ def test_a_run_that_is_stopped_within_a_codec_ends_in_one_line(tmp_path: Path, m
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     said = errors.splitlines()
-    assert all(re.match(r"encodec@mini: \d+ of 8 clips", line) for line in said[:-1]) and "the same command goes on" in said[-1]
+    assert all(re.match(r"encodec@mini: \d+ of 8 clips", line) for line in said[:-1]) and "the same command resumes" in said[-1]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -259,7 +259,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, make_data: Callable[
     _, errors = process.communicate(timeout=30)
     assert process.returncode == (-9 if how == signal.SIGKILL else 130)
     if how == signal.SIGINT:
-        assert "Traceback" not in errors and "the same command goes on" in errors.splitlines()[-1]
+        assert "Traceback" not in errors and "the same command resumes" in errors.splitlines()[-1]
     kept = {row["clip"] for row in rows_of(results) if row["metric"] == "seconds"}
     assert 3 <= len(kept) < 10
     before = [row for row in rows_of(results) if row["clip"] in kept]

@@ -269,7 +269,7 @@ def test_the_rate_of_two_ladders_is_compared_at_equal_quality(runs: Path, capsys
     (line,) = [row for row in csv.DictReader(io.StringIO(out)) if row["metric"] == "bd_rate:quality"]
     assert (line["tokenizer"], line["reference"], line["unit"]) == ("enc@*", "opus@*", "%")
     assert -85 < float(line["difference_low"]) < float(line["difference"]) < float(line["difference_high"]) < -70
-    assert "ladders: opus@* (3 rates), enc@* (3 rates); --bd-rate METRIC" in " ".join(bench(*words, capsys=capsys)[1].split())
+    assert "several bitrates: opus@* (3 rates), enc@* (3 rates); --bd-rate METRIC" in " ".join(bench(*words, capsys=capsys)[1].split())
     _, table, _ = bench(*words, "--bd-rate", "quality", capsys=capsys)
     assert "BD-rate: bitrate for the same quality" in table and "that of the packed codes" in table
     _, out, _ = bench(*words, "--reference", "enc@1", "--bd-rate", "quality", "--format", "csv", capsys=capsys)

@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_counted_and_named_by_its_reason(folder: Path) ->
 
 def test_a_folder_of_nothing_else_says_what_was_left_out(tmp_path: Path) -> None:
     (tmp_path / "x.pcm").write_bytes(b"\1\2")
-    with pytest.raises(UserError, match=r"holds no clips: .*left out x\.pcm: no header states its rate"):
+    with pytest.raises(UserError, match=r"has no clips: .*left out x\.pcm: no header states its rate"):
         open_data(str(tmp_path))
 
 

@@ -57,7 +57,7 @@ def test_a_table_with_named_columns_is_read(folder: Path, content: str) -> None:
         (b'[{"path": "0.flac"}, {"text": "x"}]', r'm, entry 2: the field "path" is missing, it has text'),
         (b'[["0.flac"]]', r'm, entry 1: the field "path" is missing'),
         (b'{"audio_filepath": "0.flac", "duration": 3}\n', r'm:1: the field "path" is missing, it has audio_filepath, duration'),
-        (b'{\n "path": "0.flac"\n}\n', r"m:1: not JSON .*one object per line is wanted"),
+        (b'{\n "path": "0.flac"\n}\n', r"m:1: not JSON .*expected one object per line"),
         (b'{"path": "0.flac"}\n{"path": "caf\xe9"}\n', r"m:2: .*byte 0xe9 is not UTF-8\): save it as UTF-8"),
         (b'{"path": "0.flac", "text": "\\ud800"}\n', r'm:1: "text" holds half of a surrogate pair'),
         (b"[" * 100_000, r"m: not JSON"),

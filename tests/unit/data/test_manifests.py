@@ -106,7 +106,7 @@ def test_data_that_does_not_exist_is_one_line(source: str) -> None:
 
 
 def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no clips"):
+    with pytest.raises(UserError, match="has no clips"):
         open_data(str(tmp_path))
 
 

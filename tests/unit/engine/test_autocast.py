@@ -83,7 +83,7 @@ def test_the_share_of_equal_codes_is_in_the_record_and_below_the_table(make_data
         equal, total = equal + agreement(less.encode(wav), codes) * codes.numel(), total + codes.numel()
     assert 0 < equal < total
     assert json.loads((done.folder / "run.json").read_text())["same_codes"] == pytest.approx(equal / total, abs=1e-12)
-    assert f"toy@v-bfloat16: {100 * equal / total:.2f} % of its codes are those of float32" in tables.notes([done])
+    assert f"toy@v-bfloat16: {100 * equal / total:.2f} % of codes identical to float32" in tables.notes([done])
     plain = made(path, tmp_path / "results", TOY)
     assert plain.folder != done.folder and plain.same_codes is None and "same_codes" not in (plain.folder / "run.json").read_text()
 

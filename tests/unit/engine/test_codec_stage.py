@@ -236,7 +236,7 @@ def test_the_shuffled_floor_encodes_another_clip(make_data: Callable[..., Path])
     found = {r.clip.id: r for r in reconstructions(facts, lambda: Toy(facts), clips, partner=partners(clips))}
     own = {r.clip.id: r for r in reconstructions(facts, lambda: Toy(facts), clips)}
     assert torch.equal(found["clip0"].codes, own["clip1"].codes) and torch.equal(found["clip0"].ref.wav, own["clip0"].ref.wav)
-    assert found["clip3"].failure == "no other clip of this domain to take its place"
+    assert found["clip3"].failure == "no other clip of this domain to replace it"
 
 
 def test_bits_are_whole_for_each_code_and_the_stream_ends_on_a_byte() -> None:

@@ -296,13 +296,13 @@ def test_a_record_of_another_shape_is_refused_in_one_line(submitted: Path, path:
     [
         (change("identity/version", 99), "v99"),
         (change("identity/suite", "toys"), "no suite"),
-        (change("identity/data", "0" * 64), "not the embedded mini"),
+        (change("identity/data", "0" * 64), "not the bundled mini"),
         (change("identity/resampler", "linear"), "resampler"),
         (change("identity/tokenizer/weights", "sha256:1"), "weights"),
         (change("identity/tokenizer/codebooks", [[2, 50]]), "codebooks"),
         (change("identity/tokenizer/name", "nobody"), "no tokenizer"),
         (change("identity/code", "0" * 64), "another tokenizer"),
-        (change("identity/judge", "me"), "judge"),
+        (change("identity/judge", "me"), "evaluator"),
         (better, "metrics are not those"),
         (first_row("kbps_packed", "-3.0"), "outside of 0..inf"),
         (first_row("kbps_packed", "inf"), "outside of"),
@@ -325,7 +325,7 @@ def test_scores_that_were_invented_and_sealed_are_not_found_again(submitted: Pat
     submission.checked(submitted, again=True)
     resealed(submitted, first_row("kbps_packed", "64.0"))
     submission.checked(submitted)
-    with pytest.raises(UserError, match="1 scores are not found again here, as kbps_packed of .*: 64 there, 128"):
+    with pytest.raises(UserError, match="1 scores are not reproduced here, e.g. kbps_packed of .*: 64 there, 128"):
         submission.checked(submitted, again=True)
 
 
@@ -342,7 +342,7 @@ WRONG = [
     (["--tokenizer", "opus"], "belongs to --run"),
     (["--run", "codes", "--tokenizer", "opuss"], "did you mean 'opus@"),
     (["--run", "reconstrution"], "did you mean 'reconstruction'"),
-    (["--run", "codes:whisper"], "asks no judge"),
+    (["--run", "codes:whisper"], "has no evaluator"),
     ([], "no run in"),
 ]
 

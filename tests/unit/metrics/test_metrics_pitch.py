@@ -103,7 +103,7 @@ def test_hiss_and_hum_below_range_have_no_pitch():
     hiss = torch.randn(RATE, generator=torch.Generator().manual_seed(0))
     assert (track(hiss) > 0).mean() < 0.02
     score = f0_rmse(hiss, hiss.clone(), RATE)
-    assert math.isnan(score.value) and score.note == "no voiced frames in common"
+    assert math.isnan(score.value) and score.note == "no frame is voiced in both"
     assert vuv_f1(hiss, hiss.clone(), RATE).note == "no voiced frames in the reference"
 
 

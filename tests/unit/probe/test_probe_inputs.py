@@ -132,9 +132,9 @@ def test_bands_are_standardised_by_what_there_is_to_learn_from() -> None:
         ("dac@44khz", ""),
         ("encodec@48khz-24kbps", ""),
         ("codec2@1200bps", ""),
-        ("mulaw@8bit", "16,000 codes a second are samples"),
-        ("identity", "raw samples or bytes of varying rate"),
-        ("opus@6kbps", "raw samples or bytes of varying rate"),
+        ("mulaw@8bit", "16,000 codes per second are samples"),
+        ("identity", "raw samples or variable-rate bytes"),
+        ("opus@6kbps", "raw samples or variable-rate bytes"),
     ],
 )
 def test_samples_and_bytes_of_varying_rate_are_no_tokens(name: str, why: str) -> None:

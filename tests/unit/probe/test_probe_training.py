@@ -142,7 +142,7 @@ def test_clips_that_were_not_encoded_are_left_out() -> None:
     lost = {clip: views for clip, views in tokens().items() if clip not in ("c0", f"c{LEARN}")}
     (outcome,) = learn(Training(question(), 0, 4, lost, 50.0), ("probe",))
     assert outcome.answers.keys() == question().test.keys() - {f"c{LEARN}"}
-    with pytest.raises(ValueError, match="none to test"):
+    with pytest.raises(ValueError, match="no test clip"):
         list(learn(Training(question(), 0, 4, {c: lost[c] for c in question().train if c in lost}, 50.0), ("probe",)))
 
 
@@ -209,7 +209,7 @@ def test_a_damaged_file_is_trained_again(tmp_path: Path, content: str) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file.*mend it"):
+    with pytest.raises(UserError, match="file.*correct it"):
         outcomes.write(tmp_path / "file" / "x.json", question(), trained(steps=4))
 
 

@@ -254,7 +254,7 @@ def test_workers_hear_what_this_process_hears(data: Data, tmp_path: Path) -> Non
 
 
 def test_a_judge_that_dies_or_fails_costs_the_clip(tmp_path: Path) -> None:
-    died, failed = "worker process ended with exit code 3", "the judge failed: RuntimeError: thirteen is too much"
+    died, failed = "worker process ended with exit code 3", "the ASR model failed: RuntimeError: thirteen is too much"
     for count, in_workers, note in ((12, True, died), (13, False, failed)):
         data = manifest(tmp_path / f"{count}", [{"text": "one two"}, {"text": " ".join(["one"] * count)}])
         done = once("identity", suite(judge(Tones(in_workers=in_workers))), data, tmp_path / "r")
@@ -273,8 +273,8 @@ def test_what_cannot_be_scored_is_missing_with_a_reason(tmp_path: Path) -> None:
         {"text": " ".join(["six"] * 11)},
     ]
     done = once("identity", suite(judge(Tones())), manifest(tmp_path / "data", lines), tmp_path / "r")
-    no, none, deaf = "no transcript in the manifest", "no word of the transcript is left", "the judge hears no word in the original"
-    language, failed = "the judge does not know 'de', --asr-model base may", "tokenizer failed: ValueError: cannot take eleven"
+    no, none, deaf = "no transcript in the manifest", "the normalised transcript is empty", "the ASR model outputs no word for the original"
+    language, failed = "the ASR model does not support 'de': try --asr-model base", "tokenizer failed: ValueError: cannot take eleven"
     assert {row.note for row in column(done, "wer_tones").values()} == {"", no, none, language}
     spoken = changed("backwards")
     done = once(spoken, suite(judge(Tones())), manifest(tmp_path / "more", lines), tmp_path / "r")
@@ -320,7 +320,7 @@ def test_words_that_a_closed_vocabulary_lacks_are_counted_and_named(data: Data, 
     done = once("identity", suite(judge(lacking, closed=True)), data, tmp_path / "r")
     (row,) = column(done, "oov_tones").values()
     assert (row.clip, row.value, row.weight) == ("*", 3 / 20, 20)
-    assert row.note == "3 of 20 words of the transcripts are not in its dictionary, each is an error: nine, ten"
+    assert row.note == "3 of 20 transcript words are not in the ASR model's dictionary, each counts as an error: nine, ten"
     many = Tones(key="v3", unknown={f"w{i}": 1 for i in range(10)})
     (row,) = column(once("identity", suite(judge(many, closed=True)), data, tmp_path / "many"), "oov_tones").values()
     assert row.note.endswith("w6, w7, ...")
@@ -340,7 +340,7 @@ def test_audio_is_saved_of_speech_and_of_what_the_suite_does_not_score(data: Dat
 def test_data_without_speech_and_tokens_without_audio_are_refused(data: Data, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no clip that the asr suite could score .speech."):
         once("identity", suite(judge(Tones())), replace(data, clips=data.clips[6:]), tmp_path / "r")
-    with pytest.raises(UserError, match="gives tokens only, and the asr suite needs audio back"):
+    with pytest.raises(UserError, match="is encode-only, and the asr suite needs decoded audio"):
         once("mfcc_kmeans@tiny", suite(judge(Tones())), data, tmp_path / "r")
     assert not (tmp_path / "r").exists()
 

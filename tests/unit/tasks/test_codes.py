@@ -130,16 +130,16 @@ def test_what_a_codebook_tells_of_speaker_and_word_is_told_apart(tmp_path: Path)
 
 def test_words_are_clips_of_one_word(tmp_path: Path) -> None:
     clips = [(f"s{i % 2}", text, stream(np.arange(200) % 16)) for i, text in enumerate(["two words", "and more", "one"])]
-    assert "fewer than two words" in note(ran(data(tmp_path / "d", clips)), "mi_word")
+    assert "at least two single-word" in note(ran(data(tmp_path / "d", clips)), "mi_word")
 
 
 def test_without_speakers_and_texts_the_reason_stands_there(tmp_path: Path) -> None:
     found = ran(data(tmp_path / "d", [("", "", stream(np.arange(200) % 16))] * 2))
-    assert math.isnan(pooled(found)["mi_speaker"]) and "fewer than two speakers" in note(found, "mi_speaker")
-    assert math.isnan(pooled(found)["code_agreement_excess"]) and "no text is spoken by two" in note(found, "code_agreement_excess")
-    assert any(
-        "mi_speaker, mi_speaker_shuffled of speech: the data names fewer than two speakers" in line for line in tables.notes([found])
+    assert math.isnan(pooled(found)["mi_speaker"]) and "at least two speakers" in note(found, "mi_speaker")
+    assert math.isnan(pooled(found)["code_agreement_excess"]) and "needs one text read by two speakers" in note(
+        found, "code_agreement_excess"
     )
+    assert any("mi_speaker, mi_speaker_shuffled of speech: needs at least two speakers" in line for line in tables.notes([found]))
 
 
 def melody(tones: Sequence[int], seconds: float) -> np.ndarray:
@@ -206,7 +206,10 @@ def test_codes_that_cannot_be_counted_are_missing_with_the_reason(tmp_path: Path
     values = pooled(found)
     for metric in SUITE.metrics:
         if metric.per == "codebook":
-            assert math.isnan(values[metric.name]) and note(found, metric.name) == "codes are raw samples or bytes of varying rate"
+            assert (
+                math.isnan(values[metric.name])
+                and note(found, metric.name) == "not applicable: codes are raw samples or variable-rate bytes"
+            )
     assert values["tokens_30s"] > 0 and not any("_cb" in metric for metric in values)
 
 

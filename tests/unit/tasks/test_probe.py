@@ -143,8 +143,8 @@ def test_only_clips_of_the_test_have_rows(tones: Run) -> None:
 
 def test_the_table_says_how_the_clips_were_split(tones: Run) -> None:
     notes = "\n".join(tables.notes([tones]))
-    assert "word: split by speaker: 36 clips to learn from, 18 to test, 2 of 2 speakers new, 0 of 3 texts new" in notes
-    assert "spk: split by text: 36 clips to learn from, 18 to test, 0 of 6 speakers new, 1 of 1 texts new" in notes
+    assert "word: split by speaker: 36 training clips, 18 to test, 2 of 2 speakers new, 0 of 3 texts new" in notes
+    assert "spk: split by text: 36 training clips, 18 to test, 0 of 6 speakers new, 1 of 1 texts new" in notes
 
 
 def test_every_probe_is_kept_with_its_curve_and_confusion(tones: Run) -> None:
@@ -203,13 +203,13 @@ def test_a_clip_that_the_tokenizer_refuses_is_told(moody: Run) -> None:
     assert len(lost) == 6 and all(math.isnan(row.value) and row.note == why for row in lost)
     assert len(rows) == 18 and mean(moody, "probe_word_acc") > 0.9  # of the other words
     note = next(row.note for row in moody.rows if row.metric == "probe_word_converged")
-    assert f"12 of those to learn from are missing ({why})" in note
+    assert f"12 training clips are missing ({why})" in note
 
 
 def test_data_without_an_answer_have_a_reason_and_no_columns(folder: Path) -> None:
     found = ran(folder, limit=3)
     notes = [row.note for row in found.rows if row.clip == "*" and math.isnan(row.value)]
-    assert sum("the data have too few clips with" in note for note in notes) >= 2
+    assert sum("too few clips with" in note for note in notes) >= 2
     assert not [row for row in found.rows if row.metric == "probe_word_acc"]
 
 

@@ -95,10 +95,10 @@ def test_one_that_only_encodes_has_no_decode_columns(ran: Callable[..., Ran]) ->
 def test_a_codec_without_layers_says_so_where_they_would_be_counted(ran: Callable[..., Ran]) -> None:
     found = ran("opus@6kbps", "batch=1 seconds=1 dtype=bfloat16 mode=compiled")
     for name in ("parameters_m", "encode_gmac_per_s", "decode_gmac_per_s"):
-        assert math.isnan(found.figures[name].value) and "no torch layers" in found.figures[name].note
+        assert math.isnan(found.figures[name].value) and "not computed by torch layers" in found.figures[name].note
     assert math.isnan(found.figures["frame_rate"].value) and found.figures["frame_rate"].note
     skipped = [m for sides in table.read(found.run.folder).values() for m in sides if not m.point.plain]
-    assert len(skipped) == 6 and all("no torch layers" in m.note for m in skipped)
+    assert len(skipped) == 6 and all("not computed by torch layers" in m.note for m in skipped)
 
 
 def test_what_is_skipped_stands_in_the_table_with_its_reason(ran: Callable[..., Ran]) -> None:
@@ -231,7 +231,7 @@ def test_batches_are_cut_from_different_places_of_the_clips(make_data: Callable[
 
 def test_random_weights_are_drawn_so_there_is_no_load_time(ran: Callable[..., Ran]) -> None:
     found = ran(replace(TOY, spec=replace(TOY.spec, weights="seed:0"))).figures["load_s"]
-    assert math.isnan(found.value) and found.note == "random weights are drawn, not loaded"
+    assert math.isnan(found.value) and found.note == "random weights: nothing to load"
     assert ran(TOY).figures["load_s"].value >= 0
 
 
@@ -260,7 +260,7 @@ def test_machines_do_not_share_a_folder_and_are_named_side_by_side(ran: Callable
 
 def test_peak_memory_is_that_of_the_call() -> None:
     if not measure.memory.RESET.exists():
-        pytest.skip("this system does not tell a process's peak memory")
+        pytest.skip("this system does not report a process's peak memory")
 
     class Hungry(Slow):
         def encode(self, wav: Tensor) -> Tensor:
