@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     with stdout_to_stderr(), progress(options) as report:
         runs = list(_runs(options, variants, [(suite, data[suite.name]) for suite in suites], how, report))
     _print_failures(runs)
-    _print_odd_files(options, runs)
+    _print_notes(options, runs)
     _print_runs(runs, options, columns)
     return 1 if any(run.failed for run in runs) and not options.allow_failures else 0
 
@@ -253,8 +253,8 @@ def _print_failures(runs: Sequence[Run]) -> None:
             terminal.say(f"{run.variant.spec.label} failed on {count} ({why}): the same command tries them again", red=True)
 
 
-def _print_odd_files(options: argparse.Namespace, runs: Sequence[Run]) -> None:
-    """A line on stderr for each thing that is odd in files which were heard in spite of it, the most frequent first."""
+def _print_notes(options: argparse.Namespace, runs: Sequence[Run]) -> None:
+    """On stderr: what is odd in files that were heard in spite of it, the most frequent first, and what to know of saved audio."""
     from bench.records.writer import odd_files
 
     found = odd_files(row for run in runs for row in run.rows)
@@ -263,3 +263,5 @@ def _print_odd_files(options: argparse.Namespace, runs: Sequence[Run]) -> None:
         note(options, f"note: {named}: {why}")
     if left := {clip for _, clips in found[5:] for clip in clips}:
         note(options, f"note: {len(left)} more clips have a note in the rows called seconds")
+    for why in dict.fromkeys(why for run in runs for why in run.notes):
+        note(options, f"note: {why}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -53,6 +52,7 @@ from bench.records import hardware, provenance
 from bench.records.devices import device_of
 from bench.records.hardware import cores
 from bench.records.reader import place
+from bench.records.saved_audio import SavedAudio
 from bench.records.writer import LAST, Store, failed_clips, folder_name, folder_of, stated_span
 from bench.statistics.bootstrap import Summary, summarise
 from bench.weights import download
@@ -89,6 +89,7 @@ class Run:
     fresh_clips: int  # scored now, rather than found in the results folder
     machine: str = ""  # where it was timed; "" of a suite that does not time
     same_codes: float | None = None  # of half precision: the share of codes that are those of float32, NaN where none could be compared
+    notes: tuple[str, ...] = ()  # what the user should know of the files that were written
 
     @cached_property
     def failed(self) -> dict[str, str]:
@@ -113,6 +114,7 @@ class RunSession:
         self.folder = store.folder  # where a suite may keep more than rows
         self.pooled = {row.domain for row in store.rows if row.clip == "*"}  # domains whose corpus rows are there already
         self._pool = pool
+        self.saved = _saved(variant, suite, data, options)
         self._odd: dict[str, str] = {}  # clip -> what is odd in its file: kept with its rows
 
     def reconstructions(self, clips: Iterable[Clip]) -> Iterator[Reconstruction]:
@@ -121,15 +123,12 @@ class RunSession:
         A suite that needs no decode is given none: est has no samples.
         """
         partner = partners(self.data.clips) if self.spec.shuffled else None
-        decode = self.suite.needs_decode or self.options.save_audio is not None
+        decode = self.suite.needs_decode or self.saved is not None
         for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, batch=self.options.batch, decode=decode):
             self._stop_if_failed(item.clip, item.failure)
             self._odd[item.clip.id] = item.ref.note
-            if self.options.save_audio and not item.failure:
-                audio.write(self.audio_path(item.clip), item.est.wav, item.est.sample_rate)
-                original = self.audio_path(item.clip, "original")
-                if not original.exists():
-                    audio.write(original, item.ref.wav, item.ref.sample_rate)
+            if self.saved:
+                self.saved.keep(item, _encoded(item.clip, partner))
             yield item
 
     def trials(self, trial: Callable[[Code, Given], Result], clips: Iterable[Clip]) -> Iterator[Trial[Result]]:
@@ -177,14 +176,27 @@ class RunSession:
         named = {name: scores[name] for name in asked} | {LAST: Score(seconds, note=self._odd.pop(clip.id, ""))}
         return [Row(clip.id, clip.domain, clip.speaker, name, s.value, s.weight, s.note) for name, s in named.items()]
 
-    def audio_path(self, clip: Clip, label: str = "") -> Path:
-        """Where --save-audio puts the clip."""
-        assert self.options.save_audio is not None
-        return self.options.save_audio / (label or self.spec.label) / (re.sub(r"[^\w.-]+", "_", clip.id) + ".wav")
+    def unsaved(self) -> list[Clip]:
+        """The clips whose audio --save-audio asks for and that is not there, as this tokenizer makes it."""
+        partner = partners(self.data.clips) if self.spec.shuffled else None
+        return [clip for clip in self.data.clips if self.saved and not self.saved.has(clip, _encoded(clip, partner))]
 
     def load(self) -> Tokenizer:
         """A tokenizer of the run on its device: one for each codec thread."""
         return registry.load_tokenizer(self.variant, self.device)
+
+
+def _saved(variant: Variant, suite: Suite, data: Data, options: Options) -> SavedAudio | None:
+    if options.save_audio is None:
+        return None
+    facts = identity(variant, suite, data, options)
+    made_by = {name: facts[name] for name in ("tokenizer", "code", "seed", "resampler")}
+    return SavedAudio(options.save_audio, variant.spec.label, variant.spec.channels, made_by, data.clips, data.name)
+
+
+def _encoded(clip: Clip, partner: Mapping[str, Clip] | None) -> Clip | None:
+    """What a tokenizer is given for a clip."""
+    return clip if partner is None else partner.get(clip.id)
 
 
 def run(variants: list[Variant], suite: Suite, data: Data, options: Options, progress: Progress | None = None) -> Iterator[Run]:
@@ -301,12 +313,13 @@ def _run_one(session: RunSession, store: Store, progress: Progress | None) -> Ru
         report(done, total)
     if lacking or not store.sealed:
         store.finish()
-    if session.options.save_audio:
-        lacking = [clip for clip in session.data.clips if not session.audio_path(clip).exists()]
-        for _ in session.reconstructions(lacking):
+    if session.saved:
+        for _ in session.reconstructions(session.unsaved()):
             pass
+        session.saved.finish()
     if session.variant.exact and store.noted(SAME_CODES) is None:
         exact = partial(registry.load_tokenizer, session.variant.exact, session.options.device)
         store.note(SAME_CODES, same_codes(session.spec, session.load, exact, session.data.clips, session.options.device))
     where = place(hardware.speed(session.options.device)) if session.suite.sweep else ""
-    return Run(session.variant, session.suite, session.data, store.rows, store.folder, new, where, store.noted(SAME_CODES))
+    notes = tuple(session.saved.notes()) if session.saved else ()
+    return Run(session.variant, session.suite, session.data, store.rows, store.folder, new, where, store.noted(SAME_CODES), notes)

@@ -22,6 +22,7 @@ from filelock import FileLock
 from bench.api import TOKENIZER_FAILED, Metric, Row, UserError
 
 COLUMNS = ("clip", "domain", "speaker", "metric", "value", "weight", "note")
+csv.field_size_limit(2**31 - 1)  # a cell may be as long as an id or a transcript; Python's own limit is 131,072 characters
 LAST = "seconds"  # the metric whose row ends the rows of a clip
 SEAL = "rows_sha256"  # of the finished rows.csv, in run.json
 
