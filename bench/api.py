@@ -1,4 +1,4 @@
-"""The nouns of the benchmark, all on one page. Everything else in bench/ is a verb on these.
+"""The core data types of the benchmark, on one page. Everything else in bench/ works on these.
 
 Audio is float32 in [-1, 1]; `wav` is [B, C, T], `codes` is [B, K, F] int64, rates are in Hz, bitrates in bit/s.
 """
@@ -85,12 +85,12 @@ class Spec:
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second: the rate of the fastest codebook."""
+        """Frames per second: the rate of the fastest codebook."""
         return max(c.rate for c in self.codebooks)
 
     @property
     def tokens_per_s(self) -> float:
-        """Codes a second over all codebooks."""
+        """Codes per second over all codebooks."""
         return sum(c.rate for c in self.codebooks)
 
     @property
@@ -341,7 +341,7 @@ class Row:
 
 
 Task = Callable[[Payload, Sequence[str]], Iterator[Result]]
-"""A module-level function: payload, steps -> one result a step, in order."""
+"""A module-level function: payload, steps -> one result per step, in order."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ EXAMPLES = """commands by purpose:
   set up    completion
 
 examples:
-  bench run --tokenizer mimi                       one tokenizer on the embedded corpus, ending in a table
+  bench run --tokenizer mimi                       one tokenizer on the bundled corpus
   bench run --tokenizer mimi,'opus@*' --suite all  several tokenizers through every suite
   bench compare mimi 'opus@*'                      paired differences of finished runs, with intervals and p-values
   bench COMMAND --help                             the flags of a command, with examples"""

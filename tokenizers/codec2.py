@@ -34,7 +34,7 @@ class Mode:
     """A bitrate of Codec2."""
 
     number: int  # CODEC2_MODE_* of codec2.h
-    hop: int  # samples a frame
+    hop: int  # samples per frame
     fields: tuple[int, ...]  # bits of each field, in the order of the stream (codec2.c), spare ones last
     delay: int = 160  # samples by which decode lags encode
 

@@ -1,6 +1,6 @@
 """EnCodec (Défossez et al. 2022, arxiv.org/abs/2210.13438): a convolutional codec with an LSTM and a residual quantizer of up to 32 levels.
 
-24 kHz: wav [B, 1, T] -> codes [B, K, ceil(T / 320)], 75 frames a second. Its layers are causal, but their left padding mirrors the
+24 kHz: wav [B, 1, T] -> codes [B, K, ceil(T / 320)], 75 frames per second. Its layers are causal, but their left padding mirrors the
 start of the clip: the first frame hears seven frames, a stream begins to speak after them and then lags by nothing. A broken last frame is
 mirrored, too, not filled up with zeros, so a right-padded clip ends in another frame: the spec does not call it causal.
 mini: the same frames and codebooks around a lapped transform (bench.nn.lapped), not causal, trained by this project.

@@ -53,9 +53,9 @@ def verbosity(place: Place) -> None:
         action="store_const",
         const=QUIET,
         default=USUAL,
-        help="no progress and no notes: only the result, and errors",
+        help="print only results and errors",
     )
-    place.add_argument("-v", "--verbose", dest="verbosity", action="store_const", const=DETAILED, help="also what was found, and how long")
+    place.add_argument("-v", "--verbose", dest="verbosity", action="store_const", const=DETAILED, help="also print details and timings")
 
 
 def note(options: argparse.Namespace, text: str, level: int = USUAL) -> None:

@@ -30,15 +30,20 @@ def add(verbs: Verbs) -> None:
     """Its words."""
     verb = arguments.verb(verbs, "compare", compare, "compare runs: paired differences with intervals and p-values, BD-rate", EXAMPLES)
     verb.add_argument("run", nargs="+", help="a label as mimi@mini, a pattern as 'opus@*', a run folder or its rows.csv; two or more")
-    verb.add_argument("--suite", default="reconstruction", metavar="NAME", help="where labels are looked up (default: reconstruction)")
-    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept (default: results)")
-    verb.add_argument("--reference", metavar="RUN", help="what the others are compared with (default: the first)")
+    verb.add_argument("--suite", default="reconstruction", metavar="NAME", help="suite of the runs (default: reconstruction)")
+    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs (default: results)")
+    verb.add_argument("--reference", metavar="RUN", help="the run that others are compared with (default: the first)")
     verb.add_argument(
-        "--columns", default="", metavar="A,B,...", help="only these metrics; fewer tests, a milder correction (default: all)"
+        "--columns", default="", metavar="A,B,...", help="restrict metrics, and with them the number of tests corrected for (default: all)"
     )
-    verb.add_argument("--by", choices=("domain", "sample-rate"), default="domain", help="also apart by the clips' rate (default: domain)")
-    verb.add_argument("--data", metavar="DATA", help="for --by sample-rate: the data the runs were made with (default: by its name)")
-    verb.add_argument("--bd-rate", default="", metavar="A,B,...", help="metrics at which the bitrates of ladders of runs are compared")
+    verb.add_argument(
+        "--by",
+        choices=("domain", "sample-rate"),
+        default="domain",
+        help="group clips by domain only, or also by sample rate (default: domain)",
+    )
+    verb.add_argument("--data", metavar="DATA", help="with --by sample-rate: the data of the runs (default: found by its name)")
+    verb.add_argument("--bd-rate", default="", metavar="A,B,...", help="also compute BD-rate at equal quality in these metrics")
     verb.add_argument("--format", choices=("table", "markdown", "csv", "latex", "json"), default="table", help="(default: table)")
 
 

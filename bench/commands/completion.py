@@ -19,7 +19,7 @@ SHELLS = ("bash", "zsh", "fish", "powershell")
 
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = arguments.verb(verbs, "completion", completion, "print the shell code that completes commands, flags and names", EXAMPLES)
+    verb = arguments.verb(verbs, "completion", completion, "print shell completion code", EXAMPLES)
     verb.add_argument("shell", choices=SHELLS)
 
 

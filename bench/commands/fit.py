@@ -27,29 +27,33 @@ KMEANS = """examples:
 
 def add(verbs: Verbs) -> None:
     """Their words."""
-    about = "train the weights of a @mini: from recordings to a checkpoint, resumable at any step"
+    about = "training recipe of the bundled @mini models; resumable"
     verb = arguments.verb(verbs, "train", train, about, TRAIN)
-    verb.add_argument("tokenizer", metavar="family", help="mimi, hubert_kmeans, ... (the variant mini of it is trained)")
-    verb.add_argument("--data", required=True, metavar="DATA", help="a manifest.jsonl or a folder of recordings to learn from")
-    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="for checkpoint.pt, log.jsonl and weights.safetensors")
+    verb.add_argument("tokenizer", metavar="family", help="mimi, hubert_kmeans, ...; its variant mini is trained")
+    verb.add_argument("--data", required=True, metavar="DATA", help="training data: a manifest.jsonl or a folder of recordings")
     verb.add_argument(
-        "--steps", type=positive, default=20_000, metavar="N", help="in all, those before a --resume included (default: 20000)"
+        "--out", required=True, type=Path, metavar="DIR", help="output folder for checkpoint.pt, log.jsonl and weights.safetensors"
     )
     verb.add_argument(
-        "--weights", type=Path, metavar="PATH", help="begin with the weights and codebooks of this file instead of random ones"
+        "--steps", type=positive, default=20_000, metavar="N", help="total steps, including those before --resume (default: 20000)"
     )
-    verb.add_argument("--new-codebooks", action="store_true", help="with --weights: leave its codebooks, and start new ones by k-means")
+    verb.add_argument("--weights", type=Path, metavar="PATH", help="initialise from this file instead of randomly")
+    verb.add_argument("--new-codebooks", action="store_true", help="with --weights: initialise new codebooks by k-means")
     verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     arguments.device(verb)
-    verb.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
-    verb.add_argument("--save-every", type=positive, default=200, metavar="N", help="a kill loses at most N steps (default: 200)")
+    verb.add_argument("--resume", action="store_true", help="resume from the checkpoint in DIR")
+    verb.add_argument("--save-every", type=positive, default=200, metavar="N", help="steps between checkpoints (default: 200)")
 
     verb = arguments.verb(verbs, "kmeans", kmeans, "fit the codebook of a k-means tokenizer to any audio (extra: kmeans)", KMEANS)
-    verb.add_argument("tokenizer", help="the variant to fit: it names features, layer and clusters, as mfcc_kmeans@km100 does")
-    verb.add_argument("--data", required=True, metavar="DATA", help="an embedded set, a manifest.jsonl or a folder of audio")
-    verb.add_argument("--out", required=True, type=Path, metavar="FILE", help="the codebook, .safetensors; a .json beside it describes it")
+    verb.add_argument("tokenizer", help="variant to fit, e.g. mfcc_kmeans@km100: its name states features, layer and clusters")
+    verb.add_argument("--data", required=True, metavar="DATA", help="a bundled set, a manifest.jsonl or a folder of audio")
+    verb.add_argument(
+        "--out", required=True, type=Path, metavar="FILE", help="output codebook (.safetensors); a .json beside it describes it"
+    )
     verb.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
-    verb.add_argument("--frames", type=positive, default=1_000_000, metavar="N", help="a sample where there are more (default: 1000000)")
+    verb.add_argument(
+        "--frames", type=positive, default=1_000_000, metavar="N", help="maximum number of frames, sampled (default: 1000000)"
+    )
     verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     arguments.device(verb)
     arguments.verbosity(verb)

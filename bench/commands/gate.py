@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   bench gate --baseline gate.jsonl --update       write the baseline from the runs in results/
-  bench gate --baseline gate.jsonl                judge later runs by it
+  bench gate --baseline gate.jsonl                check later runs against it
   bench gate --baseline gate.jsonl --tokenizer mimi --summary gate.md --junit gate.xml"""
 
 
 def add(verbs: Verbs) -> None:
     """Its words."""
     verb = arguments.verb(verbs, "gate", gate, "compare runs with a baseline: exit code 1 where a codec got worse", EXAMPLES)
-    verb.add_argument("--baseline", type=Path, required=True, metavar="FILE", help="what runs are judged by; --update writes it")
-    verb.add_argument("--update", action="store_true", help="write the baseline from the runs; those of others in it stay")
-    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where the runs are kept (default: results)")
+    verb.add_argument("--baseline", type=Path, required=True, metavar="FILE", help="baseline file; --update writes it")
+    verb.add_argument("--update", action="store_true", help="write the baseline from the runs; other tokenizers in it stay")
+    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs (default: results)")
     verb.add_argument(
-        "--tokenizer", action="append", default=[], metavar="NAME", help="only these: a label, a family, 'opus@*' or a run folder"
+        "--tokenizer", action="append", default=[], metavar="NAME", help="only these tokenizers: a name, 'opus@*' or a run folder"
     )
     verb.add_argument("--suite", action="append", default=[], metavar="NAME", help="only these suites (default: all)")
-    verb.add_argument("--strict", action="store_true", help="the tolerance alone decides, whether the change is significant or not")
-    verb.add_argument("--summary", type=Path, metavar="FILE", help="the verdict in Markdown, for a pull request")
-    verb.add_argument("--junit", type=Path, metavar="FILE", help="the verdict in JUnit XML, a test case for each metric")
+    verb.add_argument("--strict", action="store_true", help="the tolerance alone decides, without a significance test")
+    verb.add_argument("--summary", type=Path, metavar="FILE", help="write the result as Markdown, for a pull request")
+    verb.add_argument("--junit", type=Path, metavar="FILE", help="write the result as JUnit XML, one test case per metric")
 
 
 def gate(options: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def gate(options: argparse.Namespace) -> int:
         return _update(options) if options.update else _judge(options)
     except UserError as error:
         if options.summary and not options.update:
-            _write(options.summary, f"### Gate could not judge\n\n```text\n{error}\n```\n")
+            _write(options.summary, f"### Gate could not decide\n\n```text\n{error}\n```\n")
         raise
 
 
@@ -60,7 +60,7 @@ def _judge(options: argparse.Namespace) -> int:
     pairs, strangers = _paired(entries, runs, options)
     findings = judge(pairs, options.strict)
     further = [line for pair in pairs for line in (*missing(pair[1].label, pair[1]), *packages(pair))]
-    further += [f"not in the baseline, so not judged: {run.label}, {run.suite}; --update adds it" for run in strangers]
+    further += [f"not in the baseline, so not checked: {run.label}, {run.suite}; --update adds it" for run in strangers]
     below = report.notes(findings, options.strict, list(dict.fromkeys(further)))
     if options.summary:
         text = StringIO()
@@ -121,7 +121,7 @@ def _paired(entries: Sequence[Kept], runs: Sequence[Kept], options: argparse.Nam
         if (entry.suite, entry.label) not in now:
             raise UserError(
                 f"{options.results} has no run of {entry.label}, {entry.suite}, which the baseline has: "
-                "make it with bench run, or name those to judge with --tokenizer and --suite"
+                "make it with bench run, or select runs with --tokenizer and --suite"
             )
     if not wanted:
         listed = ", ".join(f"{e.label} ({e.suite})" for e in entries) or "nothing of these suites"

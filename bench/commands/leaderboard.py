@@ -21,30 +21,30 @@ EXAMPLES = """examples:
 
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = arguments.verb(verbs, "leaderboard", leaderboard, "committed runs -> boards, README and page; --add takes a run in", EXAMPLES)
-    verb.add_argument(
-        "--add", action="append", default=[], type=Path, metavar="RUN", help="a run's folder: validate it and take it in; may be repeated"
+    verb = arguments.verb(
+        verbs, "leaderboard", leaderboard, "generate leaderboards from committed runs; --add validates and adds a run", EXAMPLES
     )
-    verb.add_argument("--again", action="store_true", help="with --add: run it again here, and refuse scores that are not found again")
+    verb.add_argument(
+        "--add", action="append", default=[], type=Path, metavar="RUN", help="validate a run folder and add it; may be repeated"
+    )
+    verb.add_argument("--again", action="store_true", help="with --add: rerun it here and refuse scores that are not reproduced")
     verb.add_argument(
         "--run",
         action="append",
         default=[],
-        metavar="SUITE[:JUDGE]",
-        help="first run what is lacking, for every trained or classical tokenizer that needs no download; may be repeated",
+        metavar="SUITE[:EVALUATOR]",
+        help="first run what is missing, for every bundled or classical tokenizer; may be repeated",
     )
     verb.add_argument(
         "--tokenizer", action="append", default=[], metavar="NAME", help="with --run: only these, labels, families or 'opus@*'"
     )
-    verb.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the boards are not those of the runs")
+    verb.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the leaderboards are out of date")
     verb.add_argument(
         "--results", type=Path, default=Path("results/boards"), metavar="DIR", help="the committed runs (default: results/boards)"
     )
-    verb.add_argument("--out", type=Path, default=Path("leaderboards"), metavar="DIR", help="where boards go (default: leaderboards)")
-    verb.add_argument(
-        "--readme", type=Path, metavar="FILE", help="whose tables between marks are made again, too (default: README.md beside DIR)"
-    )
-    verb.add_argument("--no-audio", action="store_true", help="make no samples to listen to; those that are there stay")
+    verb.add_argument("--out", type=Path, default=Path("leaderboards"), metavar="DIR", help="output folder (default: leaderboards)")
+    verb.add_argument("--readme", type=Path, metavar="FILE", help="README whose marked tables are updated (default: README.md beside DIR)")
+    verb.add_argument("--no-audio", action="store_true", help="do not render listening samples; existing ones stay")
     arguments.verbosity(verb)
 
 

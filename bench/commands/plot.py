@@ -20,14 +20,14 @@ EXAMPLES = """examples:
 
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = arguments.verb(verbs, "plot", plot, "pictures of runs: quality against bitrate, speed against batch; PNG and SVG", EXAMPLES)
+    verb = arguments.verb(verbs, "plot", plot, "plot runs: quality against bitrate, speed against batch size; PNG and SVG", EXAMPLES)
     verb.add_argument("what", choices=("quality", "speed"), help="quality against bitrate, or speed against batch")
     verb.add_argument("run", nargs="+", help="a label as mimi@mini, a pattern as 'opus@*', a run folder or its rows.csv")
-    verb.add_argument("--metric", default="pesq_wb", metavar="A,B,...", help="of quality: a panel for each (default: pesq_wb)")
-    verb.add_argument("--domain", choices=DOMAINS, default="speech", help="of quality: which clips (default: speech)")
-    verb.add_argument("--suite", metavar="NAME", help="where labels are looked up (default: reconstruction, for speed throughput)")
-    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept (default: results)")
-    verb.add_argument("--out", type=Path, metavar="PATH", help="of the picture, .png and .svg are added (default: quality or speed)")
+    verb.add_argument("--metric", default="pesq_wb", metavar="A,B,...", help="quality metrics, one panel per metric (default: pesq_wb)")
+    verb.add_argument("--domain", choices=DOMAINS, default="speech", help="domain of the clips (default: speech)")
+    verb.add_argument("--suite", metavar="NAME", help="suite of the runs (default: reconstruction; throughput for speed)")
+    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs (default: results)")
+    verb.add_argument("--out", type=Path, metavar="PATH", help="output file without suffix (default: quality or speed)")
 
 
 def plot(options: argparse.Namespace) -> int:

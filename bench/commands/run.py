@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EVALUATORS = {"asr": "recognizer", "speaker": "speaker model"}  # suite -> what --SUITE-model names
 EXAMPLES = """examples:
-  bench run --tokenizer mimi                                   the embedded corpus, suite reconstruction
+  bench run --tokenizer mimi                                   the bundled corpus, suite reconstruction
   bench run --tokenizer mimi,encodec,'opus@*' --suite codes,robustness
   bench run --tokenizer ./my_codec.py --data recordings/ --limit 20
   bench run --tokenizer mimi --suite all --config run.toml     flags given here override those of the file"""
@@ -33,13 +33,13 @@ EXAMPLES = """examples:
 
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = arguments.verb(verbs, "run", run, "tokenizers through one or more suites, ending in a table; resumes interrupted runs", EXAMPLES)
+    verb = arguments.verb(verbs, "run", run, "run tokenizers through suites and print a table; resumes interrupted runs", EXAMPLES)
     what = verb.add_argument_group("what")
     arguments.tokenizers(what, "--tokenizer", required=True)
     what.add_argument(
         "--suite", action="append", metavar="NAME", help="what to measure: a name, a,b or all; may be repeated (default: reconstruction)"
     )
-    what.add_argument("--data", metavar="DATA", help="an embedded set, a manifest.jsonl or a folder of audio (default: the suite's own)")
+    what.add_argument("--data", metavar="DATA", help="a bundled set, a manifest.jsonl or a folder of audio (default: the suite's own)")
     what.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
     what.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     what.add_argument("--weights", type=Path, metavar="FILE", help="your own checkpoint for the one tokenizer named")
@@ -49,13 +49,13 @@ def add(verbs: Verbs) -> None:
     what.add_argument(
         "--sweep",
         metavar="POINTS",
-        help="of --suite throughput: small (default), full, or as 'batch=1,8,max seconds=1,10 dtype=bfloat16 mode=compiled'",
+        help="points of --suite throughput: small (default), full, or e.g. 'batch=1,8,max seconds=1,10 dtype=bfloat16 mode=compiled'",
     )
     what.add_argument(
         "--dtype",
         choices=DTYPES,
         default=DTYPES[0],
-        help=f"precision of the tokenizer, by autocast (default: {DTYPES[0]}); others are entries of their own, NAME-DTYPE",
+        help=f"precision of the tokenizer, by autocast (default: {DTYPES[0]}); other dtypes are reported as separate entries, NAME-DTYPE",
     )
     how = verb.add_argument_group("how")
     arguments.device(how)
@@ -67,14 +67,14 @@ def add(verbs: Verbs) -> None:
         help="clips per batch (default: 1 on a CPU, on a GPU 240 s of audio)",
     )
     arguments.results(how)
-    how.add_argument("--fresh", action="store_true", help="ignore the rows of earlier runs and run again")
+    how.add_argument("--fresh", action="store_true", help="ignore cached results and rerun")
     how.add_argument("--fail-fast", action="store_true", help="stop at the first clip on which a tokenizer fails")
-    how.add_argument("--allow-failures", action="store_true", help="exit code 0 also where a tokenizer failed on some clips")
+    how.add_argument("--allow-failures", action="store_true", help="exit code 0 even if a tokenizer failed on some clips")
     how.add_argument("--config", type=Path, metavar="FILE", help="TOML file of flags, as limit = 20; flags given here override it")
     arguments.verbosity(how)
     output = verb.add_argument_group("output")
-    output.add_argument("--format", choices=("table", "markdown", "csv"), default="table", help="of what is printed (default: table)")
-    output.add_argument("--columns", default="", metavar="A,B,...", help="metrics to print in a table or markdown (default: all)")
+    output.add_argument("--format", choices=("table", "markdown", "csv"), default="table", help="output format (default: table)")
+    output.add_argument("--columns", default="", metavar="A,B,...", help="columns to print in tables (default: all)")
     output.add_argument("--save-audio", type=Path, metavar="DIR", help="keep originals and reconstructions as WAV files")
 
 

@@ -76,7 +76,7 @@ def _of_rate(rows: Mapping[str, Row], rate: int | None, rates: Mapping[str, int]
 def _block(
     domain: str, rate: int | None, metric: Metric, tables: Sequence[Mapping[str, Row]], called: Sequence[str], reference: int
 ) -> list[tuple[Line, Paired | None]]:
-    """A line a tokenizer, each with its difference from the best where there is one to be made."""
+    """One line per tokenizer, each with its difference from the best where there is one to be made."""
     best = _best(metric, tables)
     block = []
     for i, (name, rows) in enumerate(zip(called, tables, strict=True)):

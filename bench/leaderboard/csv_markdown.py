@@ -1,6 +1,6 @@
 """A board -> <suite>.csv with every number, and its tables in Markdown.
 
-A CSV has one line a tokenizer variant. `speech.pesq_wb` is a weighted mean over the clips of a domain; `.low` and `.high` are its 95 %
+A CSV has one line per tokenizer variant. `speech.pesq_wb` is a weighted mean over the clips of a domain; `.low` and `.high` are its 95 %
 interval, `.n` the clips that have a score, `.n_missing` those that should and do not. An empty cell does not apply. Six digits are kept:
 what lies beyond them may differ from one processor to the next. columns.csv has the units; shares are plain there, and per cent in tables.
 """

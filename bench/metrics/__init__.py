@@ -1,4 +1,4 @@
-"""Every signal metric: METRICS maps a column's name to its facts and its function. One module a family.
+"""Every signal metric: METRICS maps a column's name to its facts and its function. One module per family.
 
 Called, a metric takes ref [T] and est [T], float32, one channel of one clip at the metric's own rate, and gives NaN with a note for a clip
 that it cannot score. Its `batch` takes `Pairs`: many clips at once, of any lengths, on the device where they lie. What several metrics

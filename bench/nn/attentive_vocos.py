@@ -25,7 +25,7 @@ class AttentiveVocos:
     """The decoder as data."""
 
     dimension: int = 512  # of the latents
-    step: int = 320  # samples a frame
+    step: int = 320  # samples per frame
     overlap: int = 4  # steps that a window is long
     width: int = 768
     hidden: int = 2304

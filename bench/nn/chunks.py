@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Chunks:
-    """The layout of chunked codes; lengths in samples, `hop` samples a frame."""
+    """The layout of chunked codes; lengths in samples, `hop` samples per frame."""
 
     length: int
     stride: int

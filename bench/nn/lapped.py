@@ -23,7 +23,7 @@ class Lapped:
     """Both halves as data."""
 
     dimension: int = 128  # of the latents: so many of a frame's `hop` coefficients pass straight through
-    hop: int = 320  # samples a frame; windows are two hops long
+    hop: int = 320  # samples per frame; windows are two hops long
     width: int = 256
     hidden: int = 768
     kernel: int = 7

@@ -125,7 +125,7 @@ class GroupQuantizer(nn.Module):
     def _depth(self, codes: int) -> int:
         depth, left = divmod(codes, len(self.groups))
         if left or not 1 <= depth <= self.levels:
-            raise ValueError(f"{len(self.groups)} groups of {self.levels} levels cannot have {codes} codes a frame")
+            raise ValueError(f"{len(self.groups)} groups of {self.levels} levels cannot have {codes} codes per frame")
         return depth
 
 
@@ -178,4 +178,4 @@ class FiniteScalarQuantizer(nn.Module):
 
 def _whole(levels: int | None, codes: int, kind: str) -> None:
     if levels not in (None, codes):
-        raise ValueError(f"a {kind} quantizer has {codes} codes a frame, which need each other, got {levels}")
+        raise ValueError(f"a {kind} quantizer has {codes} codes per frame, which need each other, got {levels}")

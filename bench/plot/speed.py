@@ -1,4 +1,4 @@
-"""Speed against batch: a line a tokenizer, encode and decode in panels of their own, at the length that stands for the others."""
+"""Speed against batch size: one line per tokenizer, encode and decode in separate panels, at one representative length."""
 
 from __future__ import annotations
 

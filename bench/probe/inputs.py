@@ -1,4 +1,4 @@
-"""What a probe sees: a clip at 50 frames a second, whatever the rate of its codes, so that one network and one budget serve all.
+"""What a probe sees: a clip at 50 frames per second, whatever the rate of its codes, so that one network and one budget serve all.
 
 Each clip to learn from is heard VIEWS times, a little later and softer each time: a codec gives other codes for it, and a large codebook
 would otherwise have codes that came once and tell nothing. The test hears every clip as it is.
@@ -22,8 +22,8 @@ from bench.data.audio import resample, to_channels
 from bench.metrics.mel import mel_filters, power_spectra
 from bench.tokens.codes import uncountable
 
-RATE = 50  # frames a second
-FASTEST = 400.0  # codes a second of one codebook; beyond it they are samples
+RATE = 50  # frames per second
+FASTEST = 400.0  # codes per second of one codebook; beyond it they are samples
 BANDS, MEL_RATE, WINDOW, FFT, FLOOR = 64, 16_000, 400, 512, 1e-8  # of log-mel; full scale is about 100
 FEWEST_CLIPS = 2  # that a code must come in to be learned: in one alone it could only learn that clip by heart
 VIEWS, LATEST, SOFTEST = 8, 0.08, -6.0  # of a clip to learn from: how many, by how many seconds later, by how many dB softer

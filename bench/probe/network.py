@@ -1,6 +1,6 @@
 """The one network of every probe: an input of its own kind, three dilated convolutions over 0.6 s, and a linear answer.
 
-x is [B, T, ...] at 50 frames a second, mask [B, T] False past a clip's end; what is past it changes nothing.
+x is [B, T, ...] at 50 frames per second, mask [B, T] False past a clip's end; what is past it changes nothing.
 """
 
 from __future__ import annotations

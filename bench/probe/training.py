@@ -34,7 +34,7 @@ class Training:
     seed: int
     steps: int  # 4 at least
     tokens: Mapping[str, Sequence[Tokens]] = field(default_factory=dict)  # by clip id, of its views, the clip as it is first
-    rate: float = math.nan  # codes a second of a codebook
+    rate: float = math.nan  # codes per second of a codebook
     mel: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)  # in place of tokens: [T, BANDS]
     randomised: bool = False  # the control whose tokens know nothing
     shuffled: bool = False  # the control that learns from another clip's answers

@@ -93,7 +93,7 @@ def facts(variant: Variant) -> dict[str, str]:
 
 
 def speed(variant: Variant, results: Path) -> dict[str, str]:
-    """What runs of the throughput suite say of it, a line a machine; with random weights it is as fast."""
+    """What runs of the throughput suite say of it, one line per machine; with random weights it is as fast."""
     spec = variant.spec
     folders = sorted((results / "throughput").glob(f"{glob.escape(folder_name(spec.label))}-*/run.json"))
     runs = [run for run in (reader.read(path.parent) for path in folders) if run.label == spec.label and not run.unfinished]

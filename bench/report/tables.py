@@ -24,7 +24,7 @@ def label(run: Run) -> str:
 
 
 def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
-    """One tokenizer: a line a metric, a column a domain. Several: a line a tokenizer, a table a domain and as many metrics as fit.
+    """One tokenizer: one line per metric, one column per domain. Several: one line each, one table per domain and as many metrics as fit.
 
     `columns`: the metrics to show, in their order; none named: all.
     """
@@ -51,7 +51,7 @@ def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[
 
 
 def codebook_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
-    """A line a codebook, the first one first, of every tokenizer that has several; a table a domain and as many metrics as fit."""
+    """One line per codebook, in order, of every tokenizer that has several; one table per domain and as many metrics as fit."""
     out: list[Grid] = []
     metrics = [m for m in runs[0].suite.metrics if m.per == "codebook" and (not columns or m.name in columns)]
     for d in DOMAINS:

@@ -21,7 +21,7 @@ LIBRARY = "not computed by torch layers"
 
 
 def parameters(tokenizer: Tokenizer) -> int:
-    """Numbers in its weights, codebooks included, learned by gradients or not; each once."""
+    """Parameters in its weights, codebooks included, learned by gradients or not; each once."""
     tensors = {t.data_ptr(): t for module in layers(tokenizer) for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()}
     return sum(t.numel() for t in tensors.values())
 

@@ -87,7 +87,7 @@ class Run(Progress):
     recipe: Recipe
     corpus: Corpus
     loss: SpectralLoss
-    hop: int  # samples a frame
+    hop: int  # samples per frame
     crop: int  # samples, whole frames
     sample_rate: int
     levels: int

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 STORED = Path(__file__).with_name("wavtokenizer.json")
-RATES = {"75": 320, "40": 600}  # frames a second: samples a frame
+RATES = {"75": 320, "40": 600}  # frames per second: samples per frame
 SEEDS = (0, 1, 2)
 WINDOW = "head.istft.window"
 BOOK = "feature_extractor.encodec.quantizer.vq.layers.0._codebook."

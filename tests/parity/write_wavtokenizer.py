@@ -103,7 +103,7 @@ def main(checkout: Path) -> None:
             cases = [measure(model, clips, samples, seed) for clips, samples in CASES]
             runs.append({"seed": seed, "middle": middle, "spread": spread, "cases": cases})
             different = {code for case in cases for clip in case["codes"] for code in clip}
-            print(f"{rate} frames a second, seed {seed}: {len(different)} different codes")
+            print(f"{rate} frames per second, seed {seed}: {len(different)} different codes")
         record[rate] = {"shapes": shapes, "runs": runs}
     STORED.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
 

@@ -25,7 +25,7 @@ KINDS: dict[str, Callable[[], Any]] = {
 }
 CODES = {"vq": 1, "rvq": 4, "split": 4, "factorised": 4, "product": 4, "group": 4, "fsq": 1}  # a frame
 SIZES = {kind: SIZE for kind in KINDS} | {"fsq": 8 * 5 * 5 * 3}
-RESIDUAL = {"rvq": (1, 2, 3, 4), "split": (1, 2, 3, 4), "factorised": (1, 2, 3, 4), "group": (2, 4)}  # codes a frame that make sense
+RESIDUAL = {"rvq": (1, 2, 3, 4), "split": (1, 2, 3, 4), "factorised": (1, 2, 3, 4), "group": (2, 4)}  # codes per frame that make sense
 EVERY = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -218,8 +218,8 @@ def test_finite_scalar_zero_is_near_the_middle_and_extremes_are_reached() -> Non
         (lambda: ProductQuantizer(3, SIZE, 8, WIDTH), "pieces of equal size"),
         (lambda: GroupQuantizer(5, 2, SIZE, 8, WIDTH), "groups of equal size"),
         (lambda: FiniteScalarQuantizer((8, 1), WIDTH), "2 steps or more"),
-        (lambda: trained("product").encode(latents(), 2), "4 codes a frame"),
-        (lambda: trained("fsq").decode(torch.zeros(1, 2, 3, dtype=torch.int64)), "1 codes a frame"),
+        (lambda: trained("product").encode(latents(), 2), "4 codes per frame"),
+        (lambda: trained("fsq").decode(torch.zeros(1, 2, 3, dtype=torch.int64)), "1 codes per frame"),
         (lambda: trained("group").encode(latents(), 3), "cannot have 3 codes"),
         (lambda: trained("group").decode(torch.zeros(1, 6, 3, dtype=torch.int64)), "cannot have 6 codes"),
     ],

@@ -308,7 +308,7 @@ def test_unlike_fingerprints_are_exit_code_2_with_what_to_do(
     keep(place / "new", "codec@1", good(), **identity)
     code, out, err = bench(*words(place, "new"), "--tokenizer", "codec", "--summary", place / "s.md", capsys=capsys)
     assert code == 2 and not out and err.count("\n") == 1 and said in err and "bench gate --update" in err
-    assert (place / "s.md").read_text().startswith("### Gate could not judge") and said in (place / "s.md").read_text()
+    assert (place / "s.md").read_text().startswith("### Gate could not decide") and said in (place / "s.md").read_text()
 
 
 def test_a_run_that_is_not_there_is_exit_code_2(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,7 +320,7 @@ def test_a_run_that_is_not_there_is_exit_code_2(place: Path, capsys: pytest.Capt
 def test_a_run_that_is_not_in_the_baseline_is_said_not_to_be_judged(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(place / "r", "third@1", good(2))
     code, out, _ = bench(*words(place), capsys=capsys)
-    assert code == 0 and "not in the baseline, so not judged: third@1, toy" in out
+    assert code == 0 and "not in the baseline, so not checked: third@1, toy" in out
     code, _, err = bench(*words(place), "--tokenizer", "third", capsys=capsys)
     assert code == 2 and "has none of the runs chosen, but codec@1 (toy), other@1 (toy): add them with --update" in err
 

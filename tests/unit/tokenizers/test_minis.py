@@ -13,7 +13,7 @@ from bench.data.manifests import open_data
 from bench.metrics.stoi import stoi
 from bench.weights import download
 
-CODECS = {  # Hz, bit/s, frames a second; STOI that speech keeps at least with each of these numbers of codebooks
+CODECS = {  # Hz, bit/s, frames per second; STOI that speech keeps at least with each of these numbers of codebooks
     "mimi@mini": (24_000, 1100, 12.5, {9: 0.80, 2: 0.68, 1: 0.55}),
     "encodec@mini": (24_000, 6000, 75, {8: 0.87, 4: 0.82, 2: 0.74, 1: 0.65}),
     "dac@mini": (16_000, 6000, 50, {12: 0.90, 4: 0.80, 1: 0.65}),
