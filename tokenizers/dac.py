@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
+from bench.nn.dac_names import renamed
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.lapped import Lapped, straighten
-from bench.nn.snake import DILATIONS, SnakeNet
+from bench.nn.snake import SnakeNet
 from bench.nn.stream import few_at_once
 from bench.weights.files import fill, fold_weight_norm, load_state, seeded
 
@@ -89,42 +90,6 @@ class DAC(nn.Module):
         return self.synthesis(self.quantizer.decode(codes))
 
 
-NAMES = (  # pattern in a checkpoint of the authors' code -> here
-    (r"^(encoder|decoder)\.(?:block|model)\.", r"\1."),
-    (r"\.block\.", "."),
-    (r"^quantizer\.quantizers\.", "quantizer.layers."),
-)
-UNIT = ("snake1", "conv1", "snake2", "conv2")  # the parts of a residual unit in transformers' port
-
-
-def port_names(stages: int) -> dict[str, str]:
-    """Module of transformers' port -> ours; its quantizer is named as the authors'."""
-    names = {f"{side}.{part}": f"{side}.{at}" for side in ("encoder", "decoder") for part, at in _ends(stages).items()}
-    for i in range(stages):
-        for side, parts, first in (("encoder", {"snake1": 3, "conv1": 4}, 0), ("decoder", {"snake1": 0, "conv_t1": 1}, 2)):
-            theirs, ours = f"{side}.block.{i}", f"{side}.{i + 1}"
-            names |= {f"{theirs}.{part}": f"{ours}.{at}" for part, at in parts.items()}
-            for unit in range(len(DILATIONS)):
-                names |= {f"{theirs}.res_unit{unit + 1}.{part}": f"{ours}.{first + unit}.{at}" for at, part in enumerate(UNIT)}
-    return names
-
-
-def _ends(stages: int) -> dict[str, int]:
-    return {"conv1": 0, "snake1": stages + 1, "conv2": stages + 2}
-
-
-def renamed(state: dict[str, Tensor], stages: int) -> dict[str, Tensor]:
-    """A state dict of the authors' or of transformers' class under our names, weight norm folded; a name of ours stays."""
-    port, result = port_names(stages), {}
-    for name, value in fold_weight_norm(state).items():
-        module, _, leaf = name.rpartition(".")
-        name = f"{port.get(module, module)}.{leaf}"
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
-        result[name] = value.flatten() if leaf == "alpha" else value
-    return result
-
-
 def load(spec: Spec, path: Path | None = None) -> DAC:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     config = CONFIGS[configuration(spec.variant)]
@@ -132,7 +97,11 @@ def load(spec: Spec, path: Path | None = None) -> DAC:
     if path is None:
         draw(model, int(spec.weights.removeprefix("seed:")))
     else:
-        fill(model, renamed(load_state(path), len(config.waveform.rates) if isinstance(config.waveform, SnakeNet) else 0), path)
+        fill(
+            model,
+            renamed(fold_weight_norm(load_state(path)), len(config.waveform.rates) if isinstance(config.waveform, SnakeNet) else 0),
+            path,
+        )
     return model.eval()
 
 

@@ -200,13 +200,15 @@ class Hubert(nn.Module):
             x = F.layer_norm(x, x.shape[-1:])
         return linear(self.projection, self.projection_norm(self.convolutions(x)))
 
+    def placed(self, x: Tensor) -> Tensor:
+        """Frames as `heard` gives them [B, F, D] -> what the first layer is given: each frame knows where it is."""
+        x = x + gelu_(self.positions(x.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)  # an even kernel gives one frame too many
+        return x if self.shape.pre_norm else self.norm(x)
+
     def states(self, x: Tensor) -> Iterator[Tensor]:
         """Frames as `heard` gives them [B, F, D] -> what leaves each layer, the same shape."""
-        frames = x.shape[1]
-        x = x + gelu_(self.positions(x.transpose(1, 2))[..., :frames]).transpose(1, 2)  # an even kernel gives one frame too many
-        if not self.shape.pre_norm:
-            x = self.norm(x)
-        bias = self.bias(frames) if self.shape.buckets else None
+        x = self.placed(x)
+        bias = self.bias(x.shape[1]) if self.shape.buckets else None
         for layer in self.layers:
             x = layer(x, bias)
             yield x

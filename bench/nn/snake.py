@@ -55,6 +55,8 @@ class SnakeNet:
     filters: int = 64  # of the encoder's first layer
     dimension: int = 1024  # of the latents
     decoder_filters: int = 1536  # of the decoder's first layer
+    complete: bool = False  # the decoder loses no sample where a rate is odd
+    tanh: bool = True  # the decoder ends in a hyperbolic tangent
 
     @property
     def hop(self) -> int:
@@ -77,10 +79,11 @@ class SnakeNet:
         stages: list[tuple[int, nn.Module]] = [(samples(width), Conv(self.dimension, width, KERNEL, padding=KERNEL // 2))]
         for rate in reversed(self.rates):
             units = (ResidualUnit(width // 2, dilation) for dilation in DILATIONS)
-            stages.append((samples(width // 2) // rate, Layers(Snake(width), Upsample(width, width // 2, rate), *units)))
+            stages.append((samples(width // 2) // rate, Layers(Snake(width), Upsample(width, width // 2, rate, self.complete), *units)))
             width //= 2
         size = samples(width)
-        return Stages(*stages, (size, Snake(width)), (size, Conv(width, 1, KERNEL, padding=KERNEL // 2)), (size, Tanh()))
+        ends: list[nn.Module] = [Snake(width), Conv(width, 1, KERNEL, padding=KERNEL // 2)]
+        return Stages(*stages, *((size, part) for part in [*ends, *([Tanh()] if self.tanh else [])]))
 
 
 def samples(width: int) -> int:

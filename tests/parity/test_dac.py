@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import UserError
+from bench.nn.dac_names import port_names, renamed
 from bench.nn.snake import SnakeNet
-from bench.tokenizers.dac import CONFIGS, DAC, FEWER, VARIANTS, Config, load, port_names, renamed
+from bench.tokenizers.dac import CONFIGS, DAC, FEWER, VARIANTS, Config, load
+from bench.weights.files import fold_weight_norm
 from tests.parity.ties import Level, ties
 
 NAMES = ("16khz", "24khz", "44khz", "44khz-16kbps")
@@ -93,7 +95,7 @@ def alive(name: str, seed: int) -> Any:
 
 def ours(name: str, official) -> DAC:
     model = DAC(CONFIGS[name], VARIANTS[name].spec)
-    model.load_state_dict(renamed(official.state_dict(), stages=4), strict=True)
+    model.load_state_dict(renamed(fold_weight_norm(official.state_dict()), stages=4), strict=True)
     return model.eval()
 
 
@@ -245,7 +247,7 @@ def test_loads_a_checkpoint_with_the_authors_names(tmp_path: Path, names: str) -
         assert "encoder.block.0.parametrizations.weight.original0" in state
     metadata = {"kwargs": {"encoder_rates": rates, "codebook_dim": 4, "quantizer_dropout": 0.5, "latent_dim": None}}
     torch.save({"state_dict": state, "metadata": metadata}, tmp_path / "weights.pth")
-    assert_loads(tmp_path / "weights.pth", renamed(official.state_dict(), stages=4))
+    assert_loads(tmp_path / "weights.pth", renamed(fold_weight_norm(official.state_dict()), stages=4))
 
 
 @pytest.mark.parametrize("names", ["plain", "normed"])
