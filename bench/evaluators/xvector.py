@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api import Checkpoint, UserError
+from bench.data import torchaudio_guard
 from bench.evaluators.packages import TRANSFORMERS
 from bench.weights.download import locate, sha256_of
 from bench.weights.files import fill, load_state
@@ -61,6 +62,7 @@ def load_folder(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
 
 def load(config: Path, preprocessor: Path, weights: Path, device: str) -> Callable[[Tensor], Tensor]:
     """wav [T] at 16 kHz -> unit vector [D]."""
+    torchaudio_guard.guard()
     try:
         from transformers import AutoConfig, AutoModelForAudioXVector, Wav2Vec2FeatureExtractor
     except ImportError as error:

@@ -20,6 +20,7 @@ from types import FrameType, ModuleType
 import torch
 
 from bench.api import Spec, UserError
+from bench.data import torchaudio_guard
 from bench.plugins.boundary import PREFIX, Failed, described, guarded, is_library, is_own
 from bench.plugins.reads import recorded
 from bench.plugins.streams import stdout_to_stderr
@@ -47,6 +48,7 @@ LOADED: dict[Path, Plugin] = {}
 
 def execute(path: Path) -> Plugin:
     """Runs the file. UserError names the line that stopped it."""
+    torchaudio_guard.guard()  # the file may import transformers
     file = path.resolve()
     name = PREFIX + file.stem + "_" + hashlib.sha256(str(file).encode()).hexdigest()[:8]
     spec = importlib.util.spec_from_file_location(name, file)

@@ -172,4 +172,10 @@ def test_every_dependency_is_pinned_exactly() -> None:
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     wanted = {d.split(">")[0] for group in (project["dependencies"], *project["optional-dependencies"].values()) for d in group}
     assert wanted <= set(pins)
-    assert not {"torchaudio", "torchcodec"} & set(pins), "torchaudio beside a CPU torch breaks transformers"
+    assert "torchcodec" not in pins, "it cannot be imported beside a CPU torch"
+
+
+def test_torchaudio_is_imported_through_its_guard_alone_and_stays_an_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not any(d.startswith("torchaudio") for d in (*project["dependencies"], *project["optional-dependencies"]["test"]))
+    assert not [name(p) for p in (*BENCH, *ROOM_FILES) if any(full.split(".")[0] == "torchaudio" for full in imported(p))]
