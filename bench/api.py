@@ -435,6 +435,11 @@ class Session(Protocol):
         ...
 
 
+def scored_domains(metrics: Sequence[Metric]) -> tuple[Domain, ...]:
+    """The domains of which a suite with these columns scores any clip."""
+    return tuple(domain for domain in DOMAINS if any(domain in metric.rates for metric in metrics))
+
+
 @dataclass(frozen=True)
 class Suite:
     """A question asked of every tokenizer. `run` yields the rows of one clip at a time, so that a run can stop anywhere."""

@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
 
-from bench.api import Checkpoint, Codebook, Metric, Spec, Suite, Tokenizer, TrainedHere, UserError, Variant
+from bench.api import Checkpoint, Codebook, Domain, Metric, Spec, Suite, Tokenizer, TrainedHere, UserError, Variant, scored_domains
 
 FILE = Path(__file__).with_name("index.json")
 HUB = re.compile(r"https://huggingface\.co/([^/]+/[^/]+)/resolve/")
@@ -47,6 +47,11 @@ class Asked:
     evaluators: tuple[str, ...]
     headline: tuple[str, ...]
     metrics: tuple[Metric, ...]
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """Those of which any clip has a score."""
+        return scored_domains(self.metrics)
 
 
 def stems(room: str) -> list[str]:

@@ -14,6 +14,8 @@ from bench.commands import terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.data.subsets import Limit
+
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
     Place = argparse._ActionsContainer  # a parser or one of its groups
 
@@ -69,6 +71,16 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
     return int(text)
+
+
+def clips(text: str) -> Limit:
+    """--limit: a number of clips, or a share of them as 10%."""
+    from bench.data.subsets import limit_of
+
+    try:
+        return limit_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def words(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.api import UserError
+from bench.api import DOMAINS, UserError
 from bench.commands import arguments
 from bench.commands.arguments import console
 
@@ -87,12 +87,14 @@ def _metrics(words: str, known: Sequence[str]) -> list[str]:
 
 def _sample_rates(run: Kept, source: str | None) -> dict[str, int]:
     """Clip -> Hz of its file, from the very data that the run was made with."""
+    from bench.catalog import index
     from bench.data.audio import BadAudio, read_clip
-    from bench.data.manifests import open_data
+    from bench.data.manifests import data_of
 
     name = source or run.record["data_name"]
     try:
-        data = open_data(name, run.record["clips"])
+        domains = index.suite(run.suite).domains if run.suite in index.stems("tasks") else DOMAINS
+        data = data_of(name, run.record["clips"], domains, run.identity["seed"])
     except UserError as error:
         raise UserError(f"rows hold no sample rates: name the data that the runs were made with as --data ({error})") from error
     if data.sha256 != run.identity["data"]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.api import UserError
 from bench.commands import arguments
-from bench.commands.arguments import positive
+from bench.commands.arguments import clips, positive
 from bench.commands.progress import progress
 from bench.records.devices import device_of, refuse_word
 
@@ -50,7 +50,7 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--out", required=True, type=Path, metavar="FILE", help="output codebook (.safetensors); a .json beside it describes it"
     )
-    verb.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
+    verb.add_argument("--limit", type=clips, metavar="N", help="only N clips, or a share as 10%%, spread over domains, speakers and texts")
     verb.add_argument(
         "--frames", type=positive, default=1_000_000, metavar="N", help="maximum number of frames, sampled (default: 1000000)"
     )
@@ -96,7 +96,7 @@ def kmeans(options: argparse.Namespace) -> int:
 
     names.tokenizer(options.tokenizer)
     refuse_word(options.device)
-    data = told_data(options.data, options.limit)
+    data = told_data(options.data, options.limit, seed=options.seed)
     from bench import registry
     from bench.train.kmeans import fit
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.api import Data, Suite, UserError, Variant
+from bench.api import DOMAINS, Data, Suite, UserError, Variant
 from bench.commands import arguments, terminal
 from bench.commands.arguments import DETAILED, console, note, positive, words
 from bench.commands.progress import progress
@@ -40,7 +40,9 @@ def add(verbs: Verbs) -> None:
         "--suite", action="append", metavar="NAME", help="what to measure: a name, a,b or all; may be repeated (default: reconstruction)"
     )
     what.add_argument("--data", metavar="DATA", help="a bundled set, a manifest.jsonl or a folder of audio (default: the suite's own)")
-    what.add_argument("--limit", type=positive, metavar="N", help="only N clips, spread over the domains")
+    what.add_argument(
+        "--limit", type=arguments.clips, metavar="N", help="only N clips, or a share as 10%%, spread over domains, speakers and texts"
+    )
     what.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     what.add_argument("--weights", type=Path, metavar="FILE", help="your own checkpoint for the one tokenizer named")
     what.add_argument("--untrained", action="store_true", help="random weights in place of a download, for timing only")
@@ -114,8 +116,10 @@ def _data(options: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Data]
     from bench.data.manifests import told_data
 
     sources = {name: options.data or index.suite(name).data for name in chosen}
-    opened = {source: told_data(source, options.limit) for source in dict.fromkeys(sources.values())}
-    return {name: opened[source] for name, source in sources.items()}
+    scored = {name: index.suite(name).domains if options.limit else DOMAINS for name in chosen}
+    asked = dict.fromkeys((sources[name], scored[name]) for name in chosen)
+    opened = {(source, domains): told_data(source, options.limit, domains, options.seed) for source, domains in asked}
+    return {name: opened[sources[name], scored[name]] for name in chosen}
 
 
 def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequence[str]) -> None:

@@ -2,3 +2,5 @@
 
 Comes in: whatever opens data. Must not import the engine, metrics or evaluators.
 """
+
+from bench.data.manifests import partners as partners

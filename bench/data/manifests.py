@@ -19,6 +19,7 @@ import bench
 from bench.api import DOMAINS, Clip, Data, UserError
 from bench.data.folders import Found, from_folder
 from bench.data.manifest_clips import from_manifest
+from bench.data.subsets import Limit, subset
 
 
 def names() -> list[str]:
@@ -31,8 +32,8 @@ def _embedded() -> Path:
     return next((place for place in places if place.is_dir()), places[0])
 
 
-def open_data(source: str, limit: int | None = None) -> Data:
-    """A data set by name, manifest path or folder; with `limit`, its first clips of each domain in turn, so that none is left out."""
+def open_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0) -> Data:
+    """A data set by name, manifest path or folder; with `limit`, some clips of those domains, as bench/data/subsets.py spreads them."""
     name, found = _found(source)
     clips = found.clips
     if not clips:
@@ -40,16 +41,24 @@ def open_data(source: str, limit: int | None = None) -> Data:
         raise UserError(f"{source} has no clips: a manifest needs one JSON object per line, a folder files such as .wav or .flac{left_out}")
     _refuse_twins(clips, source)
     if limit is not None:
-        clips = _first(clips, limit)
+        clips = subset(clips, limit, domains, seed)
+        if not clips:
+            raise UserError(f"{source} has no clip of {' or '.join(domains)}: give other data, or another suite")
     return Data(name, tuple(clips), fingerprint(clips), tuple(found.notes))
 
 
-def told_data(source: str, limit: int | None = None) -> Data:
+def told_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0) -> Data:
     """The same, and what the user should know of it on stderr."""
-    data = open_data(source, limit)
+    data = open_data(source, limit, domains, seed)
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
     return data
+
+
+def data_of(source: str, clips: int, domains: Sequence[str], seed: int) -> Data:
+    """The data of a run that had so many clips: the whole set, or what a limit of that number makes of it."""
+    whole = open_data(source)
+    return whole if len(whole.clips) == clips else open_data(source, clips, domains, seed)
 
 
 def _found(source: str) -> tuple[str, Found]:
@@ -98,13 +107,6 @@ def _strangers(ring: Sequence[Clip]) -> list[int]:
         if i < size:
             found[i] = (after if clip.speaker and after < i + size else i + 1) % size
     return found
-
-
-def _first(clips: list[Clip], limit: int) -> list[Clip]:
-    queues = [[clip for clip in clips if clip.domain == domain] for domain in DOMAINS]
-    turns = [clip for rank in range(len(clips)) for queue in queues for clip in queue[rank : rank + 1]]
-    chosen = {clip.id for clip in turns[:limit]}
-    return [clip for clip in clips if clip.id in chosen]
 
 
 def _refuse_twins(clips: list[Clip], source: str) -> None:

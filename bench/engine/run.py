@@ -42,6 +42,7 @@ from bench.api import (
     Trial,
     UserError,
     Variant,
+    scored_domains,
 )
 from bench.data import audio
 from bench.data.manifests import partners
@@ -223,9 +224,9 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
     """UserError for what can be known to fail beforehand."""
     if suite.sweep and options.workers > 1:
         raise UserError(f"the {suite.name} suite times alone, in one process: leave --workers out")
-    heard = {domain for metric in suite.metrics for domain in metric.rates}
+    heard = scored_domains(suite.metrics)
     if not any(clip.domain in heard for clip in data.clips):
-        raise UserError(f"{data.name} has no clip that the {suite.name} suite could score ({', '.join(sorted(heard))}): give other data")
+        raise UserError(f"{data.name} has no clip that the {suite.name} suite could score ({', '.join(heard)}): give other data")
     for variant in variants:
         if suite.needs_decode and not variant.spec.decodes:
             raise UserError(f"{variant.spec.label} is encode-only, and the {suite.name} suite needs decoded audio: choose another suite")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench import registry
-from bench.api import Clip, Data, Metric, Row, Suite, UserError, Variant
+from bench.api import Clip, Data, Metric, Row, Suite, UserError, Variant, scored_domains
 from bench.data import manifests
 from bench.engine.run import Options, Progress, identity
 from bench.engine.run import run as engine
@@ -33,7 +33,7 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
     run = reader.read(folder)
     refuse(run)
     suite = _suite(run)
-    clips = _data(run)
+    clips = _data(run, suite)
     variant = _variant(run)
     if variant:
         _same(run, _identity(run, variant, suite, clips))
@@ -93,7 +93,8 @@ def outdated(run: Kept) -> str:
     if run.suite not in registry.suites():
         return ""
     try:
-        suite, clips, variant = registry.load_suite(run.suite), _data(run), _variant(run)
+        suite, variant = registry.load_suite(run.suite), _variant(run)
+        clips = _data(run, suite)
         _same(run, {"version": suite.version})
         if variant:
             _same(run, {"tokenizer": _identity(run, variant, suite, clips)["tokenizer"]})
@@ -126,13 +127,12 @@ def _suite(run: Kept) -> Suite:
     )
 
 
-def _data(run: Kept) -> Data | None:
-    """The embedded data of that name, of which the run may have taken the first clips; None: data of the user's own."""
+def _data(run: Kept, suite: Suite) -> Data | None:
+    """The embedded data of that name, of which the run may have taken some clips; None: data of the user's own."""
     name, count = run.record["data_name"], run.record["clips"]
     if name not in manifests.names():
         return None
-    whole = manifests.open_data(name)
-    found = whole if count == len(whole.clips) else manifests.open_data(name, count)
+    found = manifests.data_of(name, count, scored_domains(suite.metrics), run.identity["seed"])
     if found.sha256 != run.identity["data"]:
         raise UserError(f"{run.where}: its data is not the bundled {name} (sha256 {run.identity['data'][:8]}, not {found.sha256[:8]})")
     return found

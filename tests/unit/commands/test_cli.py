@@ -87,7 +87,7 @@ def test_help_waits_for_no_heavy_import() -> None:
         (("run", "--tokenizer", "identity", "--columns", "stoi,pesq_wd"), "did you mean 'pesq_wb'"),
         (("run", "--tokenizer", "identity", "--data", "nowhere"), "no data called 'nowhere'"),
         (("run", "--tokenizer", "./nowhere.py"), "no tokenizer file nowhere.py"),
-        (("run", "--tokenizer", "identity", "--limit", "0"), "must be a positive integer, not '0'"),
+        (("run", "--tokenizer", "identity", "--limit", "0"), "must be a positive integer or a share as 10%, not '0'"),
         (("run", "--tokenizer", "identity", "--device", "cuda:77"), "device 'cuda:77' cannot be used"),
         (("run", "--tokenizer", "identity", "--device", "toaster"), "device 'toaster' cannot be used: give cpu, cuda, cuda:N"),
         (("run", "--tokenizer", "identity", "--weights", "x.safetensors"), "takes no weights"),
