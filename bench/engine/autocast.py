@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bench.api import Clip, Spec, Tokenizer, UserError, Variant
 from bench.engine.codec_stage import reconstructions
+from bench.engine.precision_proof import prove
 from bench.tokens.codes import agreement
 
 COMPARED = 16  # clips whose codes are compared
@@ -24,9 +25,18 @@ class Lowered(nn.Module):
     def __init__(self, tokenizer: Tokenizer, spec: Spec, dtype: torch.dtype):
         super().__init__()
         self.tokenizer, self.spec, self.dtype = tokenizer, spec, dtype
+        self.proven = False
+
+    def prove(self) -> None:
+        """UserError where this processor is not right in that precision; on a CPU, before anything is encoded."""
+        if not self.proven:
+            prove(self.tokenizer, layers(self.tokenizer), self.dtype)
+            self.proven = True
 
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, C, T] -> codes [B, K, F]."""
+        if wav.device.type == "cpu":
+            self.prove()
         with torch.autocast(wav.device.type, self.dtype):
             return self.tokenizer.encode(wav)
 

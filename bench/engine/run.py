@@ -46,7 +46,7 @@ from bench.api import (
 )
 from bench.data import audio
 from bench.data.manifests import partners
-from bench.engine.autocast import same_codes
+from bench.engine.autocast import Lowered, same_codes
 from bench.engine.codec_stage import reconstructions, trials
 from bench.engine.worker_pool import WorkerPool
 from bench.records import hardware, provenance
@@ -208,11 +208,11 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
     variants = [registry.pinned(variant, options.device) for variant in variants]
     for variant in variants:
         if not folder_of(options.results, suite.name, _label(variant), identity(variant, suite, data, options)).exists():
-            prepare(variant)  # first of all: a run that cannot start leaves no trace
+            prepare(variant, options.device)  # first of all: a run that cannot start leaves no trace
     stores = [_open(variant, suite, data, options) for variant in variants]
     for variant, store in zip(variants, stores, strict=True):
         if len(store.done()) < len(data.clips):
-            prepare(variant)
+            prepare(variant, options.device)
     with WorkerPool(options.workers or cores(), options.metric_seconds) as pool:
         if not suite.sweep and any(len(store.done()) < len(data.clips) for store in stores):
             pool.warm()  # not beside what is timed
@@ -235,14 +235,18 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
     device_of(options.device)
 
 
-def prepare(variant: Variant) -> None:
+def prepare(variant: Variant, device: str = "cpu") -> None:
     """UserError now rather than an hour later where weights or a package are not on this machine, or a file of weights is none.
 
     One whose sha256 is known here was loaded before; a file of the user's own may be anything.
     """
     for file in variant.files:
         download.locate(file)
-    if variant.file is None and (not variant.files or any(Path(file.file).is_absolute() for file in variant.files)):
+    if variant.exact and torch.device(device).type == "cpu":
+        lowered = registry.load_tokenizer(variant)
+        assert isinstance(lowered, Lowered)
+        lowered.prove()
+    elif variant.file is None and (not variant.files or any(Path(file.file).is_absolute() for file in variant.files)):
         registry.load_tokenizer(variant)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from bench.api import Tokenizer
+from bench.api import Tokenizer, UserError
 from bench.engine.autocast import Lowered, layers
 from bench.throughput.macs import LIBRARY
 from bench.throughput.sweep import Point
@@ -28,7 +28,7 @@ def way(tokenizer: Tokenizer, side: str, point: Point, example: Tensor) -> Itera
     """tokenizer.encode or .decode as a point runs it, for what looks like the example."""
     refuse(tokenizer, point, example.device.type)
     if point.dtype != "float32":
-        tokenizer = Lowered(tokenizer, tokenizer.spec, getattr(torch, point.dtype))
+        tokenizer = _proven(Lowered(tokenizer, tokenizer.spec, getattr(torch, point.dtype)), example.device)
     function = tokenizer.encode if side == "encode" else tokenizer.decode
     if point.mode == "compiled":
         for part in ("torch._dynamo", "torch._inductor"):
@@ -39,6 +39,15 @@ def way(tokenizer: Tokenizer, side: str, point: Point, example: Tensor) -> Itera
         torch.compiler.reset()
     else:
         yield _graph(function, example) if point.mode == "graph" else torch.inference_mode()(function)
+
+
+def _proven(tokenizer: Lowered, device: torch.device) -> Lowered:
+    try:
+        if device.type == "cpu":  # not within what is compiled
+            tokenizer.prove()
+    except UserError as error:
+        raise Skip(str(error)) from error
+    return tokenizer
 
 
 def refuse(tokenizer: Tokenizer, point: Point, kind: str) -> None:

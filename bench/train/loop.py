@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from bench.api import UserError
+from bench.engine.precision_proof import compared, refusal
 from bench.nn.quantize import Codebook
 from bench.records.devices import device_of
 from bench.train import codec, hubert, layers
@@ -111,8 +112,10 @@ def loop(
     """All steps from run.step on: one_step(run, steps) gives the terms of the loss, scores(run) those of the held-out clips."""
     terms: list[dict[str, Tensor]] = []
     since = time.perf_counter()
+    unproven = recipe.bf16 and torch.device(run.device).type == "cpu"
     while run.step < steps:
-        terms.append(one_step(run, steps))
+        terms.append(_proven_step(run, steps, one_step) if unproven else one_step(run, steps))
+        unproven = False
         run.step += 1
         last = run.step == steps
         if run.step % recipe.report_every == 0 or last:
@@ -129,6 +132,15 @@ def loop(
             save(run, out / "checkpoint.pt")
         if not terms:
             since = time.perf_counter()
+
+
+def _proven_step(run: R, steps: int, one_step: Callable[[R, int], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The first step, with all that it computes in half precision compared with float32."""
+    with compared([run.model]) as wrong:
+        terms = one_step(run, steps)
+    if line := refusal(wrong, torch.bfloat16):
+        raise UserError(line)
+    return terms
 
 
 def keep_memory() -> None:

@@ -66,7 +66,7 @@ def test_encode_and_decode_run_in_that_precision_and_audio_comes_back_in_single(
     tokenizer = registry.load_tokenizer(variant)
     wav = 0.1 * torch.randn(1, 1, 10 * HOP, generator=torch.Generator().manual_seed(0))
     audio = tokenizer.decode(tokenizer.encode(wav))
-    assert Projected.seen == [getattr(torch, dtype)] * 2 and audio.dtype == torch.float32
+    assert set(Projected.seen) == {getattr(torch, dtype)} and audio.dtype == torch.float32
     assert tokenizer.spec == variant.spec and variant.spec.label == f"toy@v-{dtype}"
     assert variant.exact is TOY and not torch.is_autocast_enabled("cpu")
 

@@ -113,6 +113,9 @@ def test_what_is_skipped_stands_in_the_table_with_its_reason(ran: Callable[..., 
 def test_another_precision_has_its_share_of_equal_codes(ran: Callable[..., Ran]) -> None:
     swept = table.read(ran("mimi@tiny", "batch=1 seconds=1 dtype=bfloat16").run.folder)
     (encode, decode) = swept[Point(1, 1.0, "bfloat16")]
+    if "wrongly in bfloat16" in encode.note:  # as on processors with AMX
+        assert math.isnan(encode.median) and math.isnan(decode.median) and "ONEDNN_MAX_CPU_ISA" in encode.note
+        return
     assert 0.3 < encode.equal < 1.0 and not encode.note  # the tiny codebooks are coarse: some codes move, not most
     assert math.isnan(decode.equal) and math.isfinite(decode.median)
     assert all(math.isnan(m.equal) for m in swept[Point(1, 1.0)])
