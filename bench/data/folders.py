@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.api import DOMAINS, Clip, Domain, UserError
-from bench.data import clip_ids
+from bench.data import unicode_forms
 from bench.data.signatures import APPLE_DOUBLE, HEAD, SUFFIXES, UNREADABLE, is_audio
 
 NAMED = 5  # files that one line names
@@ -98,9 +98,9 @@ def _head(path: Path) -> bytes:
 
 def _clips(folder: Path, chosen: list[tuple[Path, str]]) -> Iterator[Clip]:
     names = [path.relative_to(folder).as_posix() for path, _ in chosen]
-    twins = Counter(map(clip_ids.of_path, names))
+    twins = Counter(map(unicode_forms.of_path, names))
     for name, (path, sha256) in zip(names, chosen, strict=True):
-        ours = clip_ids.of_path(name)
+        ours = unicode_forms.of_path(name)
         if twins[ours] > 1:  # two names that differ in Unicode form only
             ours = name.encode("ascii", "backslashreplace").decode() if name != ours else ours
         yield Clip(ours, path, sha256, _domain_of(path.relative_to(folder)))
@@ -117,7 +117,7 @@ def _notes(folder: Path, left_out: list[tuple[Path, str]]) -> list[str]:
     """A line for each reason."""
     reasons: dict[str, list[str]] = {}
     for path, why in left_out:
-        reasons.setdefault(why, []).append(clip_ids.of_path(path.relative_to(folder).as_posix()))
+        reasons.setdefault(why, []).append(unicode_forms.of_path(path.relative_to(folder).as_posix()))
     return [f"{folder}: left out {_listed(names)}: {why}" for why, names in reasons.items()]
 
 

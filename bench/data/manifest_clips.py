@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.api import DOMAINS, Clip, Domain, UserError
-from bench.data import clip_ids
+from bench.data import unicode_forms
 from bench.data.folders import sha256_of
 from bench.data.manifest_lines import entries
 
@@ -38,11 +38,11 @@ def _clip(folder: Path, where: str, entry: dict[str, str]) -> Clip:
     domain = _domain(entry["domain"] or "speech", where)
     relative = _inside(folder, entry["path"], where)
     path = _file(folder, relative, where)
-    name = clip_ids.one_form(entry["id"]) or clip_ids.of_path(relative if os.path.isabs(entry["path"]) else entry["path"])
-    if not clip_ids.may_be_an_id(name):
+    name = unicode_forms.one_form(entry["id"]) or unicode_forms.of_path(relative if os.path.isabs(entry["path"]) else entry["path"])
+    if not unicode_forms.may_be_an_id(name):
         raise UserError(f'{where}: {name!r} cannot be a clip\'s id: letters and signs, no ends of lines, and not "*"')
     language = _language(entry["language"] or "en", where)
-    speaker, text = clip_ids.one_form(" ".join(entry["speaker"].split())), clip_ids.one_form(entry["text"])
+    speaker, text = unicode_forms.one_form(" ".join(entry["speaker"].split())), unicode_forms.one_form(entry["text"])
     return Clip(name, path, entry["sha256"].lower() or sha256_of(path), domain, speaker, text, language, entry["split"].lower())
 
 
@@ -86,8 +86,8 @@ def _file(folder: Path, relative: str, where: str) -> Path:
 
 
 def _same_name(folder: Path, name: str, where: str) -> Path | None:
-    wanted = clip_ids.one_form(name)
-    found = [path for path in _listed(folder) if clip_ids.one_form(path.name) == wanted]
+    wanted = unicode_forms.one_form(name)
+    found = [path for path in _listed(folder) if unicode_forms.one_form(path.name) == wanted]
     if len(found) > 1:
         raise UserError(f"{where}: {folder} has {len(found)} files called {wanted!r} that differ in Unicode form only: rename one")
     return found[0] if found else None

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Checkpoint, UserError
+from bench.data.unicode_forms import compared
 from bench.evaluators.packages import WHISPER
 from bench.weights import download, files
 
@@ -68,7 +69,7 @@ class WhisperRecognizer:
         return str(transcribe(self.model, wav, language=language, **settings)["text"]).strip()
 
     def normalise(self, text: str, language: str) -> str:
-        return normaliser(language)(text).strip()
+        return normaliser(language)(compared(text)).strip()
 
 
 @lru_cache(maxsize=8)

@@ -11,6 +11,7 @@ import hashlib
 import math
 import re
 import tempfile
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Clip, UserError
+from bench.data.unicode_forms import compared
 from bench.evaluators.packages import POCKETSPHINX
 from bench.weights.download import sha256_of
 
@@ -63,8 +65,9 @@ class SphinxRecognizer:
 
 
 def spoken(text: str) -> list[str]:
-    """The words of a text, as the dictionary writes them: small letters, and of all signs only apostrophes inside a word."""
-    return re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.lower().replace("’", "'"))
+    """The words of a text, as the dictionary writes them: small letters without accents, and of signs only apostrophes inside a word."""
+    plain = "".join(letter for letter in unicodedata.normalize("NFD", compared(text).lower()) if unicodedata.category(letter) != "Mn")
+    return re.findall(r"[^\W_]+(?:'[^\W_]+)*", plain)
 
 
 def files() -> list[Path]:

@@ -7,6 +7,7 @@ look for equal codes, and find the more of them the fewer there are.
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from bench.api import Audio, Clip
 from bench.data.audio import resample
+from bench.data.unicode_forms import compared
 from bench.nn.mfcc import CEPSTRA, HOP, RATE, WINDOW, Mfcc
 
 STEP = 2  # every second frame of the cepstra: 50 a second
@@ -47,8 +49,9 @@ def trios(clips: Sequence[Clip], most: int = PAIRS) -> list[Trio]:
 
 
 def words(text: str) -> str:
-    """A text without capitals and punctuation."""
-    return " ".join("".join(c for c in text.lower() if c.isalnum() or c.isspace()).split())
+    """A text without capitals and punctuation; vowel signs and accents of any script stay."""
+    kept = (c for c in compared(text).lower() if c.isalnum() or c.isspace() or unicodedata.category(c).startswith("M"))
+    return " ".join("".join(kept).split())
 
 
 def _pairs(groups: Iterable[list[Clip]]) -> Iterator[tuple[Clip, Clip]]:

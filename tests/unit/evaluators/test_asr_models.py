@@ -20,6 +20,7 @@ from bench.engine.run import Options, Run, run
 from bench.evaluators import asr, openai_whisper, sphinx
 from bench.evaluators.openai_whisper import WhisperRecognizer
 from bench.tasks.asr import suite
+from bench.tokens import alignment
 from bench.weights.download import sha256_of
 from tests.conftest import ROOT, speech_like
 
@@ -205,6 +206,21 @@ def test_a_missing_package_is_one_line_with_its_cure(monkeypatch: pytest.MonkeyP
 def test_the_words_of_a_text_are_those_of_the_dictionary() -> None:
     assert sphinx.spoken("He'd said: ‘the King’s ACTORS' eighty-four’ — O.K.?") == "he'd said the king's actors eighty four o k".split()
     assert sphinx.spoken(" ... _ ' ") == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "caf\u00e9 na\u00efve don't fi",
+        "cafe\u0301 nai\u0308ve don\u2019t \ufb01",
+        "ca\u00adf\u00e9 na\u200b\u00efve don\u02bct\u00a0f\u200di\ufeff",
+    ],
+)
+def test_a_transcript_has_the_same_words_in_every_unicode_form(tiny: Path, written: str) -> None:
+    assert sphinx.spoken(written) == ["cafe", "naive", "don't", "fi"]  # as the dictionary has them
+    assert alignment.words(written) == "caf\u00e9 na\u00efve dont fi"
+    for language in ("en", "fr"):
+        assert heard(tiny).normalise(written, language) == heard(tiny).normalise("caf\u00e9 na\u00efve don't fi", language)
 
 
 def clips(*texts: str) -> tuple[Clip, ...]:

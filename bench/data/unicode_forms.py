@@ -1,4 +1,4 @@
-"""Names of clips, in one form: Unicode's composed letters (NFC), as two systems may write one name in two ways."""
+"""Names of clips and texts in one form, as two systems may write the same letters in two ways (Unicode Standard Annex 15)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ FORBIDDEN = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of surrogate 
 def one_form(text: str) -> str:
     """The text in NFC: é is one letter, however it was typed."""
     return unicodedata.normalize("NFC", text)
+
+
+def compared(text: str) -> str:
+    """The text as comparisons see it: NFKC (ligatures and wide letters are plain ones), one apostrophe, no invisible letters."""
+    plain = unicodedata.normalize("NFKC", text).translate({0x2019: "'", 0x02BC: "'"})
+    return "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")  # soft hyphens, joiners, marks of direction
 
 
 def may_be_an_id(name: str) -> bool:
