@@ -1,4 +1,4 @@
-"""BD-rate: against scipy's PCHIP, against ladders whose answer is known, and NaN with a reason where there is none."""
+"""BD-rate: against the area between the curves, against ladders whose answer is known, and NaN with a reason where there is none."""
 
 import math
 
@@ -22,7 +22,7 @@ def test_a_ladder_that_needs_so_many_times_the_rate_is_found_to(factor: float) -
     assert delta_rate(other, A).percent == pytest.approx(100 * (factor - 1), abs=1e-9)
 
 
-def test_it_is_the_area_between_scipys_curves() -> None:
+def test_it_is_the_area_between_the_curves() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         sizes = rng.integers(3, 7, 2)
@@ -33,8 +33,9 @@ def test_it_is_the_area_between_scipys_curves() -> None:
         if low >= high:
             assert math.isnan(found.percent)
             continue
-        ours, theirs = (PchipInterpolator(q, np.log10(r)).integrate(low, high) for r, q in zip(rates, qualities, strict=True))
-        assert found.log_ratio == pytest.approx((ours - theirs) / (high - low), abs=1e-12)
+        grid = np.linspace(low, high, 20_001)
+        ours, theirs = (PchipInterpolator(q, np.log10(r))(grid).mean() for r, q in zip(rates, qualities, strict=True))
+        assert found.log_ratio == pytest.approx(ours - theirs, abs=1e-4)
         assert (found.low, found.high) == (low, high)
 
 
