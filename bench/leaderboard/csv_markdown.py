@@ -7,7 +7,6 @@ what lies beyond them may differ from one processor to the next. columns.csv has
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import re
@@ -46,22 +45,20 @@ MARK = re.compile(
 def to_csv(board: Board) -> str:
     """The whole board."""
     places = [(domain, metric.name) for domain in board.domains for metric in board.columns(domain)]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*HEAD, *(f"{domain}.{name}{part}" for domain, name in places for part in PARTS)))
-    for entry in board.entries:
-        writer.writerow((*_head(board, entry), *(text for place in places for text in _numbers(entry.summaries.get(place)))))
-    return out.getvalue()
+    lines = [(*_head(board, entry), *(t for place in places for t in _numbers(entry.summaries.get(place)))) for entry in board.entries]
+    return _text(lines, (*HEAD, *(f"{domain}.{name}{part}" for domain, name in places for part in PARTS)))
+
+
+def _text(lines: Sequence[Sequence[str]], columns: Sequence[str]) -> str:
+    from pandas import DataFrame  # here: the command line answers without waiting for pandas
+
+    return DataFrame(lines, columns=list(columns)).to_csv(index=False, lineterminator="\n")
 
 
 def columns(boards: Sequence[Board]) -> str:
     """columns.csv: what the columns of every board are, and their units. A share is plain, from 0 to 1."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("suite", "column", "unit", "better", "per", "about"))
-    for board in boards:
-        writer.writerows((board.suite, m.name, m.unit, m.better, m.per, board.about.get(m.name, "")) for m in board.metrics.values())
-    return out.getvalue()
+    lines = [(b.suite, m.name, m.unit, m.better, m.per, b.about.get(m.name, "")) for b in boards for m in b.metrics.values()]
+    return _text(lines, ("suite", "column", "unit", "better", "per", "about"))
 
 
 def _head(board: Board, entry: Entry) -> Sequence[str]:
