@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.api import Checkpoint, Codebook, Domain, Metric, Spec, Suite, Tokenizer, TrainedHere, UserError, Variant, scored_domains
 
@@ -115,7 +116,7 @@ def _family_from(name: str, known: Mapping) -> Family:
 
 
 def _variant(family: str, name: str, facts: dict) -> Variant:
-    books = tuple(Codebook(size, math.nan if rate is None else rate) for count, size, rate in facts["codebooks"] for _ in range(count))
+    books = tuple(book for count, *facts_of in facts["codebooks"] for book in (_codebook(*facts_of),) * count)
     rest = {key: facts[key] for key in SPEC if key in facts and key not in ("sample_rate", "trained_here")}
     trained = TrainedHere(**facts["trained_here"]) if "trained_here" in facts else None
     spec = Spec(family, name, facts.get("sample_rate"), books, trained_here=trained, **rest)
@@ -144,13 +145,20 @@ def _family_line(family: Family) -> dict:
 def _variant_line(variant: Variant) -> dict:
     default = asdict(Spec("", "", None, ()))
     facts = {key: value for key, value in asdict(variant.spec).items() if key in SPEC and value != default[key]}
-    books = [(len(list(same)), size, rate) for (size, rate), same in groupby((c.size, _finite(c.rate)) for c in variant.spec.codebooks)]
+    books = [(len(list(same)), *facts_of) for facts_of, same in groupby(variant.spec.codebooks, _book_line)]
     files = [{key: value for key, value in asdict(file).items() if value or key == "sha256"} for file in variant.files]
     return facts | {"codebooks": books} | ({"files": files} if files else {})
 
 
-def _finite(rate: float) -> float | None:
-    return None if math.isnan(rate) else rate
+def _book_line(book: Codebook) -> list:
+    """Size and rate (null: it varies), and what few codebooks have besides."""
+    more = {field.name: getattr(book, field.name) for field in fields(book) if getattr(book, field.name) != field.default}
+    size, rate = more.pop("size"), more.pop("rate")
+    return [size, None if math.isnan(rate) else rate, *([more] if more else [])]
+
+
+def _codebook(size: int, rate: float | None, more: Mapping = MappingProxyType({})) -> Codebook:
+    return Codebook(size, math.nan if rate is None else rate, **{k: tuple(v) if isinstance(v, list) else v for k, v in more.items()})
 
 
 def _suite_line(suite: Asked) -> dict:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.data.subsets import Limit
+    from bench.records.choose import Wish
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
     Place = argparse._ActionsContainer  # a parser or one of its groups
@@ -44,6 +45,22 @@ def device(place: Place) -> None:
 def results(place: Place) -> None:
     """Where runs are kept."""
     place.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs (default: results)")
+
+
+def choice(place: Place) -> None:
+    """Which of several runs of a tokenizer is meant."""
+    place.add_argument("--data", metavar="DATA", help="runs on this data: its name, manifest or folder (default: what all have in common)")
+    place.add_argument("--limit", type=positive, metavar="N", help="runs of N clips")
+    place.add_argument(
+        "--run", dest="runs", action="append", default=[], type=Path, metavar="DIR", help="this run of its tokenizer; may be repeated"
+    )
+
+
+def wish(options: argparse.Namespace) -> Wish:
+    """What `choice` has read."""
+    from bench.records.choose import Wish
+
+    return Wish(options.data or "", options.limit, tuple(options.runs))
 
 
 def verbosity(place: Place) -> None:

@@ -6,7 +6,6 @@ import argparse
 import difflib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import DOMAINS, UserError
@@ -29,9 +28,16 @@ EXAMPLES = """examples:
 def add(verbs: Verbs) -> None:
     """Its words."""
     verb = arguments.verb(verbs, "compare", compare, "compare runs: paired differences with intervals and p-values, BD-rate", EXAMPLES)
-    verb.add_argument("run", nargs="+", help="a label as mimi@mini, a pattern as 'opus@*', a run folder or its rows.csv; two or more")
+    verb.add_argument(
+        "run",
+        nargs="+",
+        metavar="NAME",
+        help="mimi (its default variant), mimi@24khz, 'opus@*', a,b, kyutai/mimi (hub id), or the folder of a run; two or more",
+    )
     verb.add_argument("--suite", default="reconstruction", metavar="NAME", help="suite of the runs (default: reconstruction)")
-    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs (default: results)")
+    arguments.results(verb)
+    arguments.choice(verb)
+    arguments.verbosity(verb)
     verb.add_argument("--reference", metavar="RUN", help="the run that others are compared with (default: the first)")
     verb.add_argument(
         "--columns", default="", metavar="A,B,...", help="restrict metrics, and with them the number of tests corrected for (default: all)"
@@ -42,7 +48,6 @@ def add(verbs: Verbs) -> None:
         default="domain",
         help="group clips by domain only, or also by sample rate (default: domain)",
     )
-    verb.add_argument("--data", metavar="DATA", help="with --by sample-rate: the data of the runs (default: found by its name)")
     verb.add_argument("--bd-rate", default="", metavar="A,B,...", help="also compute BD-rate at equal quality in these metrics")
     verb.add_argument("--format", choices=("table", "markdown", "csv", "latex", "json"), default="table", help="(default: table)")
 
@@ -52,15 +57,19 @@ def compare(options: argparse.Namespace) -> int:
     from bench.compare.ladders import ladders, rate_lines, usable
     from bench.compare.lines import compare as lines
     from bench.records import reader
+    from bench.records.choose import choose
 
-    runs = reader.find(options.run, options.results, options.suite)
+    words = [*options.run, *([options.reference] if options.reference else [])]
+    choice = choose(words, options.results, options.suite, arguments.wish(options))
+    runs, reference = choice.runs, 0
     if len(runs) < 2:
         raise UserError(f"only {runs[0].where} is named: name a second run to compare it with")
-    reference = 0
     if options.reference:
-        (chosen,) = reader.find([options.reference], options.results, options.suite)[:1]
-        runs = runs if chosen.where in [run.where for run in runs] else [chosen, *runs]
-        reference = [run.where for run in runs].index(chosen.where)
+        folder = choice.of[options.reference][0]
+        others = [where for word, where in choice.of.items() if word != options.reference]
+        if options.reference not in options.run and not any(folder in where for where in others):
+            runs.sort(key=lambda run: run.where != folder)  # named as the reference alone: it comes first
+        reference = [run.where for run in runs].index(folder)
     reader.refuse_unlike(runs)
     metrics = list(runs[0].metrics)
     columns = _metrics(options.columns, metrics)
@@ -71,6 +80,8 @@ def compare(options: argparse.Namespace) -> int:
         raise UserError("--bd-rate needs two codecs at three bitrates or more each: name more runs, as 'encodec@*' 'opus@*'")
     rates = rate_lines(found, [runs[0].metrics[name] for name in wanted])
     comparison = lines(runs, reference, columns, _sample_rates(runs[0], options.data) if options.by == "sample-rate" else None)
+    for line in filter(None, choice.notes or [choice.data]):
+        arguments.note(options, line)
     _print(comparison, rates, found, options.format)
     return 0
 

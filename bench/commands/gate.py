@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from bench.commands.arguments import console
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
+    from bench.records.choose import Head
     from bench.records.reader import Kept
 
 
@@ -27,10 +28,10 @@ def add(verbs: Verbs) -> None:
     verb = arguments.verb(verbs, "gate", gate, "compare runs with a baseline: exit code 1 where a codec got worse", EXAMPLES)
     verb.add_argument("--baseline", type=Path, required=True, metavar="FILE", help="baseline file; --update writes it")
     verb.add_argument("--update", action="store_true", help="write the baseline from the runs; other tokenizers in it stay")
-    verb.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs (default: results)")
-    verb.add_argument(
-        "--tokenizer", action="append", default=[], metavar="NAME", help="only these tokenizers: a name, 'opus@*' or a run folder"
-    )
+    arguments.tokenizers(verb, "--tokenizer", about="only these: ")
+    arguments.results(verb)
+    arguments.choice(verb)
+    arguments.verbosity(verb)
     verb.add_argument("--suite", action="append", default=[], metavar="NAME", help="only these suites (default: all)")
     verb.add_argument("--strict", action="store_true", help="the tolerance alone decides, without a significance test")
     verb.add_argument("--summary", type=Path, metavar="FILE", help="write the result as Markdown, for a pull request")
@@ -39,6 +40,7 @@ def add(verbs: Verbs) -> None:
 
 def gate(options: argparse.Namespace) -> int:
     """bench gate"""
+    options.notes = []
     try:
         return _update(options) if options.update else _judge(options)
     except UserError as error:
@@ -56,7 +58,7 @@ def _judge(options: argparse.Namespace) -> int:
     from bench.report.comparability import missing, packages
 
     entries = [run for run in baseline.read(options.baseline) if not options.suite or run.suite in options.suite]
-    runs = _runs(options)
+    runs = _runs(options, entries)
     pairs, strangers = _paired(entries, runs, options)
     findings = judge(pairs, options.strict)
     further = [line for pair in pairs for line in (*missing(pair[1].label, pair[1]), *packages(pair))]
@@ -68,6 +70,8 @@ def _judge(options: argparse.Namespace) -> int:
         _write(options.summary, text.getvalue())
     if options.junit:
         report.write_junit(options.junit, findings)
+    for line in dict.fromkeys(options.notes):
+        arguments.note(options, line)
     formats.to_terminal(report.grids(findings), below, out := console(), report.LEFT)
     out.print(report.headline(findings), markup=False)
     return 1 if any(finding.failed for finding in findings) else 0
@@ -83,6 +87,8 @@ def _update(options: argparse.Namespace) -> int:
     old = baseline.read(options.baseline) if options.baseline.exists() else []
     kept = [run for run in old if (run.suite, run.label) not in runs]
     baseline.write(options.baseline, [*runs.values(), *kept])
+    for line in dict.fromkeys(options.notes):
+        arguments.note(options, line)
     for run in runs.values():
         print(f"{options.baseline}: {run.label}, {run.suite} v{run.identity['version']}, from {run.where}")
     for run in kept:
@@ -90,33 +96,67 @@ def _update(options: argparse.Namespace) -> int:
     return 0
 
 
-def _runs(options: argparse.Namespace) -> list[Kept]:
-    """The runs that the options choose, one for each suite and tokenizer."""
+def _runs(options: argparse.Namespace, entries: Sequence[Kept] = ()) -> list[Kept]:
+    """Finished runs of every suite, one of each tokenizer that the options name: on the data of its entry in the baseline where there is
+    such a run, else on the data that all have in common."""
+    from bench.records import choose, reader
+    from bench.records.writer import folder_name
+
+    folders = [folder for word in options.tokenizer if (folder := reader.named_folder(word))]
+    words = _words(options)
+    found = choose.heads(options.results, options.suite) if words else []
+    missed, runs = set(words), [reader.read(folder) for folder in folders]
+    for suite in dict.fromkeys(head.folder.parent.name for head in found):
+        there = [head for head in found if head.folder.parent.name == suite]
+        here = [word for word in words if choose.means(word, [head.label for head in there])]
+        missed -= set(here)
+        known = {folder_name(entry.label): entry for entry in entries if entry.suite == suite}
+        if here:
+            runs += _like(options, suite, here, there, known) if entries else _chosen(options, suite, here)
+    for word in sorted(missed):
+        choose.labels_of(word, found, options.results)
+    return runs
+
+
+def _chosen(options: argparse.Namespace, suite: str, words: Sequence[str], prefer: str = "") -> list[Kept]:
+    """Runs, and what is to be said of them in `options.notes`, which is printed where nothing went wrong."""
+    from bench.records.choose import choose
+
+    choice = choose(words, options.results, suite, arguments.wish(options), prefer)
+    options.notes += [f"{suite}: {line}" for line in choice.notes]
+    return choice.runs
+
+
+def _like(options: argparse.Namespace, suite: str, words: Sequence[str], there: Sequence[Head], known: Mapping[str, Kept]) -> list[Kept]:
+    """The runs that words name, each as like its entry in the baseline as there is one."""
+    from bench.records import choose, reader
+
+    runs: list[Kept] = []
+    for label in dict.fromkeys(label for word in words for label in choose.means(word, [head.label for head in there])):
+        if label in known:
+            runs += _chosen(options, suite, [label], choose.alike(known[label].identity))
+        elif finished := [head for head in there if head.label == label and head.finished]:
+            runs.append(reader.read(choose.newest_of(finished).folder))
+    return runs
+
+
+def _words(options: argparse.Namespace) -> list[str]:
+    """The names that are no folders of runs; all tokenizers where none is given."""
+    from bench.catalog import names
     from bench.records import reader
 
-    named = [reader.named_folder(operand) for operand in options.tokenizer]
-    chosen = [folder for folder in named if folder]
-    if not options.tokenizer or not all(named):
-        found = reader.folders(options.results, options.suite)
-        labels = [operand for operand, folder in zip(options.tokenizer, named, strict=True) if not folder]
-        for operand in labels:
-            if not any(reader.matches(operand, reader.label_of(folder)) for folder in found):
-                raise UserError(f"no run of {operand} in {options.results}: make one with bench run, or leave it out")
-        chosen += [f for f in found if not options.tokenizer or any(reader.matches(operand, reader.label_of(f)) for operand in labels)]
-    reader.refuse_twins(list(dict.fromkeys(chosen)))
-    return [reader.read(folder) for folder in dict.fromkeys(chosen)]
+    words = [word for word in options.tokenizer if not reader.named_folder(word)]
+    return names.split(words) if words else [] if options.tokenizer else ["*"]
 
 
 def _paired(entries: Sequence[Kept], runs: Sequence[Kept], options: argparse.Namespace) -> tuple[list[tuple[Kept, Kept]], list[Kept]]:
     """(baseline, now) of every run that is to be judged, and the runs that the baseline does not have."""
-    from bench.records import reader
+    from bench.records.choose import means
 
     now = {(run.suite, run.label): run for run in runs}
-    wanted = [
-        e
-        for e in entries
-        if not options.tokenizer or (e.suite, e.label) in now or any(reader.matches(o, e.label) for o in options.tokenizer)
-    ]
+    labels = [entry.label for entry in entries]
+    meant = {label for word in _words(options) for label in means(word, labels)}
+    wanted = [entry for entry in entries if (entry.suite, entry.label) in now or entry.label in meant]
     for entry in wanted:
         if (entry.suite, entry.label) not in now:
             raise UserError(

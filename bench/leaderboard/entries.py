@@ -12,7 +12,7 @@ from bench.catalog import names
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Progress
 from bench.engine.run import run as engine
-from bench.records.reader import label_of, matches
+from bench.records.reader import label_of
 from bench.records.writer import folder_name
 from bench.weights import download
 
@@ -29,11 +29,12 @@ def run(named: Sequence[tuple[str, str]], only: Sequence[str], results: Path, pr
     older go. Tells of each run as it ends."""
     suites = [_suite(name, judge) for name, judge in named]
     labels = [variant.spec.label for suite in suites for variant in candidates(suite)]
-    for word in only:
-        if not any(matches(word, label) for label in labels):
-            raise names.unknown("tokenizer of the leaderboards", word, dict.fromkeys(labels))
+    wanted = names.tokenizers(only) if only else labels
+    for word in names.split(only) if only else ():
+        if not set(names.tokenizers([word])) & set(labels):
+            raise UserError(f"{word} is no tokenizer of the leaderboards: name one that is trained and needs no download")
     for suite in suites:
-        chosen = [v for v in candidates(suite) if not only or any(matches(word, v.spec.label) for word in only)]
+        chosen = [v for v in candidates(suite) if v.spec.label in wanted]
         for done in engine(chosen, suite, open_data(suite.data), Options(results), progress):
             label = folder_name(done.variant.spec.label)
             for old in done.folder.parent.glob(f"{label}-????????"):

@@ -6,7 +6,6 @@ where it is the same.
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import math
 import re
@@ -16,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.api import DOMAINS, Metric, Row, UserError
-from bench.records.writer import LAST, folder_name, key_of, read_rows
+from bench.records.writer import LAST, key_of, read_rows
 
 _FOLDER = re.compile(r"(?P<label>.+)-[0-9a-f]{8}")
 CALLED = {"data": "data sha256", "version": "suite version"}  # what a line says for a key of the identity
@@ -61,7 +60,7 @@ class Kept:
     @property
     def fingerprint(self) -> dict[str, object]:
         """What must be the same in two runs for their scores to be compared."""
-        return {key: value for key, value in self.identity.items() if key not in ("tokenizer", "code", "machine")}
+        return fingerprint(self.identity)
 
     @property
     def machine(self) -> str:
@@ -95,30 +94,15 @@ def _span(fact: Mapping) -> tuple[float, float]:
     return -math.inf if low is None else low, math.inf if high is None else high
 
 
+def fingerprint(identity: Mapping) -> dict[str, object]:
+    """All of an identity but the tokenizer and the machine."""
+    return {key: value for key, value in identity.items() if key not in ("tokenizer", "code", "machine")}
+
+
 def read(folder: Path) -> Kept:
     """The run in a folder; `folder` may be its rows.csv."""
     folder = folder.parent if folder.name == "rows.csv" else folder
-    return Kept(folder, _record(folder), _rows(folder / "rows.csv"))
-
-
-def find(operands: Sequence[str], results: Path, suite: str) -> list[Kept]:
-    """The runs that words name: run folders, rows.csv files, labels, families that ran in one variant, patterns such as `opus@*`."""
-    found: dict[Path, None] = {}
-    for operand in operands:
-        if folder := named_folder(operand):
-            found[folder] = None
-            continue
-        runs = folders(results, [suite])
-        chosen = [folder for folder in runs if matches(operand, label_of(folder))]
-        labels = list(dict.fromkeys(map(label_of, chosen)))
-        if not chosen:
-            known = ", ".join(dict.fromkeys(map(label_of, runs)))
-            raise UserError(f"no run of {operand} in {results / suite}: make one with bench run, or name one of {known}")
-        if len(labels) > 1 and not _is_pattern(operand):
-            raise UserError(f"{operand} ran in several variants: name one of {', '.join(labels)}, or all of them as '{operand}@*'")
-        refuse_twins(chosen)
-        found |= dict.fromkeys(chosen)
-    return [read(folder) for folder in found]
+    return Kept(folder, record_of(folder), _rows(folder / "rows.csv"))
 
 
 def folders(results: Path, suites: Sequence[str] = ()) -> list[Path]:
@@ -150,17 +134,6 @@ def named_folder(operand: str) -> Path | None:
     return None
 
 
-def matches(operand: str, label: str) -> bool:
-    """Whether a label, a family or a pattern names that label."""
-    if _is_pattern(operand):
-        return fnmatch.fnmatchcase(label, operand.replace("[", "[[]"))
-    return folder_name(operand) in (label, label.split("@")[0])
-
-
-def _is_pattern(operand: str) -> bool:
-    return "*" in operand or "?" in operand
-
-
 def refuse_twins(chosen: Sequence[Path]) -> None:
     """UserError where one tokenizer has several runs in one suite: which of them is meant, only the user knows."""
     groups: dict[tuple[str, str], list[Path]] = {}
@@ -168,12 +141,13 @@ def refuse_twins(chosen: Sequence[Path]) -> None:
         groups.setdefault((folder.parent.name, label_of(folder)), []).append(folder)
     for (suite, label), twins in groups.items():
         if len(twins) > 1:
-            facts = [(folder, _record(folder)) for folder in twins]
+            facts = [(folder, record_of(folder)) for folder in twins]
             listed = ", ".join(f"{folder} ({record['data_name']}, {record['clips']} clips)" for folder, record in facts)
             raise UserError(f"{label} has {len(twins)} runs of the suite {suite}: name the folder of one: {listed}")
 
 
-def _record(folder: Path) -> Mapping:
+def record_of(folder: Path) -> Mapping:
+    """The run.json of a run; UserError where it is none."""
     path = folder / "run.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -212,7 +212,8 @@ def test_a_missing_score_is_counted_and_its_reason_stands_below(runs: Path, caps
     ("words", "message"),
     [
         (("opus@6",), "name a second run to compare it with"),
-        (("opus",), "opus ran in several variants"),
+        (("enc",), "enc ran in several variants"),
+        (("opus",), "no run of opus (opus@6kbps) in"),
         (("opus@6", "nobody"), "no run of nobody in"),
         (("opus@6", "opus@12", "--bd-rate", "quality"), "--bd-rate needs two codecs at three bitrates or more each"),
         (("opus@*", "enc@*", "--bd-rate", "gain_db"), "no such metric 'gain_db'"),
@@ -327,7 +328,7 @@ def test_clips_of_each_sample_rate_stand_apart(tmp_path: Path, capsys: pytest.Ca
     assert "speech, 44.1 kHz (n = 3)" in bench(*words, "table", "--data", tmp_path / "data", capsys=capsys)[1]
     soundfile.write(tmp_path / "data" / "0.wav", np.ones(800), 16_000)
     code, _, err = bench(*words, "csv", "--data", tmp_path / "data", capsys=capsys)
-    assert code == 2 and "is not the data of" in err
+    assert code == 2 and "no finished run of codec@* with --data" in err
 
 
 def test_compare_and_gate_do_not_wait_for_torch() -> None:

@@ -334,11 +334,21 @@ def test_a_run_that_stopped_half_way_is_neither_judged_nor_kept(place: Path, cap
     assert (place / "b.jsonl").read_bytes() == before
 
 
-def test_two_runs_of_one_label_are_told_apart_by_a_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = keep(place / "r", "codec@1", moved("quality", -0.5), code="changed")
+def test_of_two_runs_of_a_label_the_newest_is_judged_and_a_folder_names_the_other(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = next((place / "r" / "toy").glob("codec@1-*"))
+    folder = keep(place / "r", "codec@1", moved("quality", -0.5), code="changed", record={"started": "2026-01-02T03:04:05+00:00"})
     code, _, err = bench(*words(place), capsys=capsys)
-    assert code == 2 and "codec@1 has 2 runs of the suite toy: name the folder of one" in err
+    assert code == 1 and f"codec@1: {folder}, the newest of 2 runs (--run names another)" in err
     assert bench(*words(place), "--tokenizer", folder, capsys=capsys)[0] == 1
+    assert bench(*words(place), "--run", old, capsys=capsys)[0] == bench(*words(place), "--tokenizer", old, capsys=capsys)[0] == 0
+
+
+def test_a_smoke_test_on_fewer_clips_is_not_what_is_judged(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    smoke = {"started": "2027-01-02T03:04:05+00:00"}
+    keep(place / "r", "codec@1", speech({"quality": [1.0, 2.0]}), data="e" * 64, record=smoke)
+    assert bench(*words(place), capsys=capsys)[0] == 0
+    code, _, err = bench(*words(place), "--limit", "2", "--tokenizer", "codec", capsys=capsys)
+    assert code == 2 and "differ in data sha256" in err
 
 
 def test_an_update_replaces_the_chosen_runs_and_keeps_the_others(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bench.cli import main
 from bench.compare.ladders import families
 from bench.plot import paper, quality, speed
-from bench.records import reader
+from bench.records.choose import choose
+from bench.records.reader import Kept
 from bench.throughput import table
 from bench.throughput.measure import Measured
 from bench.throughput.sweep import Point
@@ -42,8 +43,8 @@ def results(tmp_path: Path) -> Path:
     return place
 
 
-def runs(results: Path, *names: str) -> list[reader.Kept]:
-    return reader.find(names or ["net@*", "old@*", "raw", "lone"], results, "toy")
+def runs(results: Path, *names: str) -> list[Kept]:
+    return choose(names or ["net@*", "old@*", "raw", "lone"], results, "toy").runs
 
 
 def test_a_family_is_a_line_in_the_order_of_its_rates_and_anchors_are_quiet(results: Path) -> None:
@@ -96,7 +97,7 @@ def test_no_name_covers_another_or_leaves_the_picture(results: Path) -> None:
 def test_the_figure_grows_with_the_longest_name_and_with_how_many_there_are(results: Path) -> None:
     for i in range(40):
         timed(results, f"net{i}@a-name-that-takes-more-than-its-share-of-the-picture", {1: 20.0 + i, 8: 30.0})
-    figure = speed.figure(reader.find(["*"], results, "throughput"))
+    figure = speed.figure(choose(["*"], results, "throughput").runs)
     figure.draw_without_rendering()
     encode, decode = figure.axes
     left = [text.get_window_extent() for text in encode.texts if text.get_text()]
@@ -134,7 +135,7 @@ def timed(results: Path, label: str, speeds: dict[int, float], sides: tuple[str,
 def test_speed_is_drawn_by_batch_for_the_usual_length(results: Path) -> None:
     timed(results, "net@low", {8: 50.0, 1: 20.0})
     timed(results, "units@v", {1: 5.0}, ("encode",))
-    found = reader.find(["net@low", "units"], results, "throughput")
+    found = choose(["net@low", "units"], results, "throughput").runs
     (first, second), (decoded,) = (speed.arranged(found, side) for side in ("encode", "decode"))
     assert first.x == [1, 8] and first.y == pytest.approx([20.0, 50.0])
     assert first.low[0] == pytest.approx(20 / 1.1) and first.high[0] == pytest.approx(22)
@@ -147,7 +148,7 @@ def test_speed_is_drawn_by_batch_for_the_usual_length(results: Path) -> None:
 def test_speeds_of_two_machines_are_named_at_their_lines(results: Path) -> None:
     timed(results, "net@low", {1: 20.0})
     timed(results, "net@high", {1: 30.0}, processor="Difference Engine")
-    lines = speed.arranged(reader.find(["net@*"], results, "throughput"), "encode")
+    lines = speed.arranged(choose(["net@*"], results, "throughput").runs, "encode")
     assert [("Abacus" in line.name, "Difference" in line.name) for line in sorted(lines, key=lambda line: line.y[0])] == [
         (True, False),
         (False, True),
