@@ -1,4 +1,4 @@
-"""How much of what is said survives encode -> decode: the errors of a speech recognizer that hears the reconstruction.
+"""Intelligibility: word and character error rates of an ASR model on the reconstruction.
 
 Speech alone. Original and reconstruction reach the judge in one way: mono, resampled once to 16 kHz. `wer` and `cer` compare with the
 manifest's transcript, `wer_*_vs_original` with what the judge heard in the original (also known as dWER). `wer_*_original` is the same

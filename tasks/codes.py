@@ -1,4 +1,4 @@
-"""What a tokenizer's codes are like for who wants to model them: how much of each codebook is in use, what a code tells, and of what.
+"""Codebook utilization, information content of the codes, and their cost in a language model's context.
 
 Encode only. Everything but the rates is pooled over all clips of a domain, one codebook at a time; a column is the mean over the codebooks
 (of dead_codes the sum), and the table of codebooks shows each. Shares are of the FULL codebook, dead codes included.

@@ -1,4 +1,4 @@
-"""What small networks can learn from tokens alone: which word is said, who says it, and its letters. Nothing is decoded, nobody is asked.
+"""Probes: what small networks learn from tokens alone (word, speaker, characters). Nothing is decoded, no evaluator is asked.
 
 Speech alone. Every column is the mean over SEEDS probes, each trained from scratch with one fixed budget (bench/probe); its controls are
 trained like it. `_random` learns from random codes, `_shuffled` from other clips' answers (both should be at `_chance`), `_logmel` from

@@ -1,4 +1,4 @@
-"""How much of the audio survives encode -> decode, clip by clip, and what it costs in bits and tokens.
+"""Reconstruction quality clip by clip, with bitrate and token rate.
 
 Signal metrics compare the original with the reconstruction as bench/engine/scoring.py says: each resampled once, to the metric's rate.
 """

@@ -1,4 +1,4 @@
-"""How codes and audio stand what happens to the input: a second round through the codec, a shift, a level, noise, a narrow band.
+"""How codes and audio change when the input is re-encoded, shifted, scaled, noisy, band-limited or clipped.
 
 Each clip (its first 10 s) is encoded some 20 times and decoded some 10 times, at the tokenizer's rate.
 

@@ -1,4 +1,4 @@
-"""How much of the speaker survives encode -> decode: how alike a speaker encoder finds the two, and whether it still knows who speaks.
+"""Speaker similarity, identification and verification by a speaker encoder.
 
 Speech alone. Original and reconstruction reach the judge in one way: mono, resampled once to 16 kHz. Speakers are enrolled with originals
 and tested with reconstructions, and the same test with the originals themselves (`_original`) stands beside it: the most that the judge

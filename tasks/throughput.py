@@ -1,4 +1,4 @@
-"""How fast a tokenizer is on this machine, and what it takes: time, memory, arithmetic, energy, bits.
+"""Speed on this machine: time, latency, memory, arithmetic, energy, bits.
 
 Timed alone, in one process, on clips of the data joined to the lengths of a sweep (bench/profile): speech, where there is any. Every
 other clip is only encoded, for what its codes cost. The rows of the whole corpus hold the figures; sweep.csv beside them holds every point.

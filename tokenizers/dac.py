@@ -1,6 +1,6 @@
 """DAC, the Descript Audio Codec (Kumar et al. 2023, arxiv.org/abs/2306.06546): convolutions with Snake and a factorised residual quantizer.
 
-wav [B, 1, T] -> convolutional encoder -> K codebooks of 10 bits, each looked up in 8 dimensions, and the mirror of it back. T is filled up
+wav [B, 1, T] -> convolutional encoder -> K codebooks of 10 bits, each looked up in 8 dimensions, and the mirrored decoder. T is filled up
 with zeros to whole frames. The 16 and 24 kHz models have an odd stride, whose transposed convolution drops a sample: decode gives 8
 samples fewer than whole frames. Nothing is normalised to a loudness: that belongs to the authors' command line, not to the codec.
 """

@@ -1,4 +1,4 @@
-"""The ceiling of every table: the clip itself, at its own rate, bit for bit. A score that is not perfect here is a fault of the metric."""
+"""The upper bound of every table: the clip itself, at its own rate, bit for bit. A score that is not perfect here is the metric's fault."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A 3.5 kHz low-pass, the band of an old telephone line: what losing everything above costs. Encode filters, without a delay."""
+"""A 3.5 kHz low-pass, the band of a telephone line: the cost of losing everything above. Encode filters, without a delay."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Mimi (Défossez et al. 2024, arxiv.org/abs/2410.00037): a causal codec with 12.5 frames per second and a split residual quantizer.
 
-wav [B, 1, T] at 24 kHz -> waveform encoder (25 Hz) -> transformer -> half the rate -> 1 + (K - 1) codebooks, and the mirror of it back.
+wav [B, 1, T] at 24 kHz -> waveform encoder (25 Hz) -> transformer -> half the rate -> 1 + (K - 1) codebooks, and the mirrored decoder.
 T is filled up with zeros to whole frames of 1,920 samples before the first layer, as the authors' code does.
 """
 

@@ -1,4 +1,4 @@
-"""The floor of every table: a perfect copy of ANOTHER clip. A codec that scores like this row has kept nothing of the clip."""
+"""The lower bound of every table: a perfect copy of ANOTHER clip."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""SNAC (Siuzdak et al. 2024, arxiv.org/abs/2410.14411): residual codebooks that tick at rates of their own.
+"""SNAC (Siuzdak et al. 2024, arxiv.org/abs/2410.14411): residual codebooks of different frame rates.
 
 wav [B, 1, T] -> codes [B, K, n]: a column holds one code per slow frame, so the levels of the 24 kHz model have 1, 2 and 4 columns, 7 in
 all, those of the others 1, 2, 4 and 8 (bench.nn.multiscale). Clips are padded to whole windows, 2,048 samples at 24 kHz, 12,288 in the

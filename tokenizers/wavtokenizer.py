@@ -1,4 +1,4 @@
-"""WavTokenizer (Ji et al. 2024, arxiv.org/abs/2408.16532): one codebook of 4,096 codes, 75 or 40 of them a second, for speech and music.
+"""WavTokenizer (Ji et al. 2024, arxiv.org/abs/2408.16532): one codebook of 4,096 codes, 75 or 40 per second, for speech and music.
 
 wav [B, 1, T] -> EnCodec's convolutions and LSTM, here centred -> the nearest code [B, 1, ceil(T / hop)] -> Vocos with attention over the
 whole clip. A broken last frame is mirrored, not filled up with zeros, and the decoder's norms see the whole clip: clips of different

@@ -1,4 +1,4 @@
-"""bench compare: runs beside each other, with intervals, p-values and BD-rates."""
+"""bench compare: compare runs, with intervals, p-values and BD-rates."""
 
 from __future__ import annotations
 

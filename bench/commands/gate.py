@@ -1,4 +1,4 @@
-"""bench gate: has a codec got worse? Runs against a baseline, ending in an exit code."""
+"""bench gate: compare runs with a baseline; exit code 1 where a codec got worse."""
 
 from __future__ import annotations
 

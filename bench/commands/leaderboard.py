@@ -1,4 +1,4 @@
-"""bench leaderboard: committed runs -> boards, a page to read and hear them, and a gate for what may enter."""
+"""bench leaderboard: generate leaderboards from committed runs, and validate what is added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""bench plot: runs as pictures."""
+"""bench plot: plot runs."""
 
 from __future__ import annotations
 

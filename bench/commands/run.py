@@ -1,4 +1,4 @@
-"""bench run: tokenizers through suites, ending in a table.
+"""bench run: run tokenizers through suites and print a table.
 
 Names, columns, data and the device's name are proven before torch is imported: a wrong word is answered at once.
 """

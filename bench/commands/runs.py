@@ -1,4 +1,4 @@
-"""bench runs: what is in the folder of runs, and how to take away what nobody reads."""
+"""bench runs: list the runs of a folder, and remove those that are not needed."""
 
 from __future__ import annotations
 

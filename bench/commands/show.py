@@ -1,4 +1,4 @@
-"""bench list, bench show, bench check: what there is, and whether it keeps the contract."""
+"""bench list, bench show, bench check: list tokenizers, suites, metrics and data, and test a tokenizer's interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of one codec at several bitrates -> a ladder; two ladders -> BD-rate with its interval.
+"""Runs of one codec at several bitrates -> a rate-quality curve (ladder); two of them -> BD-rate with its interval.
 
 A ladder's runs share family, sample rate and weights. A point is the mean quality and the mean bitrate of a domain, both over the clips
 that all points of both ladders have. The interval leaves out one speaker at a time (jackknife) and takes Student's t, on the log-rate.

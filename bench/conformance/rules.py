@@ -1,4 +1,4 @@
-"""The contract every tokenizer keeps, as a list of named checks: `check()` runs them and gives one Finding each.
+"""The contract of every tokenizer, as a list of named checks: `check()` runs them and gives one Finding each.
 
 wav is [B, C, T] float32, codes [B, K, F] int64. A check returns one line when the contract is kept, raises Broken with one line
 when it is not, Skip when it does not apply, and Warn where it is kept but wants a word. A new rule is a function here and a line in CHECKS.

@@ -1,4 +1,4 @@
-"""Models that hear what is said. A judge is a record here and a function that loads it; columns carry its name.
+"""ASR models. An evaluator is a record here and a function that loads it; columns carry its name.
 
 Audio comes as wav [T] float32 at 16 kHz, mono, of any length, and an answer is the text. Error rates of two recognizers say little of each
 other: each has its own column, and the same recognizer on the original stands beside it.

@@ -1,4 +1,4 @@
-"""What a judge said of an original, kept on disk: it is the same for every tokenizer, and is asked once.
+"""Answers of an evaluator on originals, cached on disk: they are the same for every tokenizer.
 
 One JSON file a clip, under the cache folder (see bench/weights/download.py), found by the clip's sha256 and the judge's whole name: model,
 sha256 of its weights, and whatever else its answer depends on. Any answer that JSON can say: a transcript as well as a vector.

@@ -1,4 +1,4 @@
-"""What package an evaluator needs, told before anything heavy is imported."""
+"""Which package an evaluator needs, checked before anything heavy is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that hear who speaks. A judge is a record here and a function that loads it; columns carry its name.
+"""Speaker encoders. An evaluator is a record here and a function that loads it; columns carry its name.
 
 Audio comes as wav [T] float32 at 16 kHz, mono, and an answer is a unit vector [D]: the cosine of two says how alike two voices are. How
 high that is for one voice depends on the model alone, so cosines of two models stand in two columns.

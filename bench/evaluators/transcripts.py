@@ -1,4 +1,4 @@
-"""transcripts.csv: what was heard of each clip, kept beside its rows for people to read. No score is made from it.
+"""transcripts.csv: the ASR model's hypothesis for each clip, saved beside its rows for people to read. No score is made from it.
 
 Lines are appended one clip at a time, so that a run can stop anywhere; at its end they are sorted, each clip once. Any number of runs may
 write at once.

@@ -1,4 +1,4 @@
-"""The baseline: one plain-text file with all that runs are judged by. JSON, one object per line, sorted, so that a diff can be read.
+"""The baseline: one plain-text file with all that runs are compared with. JSON, one object per line, sorted, so that a diff can be read.
 
 The first line is {"baseline": 1}. A run is a line {"run": its run.json without when and where}, then a line for each clip ("*": the whole
 corpus): {"clip", "domain", "speaker", "scores"}, a score being a value, [value, weight] where the weight is not 1, or null where it is

@@ -1,4 +1,4 @@
-"""What a run is found guilty of against the baseline: a mean that got worse, a score that is gone, more scores that are missing.
+"""Regressions of a run against the baseline: a mean that got worse, a metric that disappeared, more missing scores.
 
 Worse is: in the metric's bad direction by more than its tolerance, and significantly so on paired clips (one-sided, Holm over all tests of
 one gate, 5 %): among runs that are as good as their baseline, one gate in twenty at most raises an alarm. Where there is no test, as of a

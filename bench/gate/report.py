@@ -1,4 +1,4 @@
-"""Findings -> a table of offenders for people, JUnit XML for machines."""
+"""Findings -> a table of regressions for people, JUnit XML for machines."""
 
 from __future__ import annotations
 

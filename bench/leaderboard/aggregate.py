@@ -1,4 +1,4 @@
-"""Runs as they lie in results/boards/<suite>/<label>-<key8>/ -> boards: the runs of one suite whose scores may stand side by side."""
+"""Runs stored in results/boards/<suite>/<label>-<key8>/ -> boards: the comparable runs of one suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page lets one hear: a few clips of the embedded corpus, as they are and through every tokenizer of the boards.
+"""Listening samples of the page: a few clips of the bundled corpus, original and through every tokenizer of the boards.
 
 leaderboards/audio/<label>/<clip>.{ogg,png}, and audio.json, which says of which tokenizer and data they are and has the sha256 of each.
 Encoders differ from one machine to the next in the last bit, so the files are made once for each tokenizer and then known by their sha256;

@@ -1,4 +1,4 @@
-"""The cards of the shipped weights, tokenizers/weights/*.md, as HTML that holds no HTML of theirs."""
+"""The model cards of the bundled weights, tokenizers/weights/*.md, as HTML that holds no HTML of theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How every picture looks: lines told apart by marker and dash, names in a column beside the axes, two files."""
+"""How every picture looks: lines distinguished by marker and dash, names in a column beside the axes, two files."""
 
 from __future__ import annotations
 

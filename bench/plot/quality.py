@@ -1,4 +1,4 @@
-"""Quality against bitrate: a line a family, its runs in the order of their rates. The rates are those of the packed codes.
+"""Quality against bitrate: one line per family, its runs in the order of their rates. The rates are those of the packed codes.
 
 Tokenizers without weights are anchors: grey. One that spends far more bits than the others, as raw samples do, is a level across the
 picture with its rate in its name, so that it does not press all others into a corner.

@@ -1,4 +1,4 @@
-"""A probe's life: it learns for a fixed number of steps, is tested, and says whether it had converged. See `Outcome`."""
+"""Training of a probe: a fixed number of steps, a test, and whether it converged. See `Outcome`."""
 
 from __future__ import annotations
 

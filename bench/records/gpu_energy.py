@@ -1,4 +1,4 @@
-"""What an NVIDIA card tells of itself by NVML (package nvidia-ml-py): driver, clocks, energy. None where package or card is absent."""
+"""What an NVIDIA GPU reports by NVML (package nvidia-ml-py): driver, clocks, energy. None where package or card is absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run happens on. Speeds are compared within one machine only, so it is named wherever they stand."""
+"""What a run happens on. Speeds are compared within one machine only, so it is named beside them."""
 
 from __future__ import annotations
 

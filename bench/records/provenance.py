@@ -1,4 +1,4 @@
-"""Which code runs: the commit, where it runs from a checkout, and the packages beside it."""
+"""Which code runs: its commit, where it runs from a checkout, and the versions of packages."""
 
 from __future__ import annotations
 

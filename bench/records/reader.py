@@ -1,4 +1,4 @@
-"""Runs as they lie in results/<suite>/<label>-<key8>/: found by name, folder or rows.csv, and read without the tokenizer that made them.
+"""Runs stored in results/<suite>/<label>-<key8>/: found by name, folder or rows.csv, and read without the tokenizer that made them.
 
 A run's fingerprint is all of its identity but the tokenizer: suite, version, data, seed, resampler, judge. Scores are compared only
 where it is the same.

@@ -1,4 +1,4 @@
-"""What speaks against a comparison of runs: scores that are missing and why, packages of other versions."""
+"""What limits a comparison of runs: scores that are missing and why, packages of other versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is, as tables of text: the answers of `bench list` and `bench show`."""
+"""Tokenizers, suites, metrics and data as tables of text, for `bench list` and `bench show`."""
 
 from __future__ import annotations
 

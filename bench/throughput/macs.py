@@ -1,4 +1,4 @@
-"""How much arithmetic a tokenizer does, and how many numbers it is made of.
+"""Multiply-accumulates and parameters of a tokenizer.
 
 Counted are the multiply-accumulates of convolutions, matrix products, attention, LSTMs and distances to codebooks, as they really run:
 padding, pieces and all. Fourier transforms and elementwise work are not.

@@ -1,4 +1,4 @@
-"""A tokenizer in a live conversation: how long it takes to answer, whether it keeps up, and how far ahead it must hear."""
+"""Streaming: time to first audio, missed deadlines, and the algorithmic latency."""
 
 from __future__ import annotations
 

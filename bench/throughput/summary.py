@@ -1,4 +1,4 @@
-"""The figures of a table: what a sweep, a stream and a count come down to. NaN has its reason; what does not apply is left out."""
+"""The columns of the suite, from a sweep, a stream and a count. NaN has its reason; what does not apply is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sweep.csv: a line for each side of each point, all digits. It is what a stopped run goes on from, and what plots are made of."""
+"""sweep.csv: one line per point and side, all digits. Stopped runs resume from it, and plots are made of it."""
 
 from __future__ import annotations
 

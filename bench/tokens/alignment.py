@@ -1,4 +1,4 @@
-"""Who says the same at the same time: pairs of clips of one text by two voices, and a time alignment that no tokenizer takes part in.
+"""Time alignment of clips with one text by two speakers, by cepstra, without any tokenizer.
 
 The alignment is dynamic time warping of cepstra, normalised for each clip, 50 a second. Were it made of the codes themselves, it would
 look for equal codes, and find the more of them the fewer there are.

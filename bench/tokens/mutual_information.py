@@ -1,4 +1,4 @@
-"""Information in bits, by counting. What codes tell of a label or of the next code stands beside what chance alone would show.
+"""Information in bits, by counting. Information of codes about a label or the next code, with the level that chance gives.
 
 Where codes are many and draws are few, counting finds dependence in anything: a code that came once tells all about where it came. So each
 dependence is counted again after a shuffle that leaves everything but the dependence as it was. What is above that control is real.
