@@ -93,7 +93,7 @@ def definitions(_: str) -> str:
 
 def linked(text: str) -> str:
     """Addresses as links."""
-    return re.sub(r"\b((?:arxiv|doi)\.org/[^\s,;)]+)", r"[\1](https://\1)", text)
+    return re.sub(r"\b((?:[a-z]+\.)?(?:arxiv|doi|github|rowetel)\.(?:org|com)/[^\s,;)]*[^\s,;).])", r"[\1](https://\1)", text)
 
 
 def tokenizers(_: str) -> str:

@@ -180,7 +180,7 @@ BUDGET = (
             NO_SIGNAL,
             0.1,
             None,
-            f"seconds of seconds of audio in a context of {size:,} codes (flattened layout)",
+            f"seconds of audio in a context of {size:,} codes (flattened layout)",
             "corpus",
         )
         for name, size in CONTEXTS.items()
