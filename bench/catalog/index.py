@@ -158,7 +158,8 @@ def _book_line(book: Codebook) -> list:
 
 
 def _codebook(size: int, rate: float | None, more: Mapping = MappingProxyType({})) -> Codebook:
-    return Codebook(size, math.nan if rate is None else rate, **{k: tuple(v) if isinstance(v, list) else v for k, v in more.items()})
+    rest = {key: more[key] for key in ("role", "table") if key in more}
+    return Codebook(size, math.nan if rate is None else rate, levels=tuple(more.get("levels", ())), **rest)
 
 
 def _suite_line(suite: Asked) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ def _judge(options: argparse.Namespace) -> int:
     findings = judge(pairs, options.strict)
     further = [line for pair in pairs for line in (*missing(pair[1].label, pair[1]), *packages(pair))]
     further += [f"not in the baseline, so not checked: {run.label}, {run.suite}; --update adds it" for run in strangers]
-    below = report.notes(findings, options.strict, list(dict.fromkeys(further)))
+    below = report.notes(findings, options.strict, list(dict.fromkeys(further)), _accept(options))
     if options.summary:
         text = StringIO()
         report.to_markdown(findings, below, text)
@@ -75,6 +76,15 @@ def _judge(options: argparse.Namespace) -> int:
     formats.to_terminal(report.grids(findings), below, out := console(), report.LEFT)
     out.print(report.headline(findings), markup=False)
     return 1 if any(finding.failed for finding in findings) else 0
+
+
+def _accept(options: argparse.Namespace) -> str:
+    """The command that makes these runs the baseline."""
+    words = ["bench", "gate", "--baseline", str(options.baseline)]
+    words += ["--results", str(options.results)] if options.results != Path("results") else []
+    words += [word for flag in ("tokenizer", "suite") for name in getattr(options, flag) for word in (f"--{flag}", name)]
+    words += [word for folder in options.runs for word in ("--run", str(folder))]
+    return shlex.join([*words, "--update"])
 
 
 def _update(options: argparse.Namespace) -> int:

@@ -20,7 +20,18 @@ from bench.statistics.bootstrap import Estimate, Summary, holm, summary
 from bench.statistics.paired import harm, paired
 
 LEVEL = 0.05
+WORST = 5  # clips that are named of a regression
 Verdict = Literal["same", "better", "worse", "missing", "gone"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of a regression; NaN where a score is missing, and then why."""
+
+    name: str
+    before: float
+    now: float
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,20 @@ class Finding:
     @property
     def failed(self) -> bool:
         return self.verdict in ("worse", "missing", "gone")
+
+    def worst(self, count: int = WORST) -> list[Clip]:
+        """The clips that lost their score, then those that got worse by most; none where the metric has no values of clips."""
+        then = {row.clip: row.value for row in self.then if row.clip != "*" and not math.isnan(row.value)}
+        both = [Clip(row.clip, then[row.clip], row.value, row.note) for row in self.rows if row.clip in then]
+        lost = [clip for clip in both if math.isnan(clip.now)]
+        worse = [clip for clip in both if _harm_done(self.metric, clip) > 0] if self.verdict == "worse" else []
+        return (lost + sorted(worse, key=lambda clip: _harm_done(self.metric, clip), reverse=True))[:count]
+
+
+def _harm_done(metric: Metric, clip: Clip) -> float:
+    """How much worse a clip became."""
+    before, now = (abs(clip.before), abs(clip.now)) if metric.better == "zero" else (clip.before, clip.now)
+    return (before - now) if metric.better == "higher" else (now - before)
 
 
 def judge(pairs: Sequence[tuple[Kept, Kept]], strict: bool = False) -> list[Finding]:

@@ -53,8 +53,21 @@ def grids(findings: Sequence[Finding]) -> list[Grid]:
     return grid(findings, ("worse", "missing", "gone"), "Regressions") + grid(findings, ("better",), "better")
 
 
-def notes(findings: Sequence[Finding], strict: bool, further: Sequence[str]) -> list[str]:
-    """How it was judged."""
+def worst_clips(findings: Sequence[Finding]) -> list[Grid]:
+    """The clips to listen to first: at most five of each regression, with the values of both runs."""
+    header = ["tokenizer", "suite", "domain", "metric", "clip", "baseline", "now", "change"]
+    lines = []
+    for f in findings:
+        for clip in f.worst() if f.failed else ():
+            digits = formats.digits_of(f.metric, clip.before)
+            now = f"– ({clip.note})" if math.isnan(clip.now) else f"{clip.now:.{digits}f}"
+            moved = "–" if math.isnan(clip.now) else f"{clip.now - clip.before:+.{digits}f}"
+            lines.append([f.tokenizer, f.suite, f.domain, title(f.metric), clip.name, f"{clip.before:.{digits}f}", now, moved])
+    return [("Worst clips", header, lines)] if lines else []
+
+
+def notes(findings: Sequence[Finding], strict: bool, further: Sequence[str], accept: str = "bench gate --update") -> list[str]:
+    """How it was judged. `accept`: the command that makes the runs the new baseline."""
     tests = sum(not math.isnan(f.p) for f in findings)
     rule = "by more than its tolerance" + (
         " (--strict)" if strict else f", and significantly on paired clips (one-sided, Holm over {tests} tests, {100 * LEVEL:g} %)"
@@ -66,14 +79,16 @@ def notes(findings: Sequence[Finding], strict: bool, further: Sequence[str]) -> 
     )
     out = [f"worse: in the metric's bad direction {rule}{without}"]
     if any(f.verdict == "better" for f in findings):
-        out.append("to keep the improvements as the new baseline: bench gate --update")
+        out.append(f"to keep the improvements as the new baseline: {accept}")
+    if any(f.failed for f in findings):
+        out.append(f"if the change is meant, accept it and commit the baseline: {accept}")
     return [*out, *further]
 
 
 def to_markdown(findings: Sequence[Finding], below: Sequence[str], out: TextIO) -> None:
     """The summary for a pull request."""
     out.write(f"### {headline(findings)}\n\n")
-    formats.to_markdown(grids(findings), below, out, LEFT)
+    formats.to_markdown([*grids(findings), *worst_clips(findings)], below, out, LEFT)
 
 
 def write_junit(path: Path, findings: Sequence[Finding]) -> None:

@@ -272,6 +272,12 @@ def test_offenders_stand_in_a_table_a_summary_and_a_junit_file_and_the_code_is_1
     summary = (place / "s.md").read_text()
     assert summary.startswith("### Gate failed. ") and "| codec@1 | toy | speech | quality ↑ | worse by &gt; 0.02 MOS |" in summary
     assert "&lt;b&gt;nothing&lt;/b&gt; \\|" in summary and "<b>" not in summary
+    clips = [line.split(" | ") for line in summary.partition("**Worst clips**")[2].splitlines() if line.startswith("| codec@1")]
+    moves = [float(cells[-1].strip("| ")) for cells in clips if "quality" in cells[3]]
+    assert len(moves) == 5 and moves == sorted(moves) and moves[0] < -0.5
+    assert ["distance ↓", "s1/1"] in [cells[3:5] for cells in clips]
+    accept = f"bench gate --baseline {place / 'b.jsonl'} --results {place / 'new'} --tokenizer codec --update"
+    assert f"accept it and commit the baseline: {accept}" in summary
     root = ElementTree.parse(place / "j.xml").getroot()
     assert (root.get("tests"), root.get("failures")) == ("6", "2")
     failures = {case.get("name"): failure.get("type") for case in root.iter("testcase") for failure in case.iter("failure")}
@@ -291,7 +297,7 @@ def test_strict_is_the_tolerance_alone(place: Path, capsys: pytest.CaptureFixtur
 def test_what_got_better_is_said_and_passes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(place / "new", "codec@1", moved("quality", 0.5, noise=0.01))
     code, out, _ = bench(*words(place, "new"), "--tokenizer", "codec", capsys=capsys)
-    assert code == 0 and "1 better" in out and "bench gate --update" in out and "+0.50" in out
+    assert code == 0 and "1 better" in out and f"bench gate --baseline {place / 'b.jsonl'}" in out and "+0.50" in out
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,12 @@ def test_it_runs_on_pull_requests_and_may_comment_and_nothing_more() -> None:
     assert "gate-results/**/*.csv" in kept and "gate.xml" in kept
 
 
+def test_torch_is_for_the_cpu_and_what_was_downloaded_is_cached() -> None:
+    assert WORKFLOW["env"]["TORCH"] == "cpu" and "--torch-backend" in SCRIPTS["Install"]
+    (cache,) = [step["with"] for step in STEPS if "actions/cache" in step.get("uses", "")]
+    assert "uv" in cache["path"] and "constraints.txt" in cache["key"]
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_is_bash_and_takes_nothing_from_the_pull_request_but_by_its_environment(name: str) -> None:
     subprocess.run(["bash", "-n"], input=SCRIPTS[name], text=True, check=True)
