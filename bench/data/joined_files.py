@@ -28,7 +28,9 @@ _TAG = rb"ID3[\x02-\x04][\s\S]{2}([\x00-\x7f]{4})"
 
 
 def without_tag(content: bytes) -> bytes:
-    """The file behind an ID3v2 tag, where a program put one before FLAC, WAV and the like, which have none of their own."""
+    """The file without the ID3 tag that a program put before FLAC, WAV and the like, or behind FLAC, which have none of their own."""
+    if content.startswith(b"fLaC") and content[-128:-125] == b"TAG":
+        return content[:-128]
     if (tag := re.match(_TAG, content)) is None:
         return content
     size = sum(byte << shift for byte, shift in zip(tag[1], (21, 14, 7, 0), strict=True))

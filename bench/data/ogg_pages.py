@@ -20,7 +20,7 @@ class _Stream:
 class _Count:
     """What a file is made of."""
 
-    pages: int = 0
+    bytes: int = 0  # in whole pages
     damaged: int = 0
     missing: int = 0
     streams: dict[int, _Stream] = field(default_factory=dict)
@@ -42,18 +42,19 @@ def losses(content: bytes) -> str:
             count.damaged += 1
             at += 4
             continue
+        count.bytes += end - at
         _add(count, head)
         at = end
     missing = max(0, count.missing - count.damaged)  # those that are damaged are missing in the numbering
     open_ends = [stream for stream in count.streams.values() if not stream.ended]
     words = [f"{count.damaged} of its Ogg pages damaged"] * bool(count.damaged) + [f"{missing} of its Ogg pages missing"] * bool(missing)
+    words += [f"{len(content) - count.bytes} bytes are of no Ogg page"] * (not count.damaged and len(content) > count.bytes)
     words += ["no last page: its end may be missing"] * bool(open_ends)
     return ", ".join(words)
 
 
 def _add(count: _Count, head: bytes) -> None:
     serial, number = int.from_bytes(head[14:18], "little"), int.from_bytes(head[18:22], "little")
-    count.pages += 1
     stream = count.streams.setdefault(serial, _Stream(number))
     if head[5] & 2:  # a beginning
         stream.next, stream.ended = number, False

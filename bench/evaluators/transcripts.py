@@ -58,5 +58,5 @@ class Transcripts:
 
 def _lines(lines: Iterable[Sequence[str]]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([" ".join(cell.split()) for cell in line] for line in lines)
+    csv.writer(out, lineterminator="\n").writerows([clip, *(" ".join(cell.split()) for cell in line)] for clip, *line in lines)
     return out.getvalue()
