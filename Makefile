@@ -1,7 +1,7 @@
-# Two commands: `make run` and `make test`. Both make .venv first, once; `make setup` does only that.
+# Two commands: `make run` and `make test`. Both make .venv first, once; `make setup` does only that. `make docs` builds the documentation.
 #
 #   make run ARGS="--tokenizer opus@12kbps"    more for `bench run`
-#   make boards                               runs all that the leaderboards show, and makes them again; hours on two cores
+#   make boards                               runs all that the leaderboards show, and generates them; hours on two cores
 #   make setup TORCH_INDEX=URL                 Linux without a GPU: the index of small CPU builds that pytorch.org names
 #   make PYTHON=python3.12 setup               another Python, 3.11 to 3.13
 
@@ -15,14 +15,18 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: run boards test test-slow test-perf bench lint docs setup clean
+.PHONY: run boards picture test test-slow test-perf bench lint docs setup clean
 .DEFAULT_GOAL := run
 
-run: .venv/installed ## the embedded corpus through mimi, ending in a table
+run: .venv/installed ## mimi on the bundled corpus
 	$(BIN)/bench run --tokenizer mimi --suite reconstruction $(ARGS)
 
-boards: .venv/installed-test ## every suite for every tokenizer of the leaderboards, then the boards; goes on where it was stopped
+boards: .venv/installed-test ## every suite for every tokenizer of the leaderboards, then the boards and README's picture; resumes
 	$(BIN)/bench leaderboard $(addprefix --run ,$(BOARDS)) $(ARGS)
+	$(MAKE) picture
+
+picture: .venv/installed-test ## README's picture, from the runs of the leaderboards
+	$(BIN)/bench plot quality 'mimi@*' 'encodec@*' 'dac@*' 'wavtokenizer@*' 'opus@*' 'codec2@*' --results results/boards --out docs/img/quality
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest $(ARGS)
