@@ -71,7 +71,7 @@ class Spec:
     causal: bool = False  # a frame depends on no later sample: right padding changes nothing before it
     decodes: bool = True
     shuffled: bool = False  # the floor of every table: encodes ANOTHER clip of the corpus
-    delay: int = 0  # samples by which decode lags encode, as the codec's authors state it
+    delay: int = 0  # samples by which decode lags encode, as the codec's authors state it: taken out before signals are compared
     beam: int = 1  # sequences of codes that encode follows from codebook to codebook; above 1 it finds better ones than level by level
     source: str = ""  # paper, standard or repository
     licence: str = ""  # of the weights, or of the library that does the work
@@ -311,6 +311,7 @@ class Metric:
     per: Literal["clip", "corpus", "codebook"] = "clip"
     """"corpus": one value pooled over all clips, in a row of clip "*"; "codebook": the same, and beside it one for each codebook."""
     span: tuple[float, float] = (-math.inf, math.inf)  # no score lies outside: a leaderboard refuses it
+    raw: bool = False  # a delay that the tokenizer states is left in; a column of those tokenizers alone that state one
 
     @property
     def scale(self) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.api import Clip, Job, Row, Score, Suite
-from bench.engine.scoring import Pair, score
+from bench.engine.scoring import Pair, pair_of, score
 from bench.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def run(session: Session) -> Iterator[list[Row]]:
 def _jobs(session: Session) -> Iterator[Job[tuple[Clip, float, str], Pair]]:
     for item in session.reconstructions([clip for clip in session.todo if clip.domain in MCD.rates]):
         key = item.clip, item.seconds, item.failure
-        yield Job(key, Pair(item.ref, item.est, item.clip.domain), () if item.failure else (MCD.name,))
+        yield Job(key, pair_of(item, session.spec), () if item.failure else (MCD.name,))
 
 
 SUITE = Suite(

@@ -1,6 +1,7 @@
 """Reconstruction quality clip by clip, with bitrate and token rate.
 
-Signal metrics compare the original with the reconstruction as bench/engine/scoring.py says: each resampled once, to the metric's rate.
+Signal metrics compare the original with the reconstruction as bench/engine/scoring.py says: each resampled once, to the metric's rate, and
+a delay that the tokenizer states taken out. Of tokenizers that state one, the columns `_raw` have it left in.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.api import Clip, Job, Row, Score, Suite
-from bench.engine.scoring import Pair, on_gpu, score
+from bench.engine.scoring import Pair, on_gpu, pair_of, score
 from bench.metrics import METRICS
 from bench.tokens.codes import CodeCounts, rates
 
@@ -51,7 +52,7 @@ def _jobs(session: Session, counts: CodeCounts) -> Iterator[Job[Facts, Pair]]:
         else:
             steps, known = tuple(metric.name for metric in expected if metric.score is not None), rates(item)
             known["tail_loss_ms"] = Score(1000 * item.tail_loss / item.est.sample_rate)
-        yield Job(Facts(item.clip, item.seconds, steps, known), Pair(item.ref, item.est, item.clip.domain), steps)
+        yield Job(Facts(item.clip, item.seconds, steps, known), pair_of(item, session.spec), steps)
 
 
 def _on_gpu(device: str, jobs: Iterator[Job[Facts, Pair]]) -> Iterator[Job[Facts, Pair]]:

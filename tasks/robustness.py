@@ -131,7 +131,7 @@ class Examination:
                 for later in range(n + 1, ROUNDS[-1] + 1):
                     self._note(f"round_{later}", coded.failure)
                 return
-            self._pair(f"round_{n}", self.wav, coded.est)
+            self._pair(f"round_{n}", self.wav, coded.est, n)
 
     def _shifted(self) -> None:
         """The clip without its first 2 ms; where that is longer than a frame, without as many whole frames as fit into them."""
@@ -163,8 +163,9 @@ class Examination:
         self.scores[f"code_consistency_{name}"] = Score(math.nan, note=why)
         self.scores |= {f"{metric}_drop_{name}": Score(math.nan, note=why) for metric in SCORED if name in SCORED[metric]}
 
-    def _pair(self, name: str, ref: Tensor, est: Tensor) -> None:
-        self.pairs[name] = Pair(Audio(ref[0].clone(), self.rate), Audio(est[0].clone(), self.rate), self.domain)
+    def _pair(self, name: str, ref: Tensor, est: Tensor, rounds: int = 1) -> None:
+        delay = rounds * self.spec.delay / self.rate  # every round adds the codec's own
+        self.pairs[name] = Pair(Audio(ref[0].clone(), self.rate), Audio(est[0].clone(), self.rate), self.domain, delay)
 
 
 def examine(spec: Spec, seed: int, code: Code, given: Given) -> Tried:

@@ -166,7 +166,8 @@ class RunSession:
 
     def expected(self, domain: Domain) -> tuple[Metric, ...]:
         """The suite's metrics that a clip of the domain has."""
-        return tuple(metric for metric in self.suite.metrics if domain in metric.rates and metric.per == "clip")
+        fitting = (metric for metric in self.suite.metrics if self.spec.delay or not metric.raw)
+        return tuple(metric for metric in fitting if domain in metric.rates and metric.per == "clip")
 
     def clip_rows(self, clip: Clip, scores: Mapping[str, Score], seconds: float, some: bool = False) -> list[Row]:
         """The rows of one clip, a row for each expected metric, ended by the one that says it is done.
@@ -283,6 +284,7 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
             {
                 **{"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "about": m.about},
                 "span": stated_span(m),
+                **({"raw": True} if m.raw else {}),
             }
             for m in suite.metrics
         ],

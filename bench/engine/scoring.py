@@ -1,11 +1,13 @@
 """Original and reconstruction of a clip, and the scores of signal metrics on them: in worker processes, or on a GPU many clips at once.
 
 Each signal is resampled once from its own rate to the one rate that a metric states for the domain; channels are scored one by one, then
-averaged. Nothing is aligned, normalised or clipped unless the metric's name says so.
+averaged. A delay that the tokenizer states is taken out first, but for metrics that are raw; nothing else is aligned, normalised or
+clipped unless the metric's name says so.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,10 +17,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from bench.api import Audio, Domain, Job, Score
+from bench.api import Audio, Domain, Job, Reconstruction, Score, Spec
 from bench.data.audio import resample
 from bench.engine.worker_threads import ahead
 from bench.metrics import METRICS
+from bench.metrics.delay import shifted
 from bench.metrics.pair import Pairs, SignalMetric
 from bench.records.hardware import cores
 
@@ -33,29 +36,43 @@ class Pair:
     ref: Audio  # [C, T]
     est: Audio
     domain: Domain
+    delay: float = 0.0  # s by which est lags ref, as the tokenizer states it
     resampled: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # ref and est [C, T] by rate in Hz
 
     def at(self, rate: int) -> tuple[Tensor, Tensor]:
         """ref and est [C, T] at that rate, of one length."""
         if rate not in self.resampled:
             ref, est = (resample(side.wav, side.sample_rate, rate) for side in (self.ref, self.est))
-            # two roundings of one length differ by a sample; the shuffled floor's estimate by any number
+            # two roundings of one length differ by a sample
             self.resampled[rate] = ref, torch.nn.functional.pad(est, (0, ref.shape[-1] - est.shape[-1]))
         return self.resampled[rate]
+
+    def heard(self, rate: int, raw: bool) -> tuple[Tensor, Tensor]:
+        """The same without the stated delay, or, raw, with it: what both have [C, T']."""
+        return self.at(rate) if raw else shifted(*self.at(rate), round(self.delay * rate))
 
     def rate(self, step: str) -> int:
         """At which the metric of that name hears it."""
         return METRICS[step].rates[self.domain]
 
 
+def pair_of(item: Reconstruction, spec: Spec) -> Pair:
+    """Original and reconstruction as they are compared. Another clip in its place, the floor, is repeated to the length of the original."""
+    est, rate = item.est.wav, item.est.sample_rate
+    if spec.shuffled and est.shape[-1]:
+        length = math.ceil(item.ref.wav.shape[-1] * rate / item.ref.sample_rate)
+        est = est.repeat(1, -(-length // est.shape[-1]))[:, :length]
+    return Pair(item.ref, Audio(est, rate), item.clip.domain, spec.delay / rate)
+
+
 def score(pair: Pair, steps: Sequence[str]) -> Iterator[Score]:
     """One Score for each named metric."""
-    together: dict[int, Pairs] = {}
+    together: dict[tuple[int, bool], Pairs] = {}
     for name in steps:
-        rate = pair.rate(name)
-        if rate not in together:
-            together[rate] = Pairs(zip(*pair.at(rate), strict=True), rate)
-        yield _mean(_metric(name).batch(together[rate]))
+        rate, raw = way = pair.rate(name), METRICS[name].raw
+        if way not in together:
+            together[way] = Pairs(zip(*pair.heard(rate, raw), strict=True), rate)
+        yield _mean(_metric(name).batch(together[way]))
 
 
 def _metric(name: str) -> SignalMetric:
@@ -105,7 +122,7 @@ def _resampled(threads: ThreadPoolExecutor, group: list[Job[Key, Pair]]) -> list
 def _rest(job: Job[Key, Pair], scores: dict[str, Score]) -> tuple[Job[Key, Pair], dict[str, Score]]:
     pair, steps = job.payload, tuple(name for name in job.steps if name not in scores)
     silent = Audio(pair.ref.wav[:, :0], pair.ref.sample_rate)
-    left = Pair(silent, silent, pair.domain, {rate: pair.resampled[rate] for rate in {pair.rate(name) for name in steps}})
+    left = Pair(silent, silent, pair.domain, pair.delay, {rate: pair.resampled[rate] for rate in {pair.rate(name) for name in steps}})
     return Job(job.key, left, steps), scores
 
 
@@ -122,8 +139,12 @@ def _on(device: str, pairs: Sequence[Pair], steps: Sequence[str]) -> list[dict[s
 @torch.inference_mode()
 def _together(device: str, pairs: Sequence[Pair], steps: Sequence[str]) -> list[dict[str, Score]]:
     scores: list[dict[str, Score]] = [{} for _ in pairs]
-    for rate, names in groupby(sorted(steps, key=pairs[0].rate), key=pairs[0].rate):
-        signals = [[side.to(device) for side in pair.at(rate)] for pair in pairs]
+
+    def way(name: str) -> tuple[int, bool]:
+        return pairs[0].rate(name), METRICS[name].raw
+
+    for (rate, raw), names in groupby(sorted(steps, key=way), key=way):
+        signals = [[side.to(device) for side in pair.heard(rate, raw)] for pair in pairs]
         together = Pairs([both for sides in signals for both in zip(*sides, strict=True)], rate)
         for name in names:
             found = iter(_metric(name).batch(together))

@@ -140,7 +140,8 @@ def refuse_gaps(a: Kept, b: Kept) -> None:
 
 
 def _places(run: Kept) -> set[tuple[str, str]]:
-    return {(row.clip, row.metric) for row in run.rows if row.clip != "*"}
+    some = {name for name, metric in run.metrics.items() if metric.raw}  # columns of those tokenizers alone that state a delay
+    return {(row.clip, row.metric) for row in run.rows if row.clip != "*" and row.metric not in some}
 
 
 def natural(label: str) -> list[tuple[str, float]]:

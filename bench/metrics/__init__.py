@@ -19,6 +19,7 @@ SPECTRUM: Mapping[Domain, int] = {"speech": 24_000, "music": 44_100, "general": 
 ALL_24K: Mapping[Domain, int] = dict.fromkeys(DOMAINS, 24_000)
 NO_SIGNAL: Mapping[Domain, int] = dict.fromkeys(DOMAINS, 0)  # a column of every domain that no function of two signals gives
 MOS, DB = (1.0, 5.0), (-100.0, 100.0)
+RAW = "with the delay that the codec states left in; only of codecs that state one"
 
 _ALL = (
     Metric("pesq_wb", "MOS-LQO", "higher", SPEECH, 0.02, pesq.pesq_wb, "ITU-T P.862.2 at 16 kHz, 1.04..4.64 (package pesq)", span=MOS),
@@ -53,7 +54,11 @@ _ALL = (
         "SI-SDR at the lag of greatest correlation near delay_ms",
         span=DB,
     ),
-    Metric("snr", "dB", "higher", WAVEFORM, 0.1, waveform.snr, "signal-to-noise ratio without any alignment, within +-100", span=DB),
+    Metric("snr", "dB", "higher", WAVEFORM, 0.1, waveform.snr, "signal-to-noise ratio, level not corrected, within +-100", span=DB),
+    Metric("stoi_raw", "", "higher", SPEECH, 0.003, stoi.stoi, f"stoi {RAW}", span=CORRELATION, raw=True),
+    Metric("estoi_raw", "", "higher", SPEECH, 0.003, stoi.estoi, f"estoi {RAW}", span=CORRELATION, raw=True),
+    Metric("si_sdr_raw", "dB", "higher", WAVEFORM, 0.1, waveform.si_sdr, f"si_sdr {RAW}", span=DB, raw=True),
+    Metric("snr_raw", "dB", "higher", WAVEFORM, 0.1, waveform.snr, f"snr {RAW}", span=DB, raw=True),
     Metric("lsd", "dB", "lower", SPECTRUM, 0.05, spectral.lsd, "log-spectral distance, window 2048, hop 512", span=POSITIVE),
     Metric(
         "mfcc_l2",
@@ -89,7 +94,7 @@ _ALL = (
         WAVEFORM,
         1.0,
         delay.delay_ms,
-        "delay of the estimate, from 5 ms log-band envelopes, within +-200",
+        "delay of the estimate beyond a stated one, from 5 ms log-band envelopes, within +-200",
         span=(-200.0, 200.0),
     ),
     Metric("gain_db", "dB", "zero", WAVEFORM, 0.1, waveform.gain_db, "gain error (estimate vs reference), ratio of standard deviations"),

@@ -41,10 +41,10 @@ class Lag:
 
 
 def shifted(ref: Tensor, est: Tensor, samples: int) -> tuple[Tensor, Tensor]:
-    """The part [T'] that both [T] have once est is moved `samples` earlier."""
+    """The part [..., T'] that both [..., T] have once est is moved `samples` earlier."""
     if samples > 0:
-        return ref[:-samples], est[samples:]
-    return (ref[-samples:], est[:samples]) if samples < 0 else (ref, est)
+        return ref[..., :-samples], est[..., samples:]
+    return (ref[..., -samples:], est[..., :samples]) if samples < 0 else (ref, est)
 
 
 def moved(pairs: Pairs, samples: Sequence[int | None], kernel: Callable[[Pairs], Sequence[Score]]) -> list[Score]:

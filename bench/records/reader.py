@@ -71,7 +71,12 @@ class Kept:
     def metrics(self) -> dict[str, Metric]:
         """The columns of its suite, as they were then, in their order."""
         facts = self.record["metrics"]
-        return {f["name"]: Metric(f["name"], f["unit"], f["better"], {}, f["tolerance"], None, per=f["per"], span=_span(f)) for f in facts}
+        return {
+            f["name"]: Metric(
+                f["name"], f["unit"], f["better"], {}, f["tolerance"], None, per=f["per"], span=_span(f), raw=f.get("raw", False)
+            )
+            for f in facts
+        }
 
     @cached_property
     def scores(self) -> dict[tuple[str, str], dict[str, Row]]:

@@ -83,6 +83,7 @@ def facts(variant: Variant) -> dict[str, str]:
         **({layout.name: _budget(layout) for layout in layouts(spec)} or {"token budget": "varies, see bench run --suite codes"}),
         **({"tables": _tables(spec)} if len(spec.tables) < len(spec.codebooks) else {}),
         **({"block": f"clips are filled up to whole {spec.block:,} samples"} if spec.block > 1 else {}),
+        "delay": _delay(spec),
         "causal": "yes" if spec.causal else "no",
         **({"search": f"beam search over {spec.beam} code sequences"} if spec.beam > 1 else {}),
         "decodes": "yes" if spec.decodes else "no (encode-only)",
@@ -116,6 +117,13 @@ def _speed(run: reader.Kept) -> str:
 
 
 HOURS = {"encode_hours_per_device_hour": "encoded", "decode_hours_per_device_hour": "decoded"}
+
+
+def _delay(spec: Spec) -> str:
+    if not spec.delay:
+        return "none stated"
+    seconds = f" ({1000 * spec.delay / spec.sample_rate:g} ms)" if spec.sample_rate else ""
+    return f"{spec.delay} samples{seconds}, taken out before signals are compared"
 
 
 def _budget(layout: Layout) -> str:

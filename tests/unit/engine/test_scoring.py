@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,11 @@ import pytest
 import torch
 
 from bench import registry
-from bench.api import Audio, Domain, Job, Score
+from bench.api import Audio, Clip, Domain, Job, Reconstruction, Score, Spec
 from bench.data.manifests import open_data
 from bench.engine import scoring
 from bench.engine.run import Options, RunSession, run
-from bench.engine.scoring import Pair, on_gpu, score
+from bench.engine.scoring import Pair, on_gpu, pair_of, score
 from bench.metrics import METRICS
 from bench.tasks import reconstruction
 from tests.conftest import speech_like
@@ -103,3 +104,49 @@ def test_a_run_whose_metrics_go_to_the_device_has_the_same_rows(tmp_path: Path, 
     for row in plain.rows:
         found = values[row.clip, row.metric]
         assert found.value == pytest.approx(row.value, rel=1e-5, abs=1e-5, nan_ok=True) and found.note == row.note, row
+
+
+def late(wav: torch.Tensor, samples: int) -> torch.Tensor:
+    return torch.nn.functional.pad(wav, (samples, 0))[..., : wav.shape[-1]]
+
+
+def test_a_stated_delay_is_taken_out_of_every_metric_but_the_raw_ones() -> None:
+    ref = speech_like(2.0, 8_000)[None]
+    est = late(ref + 0.02 * torch.randn(ref.shape, generator=torch.Generator().manual_seed(0)), 160)
+    steps: tuple[str, ...] = ("stoi", "stoi_raw", "estoi", "estoi_raw", "si_sdr", "si_sdr_raw", "snr", "snr_raw", "mel_l1", "delay_ms")
+    found = dict(zip(steps, score(Pair(Audio(ref, 8_000), Audio(est, 8_000), "speech", 0.02), steps), strict=True))
+    as_it_came = dict(zip(steps, score(Pair(Audio(ref, 8_000), Audio(est, 8_000), "speech"), steps), strict=True))
+    for name in ("stoi", "estoi", "si_sdr", "snr"):
+        assert found[f"{name}_raw"] == as_it_came[name] and found[name].value > found[f"{name}_raw"].value + METRICS[name].tolerance
+    assert found["si_sdr"].value > 5 > 0 > found["si_sdr_raw"].value and found["mel_l1"].value < as_it_came["mel_l1"].value
+    assert abs(found["delay_ms"].value) < 1 < 19 < as_it_came["delay_ms"].value
+
+
+def test_a_delay_is_taken_out_where_a_gpu_scores_too() -> None:
+    delayed = [Job(0, replace(pair(1.5, 0), delay=0.02), ("stoi", "stoi_raw", "pesq_wb"))]
+    ((left, scores),) = on_gpu("cpu", iter(delayed))
+    expected = dict(zip(delayed[0].steps, score(delayed[0].payload, delayed[0].steps), strict=True))
+    for name, value in whole(left, scores).items():
+        assert value.value == pytest.approx(expected[name].value, abs=1e-4), name
+
+
+def test_a_delay_longer_than_the_clip_is_a_note() -> None:
+    wav = speech_like(0.4, 16_000)[None]
+    (found,) = score(Pair(Audio(wav, 16_000), Audio(wav, 16_000), "speech", 0.5), ["snr"])
+    assert math.isnan(found.value) and found.note == "empty clip"
+
+
+def test_the_floors_other_clip_is_repeated_to_the_length_of_the_original() -> None:
+    ref, other = torch.ones(1, 48_000), torch.arange(7.0)[None]
+    item = Reconstruction(Clip("a", Path("a"), ""), Audio(ref, 48_000), Audio(other, 24_000), torch.zeros(1, 1), 7)
+    floor = pair_of(item, Spec("s", "v", None, (), shuffled=True)).est.wav
+    assert floor.shape[-1] == 24_000 and torch.equal(floor[0, :21], torch.arange(7.0).repeat(3))
+    assert pair_of(item, Spec("c", "v", None, ())).est.wav.shape[-1] == 7, "what a codec leaves out is its own fault"
+
+
+def test_raw_columns_are_of_codecs_that_state_a_delay_alone(tmp_path: Path) -> None:
+    data, mulaw = open_data("mini", 2), registry.variant("mulaw@8bit")
+    asked = [replace(mulaw, spec=replace(mulaw.spec, variant=f"late{delay}", delay=delay)) for delay in (0, 16)]
+    plain, delayed = (done.rows for done in run(asked, reconstruction.SUITE, data, Options(tmp_path, workers=1)))
+    raw = {"stoi_raw", "estoi_raw", "si_sdr_raw", "snr_raw"}
+    assert not raw & {row.metric for row in plain} and raw <= {row.metric for row in delayed}
