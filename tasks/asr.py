@@ -12,16 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from bench.api import POSITIVE, SHARE, Audio, Clip, Domain, Failure, Job, Metric, Row, Score, Suite
+from bench.api import POSITIVE, SHARE, Audio, Clip, Domain, Failure, Job, Metric, Row, Score
 from bench.data.audio import RESAMPLER, resample, to_channels
 from bench.evaluators import asr as judges
 from bench.evaluators.asr import AsrJudge, Recognizer
 from bench.evaluators.cache import Answers
+from bench.evaluators.evaluated_suite import EvaluatedSuite
 from bench.evaluators.texts import Errors, characters, words
 from bench.evaluators.transcripts import Transcripts
 from bench.metrics import SPEECH
@@ -228,21 +228,16 @@ def metrics(judge: AsrJudge) -> tuple[Metric, ...]:
     return (*columns, closed) if judge.closed else columns
 
 
-def suite(judge: AsrJudge) -> Suite:
-    """The suite with that judge."""
-    return Suite(
-        name="asr",
-        version=VERSION,
-        about="intelligibility: word error rate of an ASR model on the reconstruction",
-        metrics=metrics(judge),
-        data="mini",
-        run=partial(run, judge),
-        judge=judge.label,
-        with_judge=lambda name: suite(judges.judge(name)),
-        judges=tuple(judges.JUDGES),
-        prepare=judge.prepare,
-        headline=tuple(column.format(judge.name) for column in ("wer_{}", "cer_{}", "wer_{}_vs_original", "wer_{}_original")),
-    )
-
-
+ASKED = EvaluatedSuite(
+    name="asr",
+    version=VERSION,
+    about="intelligibility: word error rate of an ASR model on the reconstruction",
+    metrics=metrics,
+    run=run,
+    prepare=lambda judge: judge.prepare,
+    headline=("wer_{}", "cer_{}", "wer_{}_vs_original", "wer_{}_original"),
+    known=tuple(judges.JUDGES),
+    choose=judges.judge,
+)
+suite = ASKED.suite
 SUITE = suite(judges.DEFAULT)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.api import CORRELATION, POSITIVE, SHARE, Audio, Clip, Domain, Metric, Row, Score, Suite
+from bench.api import CORRELATION, POSITIVE, SHARE, Audio, Clip, Domain, Metric, Row, Score
 from bench.data.audio import RESAMPLER, BadAudio, read_clip, resample, to_channels
 from bench.evaluators import speaker as judges
 from bench.evaluators.cache import Answers
+from bench.evaluators.evaluated_suite import EvaluatedSuite
 from bench.evaluators.speaker import SpeakerEncoder, SpeakerJudge
 from bench.evaluators.verification import Enrolment, trials, verify
 from bench.metrics import SPEECH
@@ -175,21 +176,16 @@ def prepare(judge: SpeakerJudge) -> None:
     kept(judge)
 
 
-def suite(judge: SpeakerJudge) -> Suite:
-    """The suite with that judge."""
-    return Suite(
-        name="speaker",
-        version=VERSION,
-        about="speaker similarity, identification and verification",
-        metrics=metrics(judge),
-        data="mini",
-        run=partial(run, judge),
-        judge=judge.label,
-        with_judge=lambda name: suite(judges.judge(name)),
-        judges=tuple(judges.JUDGES),
-        prepare=partial(prepare, judge),
-        headline=tuple(f"spk_{column}_{judge.name}" for column in ("sim", "id_acc", "eer")),
-    )
-
-
+ASKED = EvaluatedSuite(
+    name="speaker",
+    version=VERSION,
+    about="speaker similarity, identification and verification",
+    metrics=metrics,
+    run=run,
+    prepare=lambda judge: partial(prepare, judge),
+    headline=("spk_sim_{}", "spk_id_acc_{}", "spk_eer_{}"),
+    known=tuple(judges.JUDGES),
+    choose=judges.judge,
+)
+suite = ASKED.suite
 SUITE = suite(judges.DEFAULT)

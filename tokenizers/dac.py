@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
+from bench.nn.checks import require_codes, require_wav
 from bench.nn.dac_names import renamed
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.lapped import Lapped, straighten
 from bench.nn.snake import SnakeNet
 from bench.nn.stream import few_at_once
-from bench.weights.files import fill, fold_weight_norm, load_state, seeded
+from bench.weights.files import filled_or_drawn, fold_weight_norm, seeded
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,13 @@ class DAC(nn.Module):
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, K, ceil(T / hop)]."""
-        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
-            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        require_wav(wav)
         return few_at_once(self._encode, F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, n] -> wav [B, 1, n * hop], less the tail that odd strides cost."""
-        levels = len(self.spec.codebooks)
-        if codes.ndim != 3 or codes.shape[1] != levels or codes.dtype != torch.int64:
-            raise ValueError(f"codes must be [B, {levels}, F] int64, got {tuple(codes.shape)} {codes.dtype}")
+        require_codes(codes, len(self.spec.codebooks))
         return few_at_once(self._decode, codes)
 
     def _encode(self, wav: Tensor) -> Tensor:
@@ -94,15 +92,8 @@ def load(spec: Spec, path: Path | None = None) -> DAC:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     config = CONFIGS[configuration(spec.variant)]
     model = DAC(config, spec)
-    if path is None:
-        draw(model, int(spec.weights.removeprefix("seed:")))
-    else:
-        fill(
-            model,
-            renamed(fold_weight_norm(load_state(path)), len(config.waveform.rates) if isinstance(config.waveform, SnakeNet) else 0),
-            path,
-        )
-    return model.eval()
+    stages = len(config.waveform.rates) if isinstance(config.waveform, SnakeNet) else 0
+    return filled_or_drawn(model, spec, path, lambda state: renamed(fold_weight_norm(state), stages), draw)
 
 
 @torch.no_grad()

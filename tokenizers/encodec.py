@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant, sha256_of_all
 from bench.nn import encodec_names
+from bench.nn.checks import require_codes, require_wav
 from bench.nn.chunks import Chunks
 from bench.nn.conv import Memory
 from bench.nn.lapped import Lapped, straighten
 from bench.nn.quantize import ResidualQuantizer
-from bench.nn.reflect import PatientStream
 from bench.nn.seanet_lstm import SEANetLSTM, draw_biases
-from bench.weights.files import fill, fold_weight_norm, load_state, seeded
+from bench.nn.stream import FrameStream
+from bench.weights.files import filled_or_drawn, fold_weight_norm, seeded
 
 EPSILON = 1e-8  # added to a chunk's loudness
 
@@ -69,17 +70,13 @@ class Networks(nn.Module):
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, C, T] -> codes [B, K, F]."""
-        channels = self.config.waveform.channels
-        if wav.ndim != 3 or wav.shape[1] != channels or wav.shape[2] == 0:
-            raise ValueError(f"wav must be [B, {channels}, T] with T >= 1, got {tuple(wav.shape)}")
+        require_wav(wav, self.config.waveform.channels)
         return self._encode(wav)
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, F] -> wav [B, C, T']."""
-        levels = len(self.spec.codebooks)
-        if codes.ndim != 3 or codes.shape[1] != levels or codes.shape[2] == 0 or codes.dtype != torch.int64:
-            raise ValueError(f"codes must be [B, {levels}, F] int64 with F >= 1, got {tuple(codes.shape)} {codes.dtype}")
+        require_codes(codes, len(self.spec.codebooks), least=1)
         return self._decode(codes)
 
     def _encode(self, wav: Tensor) -> Tensor:
@@ -110,14 +107,21 @@ class WholeEnCodec(Networks):
 class EnCodec(Networks):
     """The causal codec, of clips and of streams."""
 
-    def stream_encoder(self) -> PatientStream:
+    def stream_encoder(self) -> FrameStream:
         """wav pieces [B, 1, n] -> codes [B, K, m]."""
         empty = torch.zeros(1, len(self.spec.codebooks), 0, dtype=torch.int64, device=self._device)
-        return PatientStream(self._encode, self.config.waveform.hop, self.config.waveform.mirrored, empty)
+        return FrameStream(self._encode, self.config.waveform.hop, empty, first=self._mirrored, fill=False)
 
-    def stream_decoder(self) -> PatientStream:
+    def stream_decoder(self) -> FrameStream:
         """codes [B, K, m] -> wav pieces [B, 1, m * hop]."""
-        return PatientStream(self._decode, 1, self.config.waveform.mirrored, torch.zeros(1, 1, 0, device=self._device))
+        empty = torch.zeros(1, 1, 0, device=self._device)
+        return FrameStream(self._decode, 1, empty, first=self._mirrored)
+
+    @property
+    def _mirrored(self) -> int:
+        """Frames that the first piece of a stream needs."""
+        assert not isinstance(self.config.waveform, Lapped)
+        return self.config.waveform.mirrored
 
     @property
     def _device(self) -> torch.device:
@@ -176,11 +180,7 @@ def load(spec: Spec, path: Path | None = None) -> Networks:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     config = CONFIGS[configuration(spec.variant)]
     model = (ChunkedEnCodec if config.chunk else EnCodec if config.waveform.causal else WholeEnCodec)(config, spec)
-    if path is None:
-        draw(model, int(spec.weights.removeprefix("seed:")))
-    else:
-        fill(model, renamed(load_state(path)), path)
-    return model.eval()
+    return filled_or_drawn(model, spec, path, renamed, draw)
 
 
 @torch.no_grad()

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, UserError, Variant, sha256_of_all
+from bench.nn.checks import require_codes, require_wav
 from bench.nn.conv import Memory
 from bench.nn.int8 import Grid
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.soundstream import Decoder, Encoder, Layer, Shape, Tape, drawn
 from bench.nn.stream import FrameStream
 from bench.weights import tflite_reader
+from bench.weights.files import seed_of
 from bench.weights.tflite_reader import TfliteOperator, TfliteTensor
 
 RATE, HOP = 16_000, 320
@@ -44,16 +46,13 @@ class Lyra(nn.Module):
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, K, ceil(T / 320)]."""
-        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
-            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        require_wav(wav)
         return self._encode(F.pad(wav, (0, -wav.shape[-1] % HOP)))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, n] -> wav [B, 1, n * 320]."""
-        levels = len(self.spec.codebooks)
-        if codes.ndim != 3 or codes.shape[1] != levels or codes.dtype != torch.int64:
-            raise ValueError(f"codes must be [B, {levels}, F] int64, got {tuple(codes.shape)} {codes.dtype}")
+        require_codes(codes, len(self.spec.codebooks))
         return self._decode(codes)
 
     def stream_encoder(self) -> FrameStream:
@@ -117,7 +116,7 @@ def codebooks(operators: list[TfliteOperator]) -> Tensor:
 def load(spec: Spec, encoder: Path | None = None, quantizer: Path | None = None, decoder: Path | None = None) -> Lyra:
     """The model of a variant, with the weights of the three files, or drawn from the seed that the spec names."""
     if encoder is None or quantizer is None or decoder is None:
-        return untrained(spec, int(spec.weights.removeprefix("seed:")))
+        return untrained(spec, seed_of(spec))
     try:
         model = Lyra(spec, Shape(), *(Tape(layers(tflite_reader.read(path)[0])) for path in (encoder, decoder)))
         tables = codebooks(tflite_reader.read(quantizer)[0])

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant, sha256_of_all
 from bench.nn.kmeans import Units
 from bench.nn.mfcc import CEPSTRA, HOP, RATE, Mfcc
-from bench.weights.files import load_centroids
+from bench.weights.files import load_centroids, seed_of
 
 MINI = Checkpoint("mfcc_kmeans_mini.safetensors", sha256="482d6699b020265b13c1cbe3a02720b6530d5ab55d740be2a6bf2bad114ec69f")
 CLUSTERS = {"mini": 100, "km100": 100, "km50": 50, "km200": 200, "km500": 500, "tiny": 100}
@@ -30,7 +30,7 @@ def load(spec: Spec, codebook: Path | None = None) -> Units:
     """The tokenizer of a variant; without a file, its centroids are drawn from the seed."""
     units = Units(spec, features(spec), 3 * CEPSTRA)
     if codebook is None:
-        units.sow(int(spec.weights.removeprefix("seed:")), RATE)
+        units.sow(seed_of(spec), RATE)
     else:
         units.set_centroids(load_centroids(codebook, *units.centroids.shape))
     return units.eval()

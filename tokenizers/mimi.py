@@ -6,7 +6,6 @@ T is filled up with zeros to whole frames of 1,920 samples before the first laye
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
+from bench.nn.checks import require_codes, require_wav
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
 from bench.nn.quantize import SplitQuantizer
 from bench.nn.seanet import SEANet
 from bench.nn.stream import FrameStream, in_pieces
 from bench.nn.transformer import Transformer, TransformerShape
 from bench.nn.vocos import Vocos
-from bench.weights.files import fill, load_state, seeded
+from bench.weights.files import filled_or_drawn, renamed_by, seeded
 
 PIECE = 16  # frames of waveform layers at a time on a CPU: 1.3 s, measured fastest of 1 to 32 and a third faster than all at once
 
@@ -106,16 +106,13 @@ class Mimi(nn.Module):
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, K, ceil(T / hop)]."""
-        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
-            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        require_wav(wav)
         return self._encode(F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, n] -> wav [B, 1, n * hop]."""
-        levels = len(self.spec.codebooks)
-        if codes.ndim != 3 or codes.shape[1] != levels or codes.dtype != torch.int64:
-            raise ValueError(f"codes must be [B, {levels}, F] int64, got {tuple(codes.shape)} {codes.dtype}")
+        require_codes(codes, len(self.spec.codebooks))
         return self._decode(codes)
 
     def stream_encoder(self) -> FrameStream:
@@ -159,11 +156,7 @@ NAMES = (  # pattern in a checkpoint of the authors' code or of transformers' po
 
 def renamed(state: dict[str, Tensor], heads: int) -> dict[str, Tensor]:
     """A state dict of the authors' or of transformers' class under our names; a name of ours stays."""
-    result = {}
-    for name, value in state.items():
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
-        result[name] = value
+    result = {renamed_by(NAMES, name): value for name, value in state.items()}
     for name in [name for name in result if name.endswith(".self_attn.q_proj.weight")]:
         stem = name.removesuffix("self_attn.q_proj.weight")
         q, k, v = (result.pop(f"{stem}self_attn.{part}_proj.weight") for part in "qkv")
@@ -179,11 +172,7 @@ def interleaved(weight: Tensor, heads: int) -> Tensor:
 def load(spec: Spec, path: Path | None = None) -> Mimi:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     model = Mimi(CONFIGS[spec.variant.split("-")[0]], spec)
-    if path is None:
-        draw(model, int(spec.weights.removeprefix("seed:")))
-    else:
-        fill(model, renamed(load_state(path), model.config.transformer.heads), path)
-    return model.eval()
+    return filled_or_drawn(model, spec, path, lambda state: renamed(state, model.config.transformer.heads), draw)
 
 
 @torch.no_grad()

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
+from bench.nn.checks import require_codes, require_wav
 from bench.nn.multiscale import MultiScaleQuantizer
 from bench.nn.snac_layers import SnacNet
-from bench.weights.files import fill, fold_weight_norm, load_state, seeded
+from bench.weights.files import fill, fold_weight_norm, load_state, renamed_by, seed_of, seeded
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,13 @@ class Snac(nn.Module):
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, K, n], n slow frames of ceil(T / block) blocks."""
-        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
-            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        require_wav(wav)
         return self.quantizer.encode(self.encoder(F.pad(wav, (0, -wav.shape[-1] % self.config.block))))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, n] -> wav [B, 1, n * slow frame]."""
-        columns = len(self.spec.codebooks)
-        if codes.ndim != 3 or codes.shape[1] != columns or codes.dtype != torch.int64:
-            raise ValueError(f"codes must be [B, {columns}, n] int64, got {tuple(codes.shape)} {codes.dtype}")
+        require_codes(codes, len(self.spec.codebooks))
         latents = self.quantizer.decode(codes)
         noise = [self.noise(clip, latents.shape[-1]) for clip in codes]
         return self.decoder(latents, [torch.stack(stage) for stage in zip(*noise, strict=True)])
@@ -96,8 +94,7 @@ def renamed(state: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
     stages, attends = len(config.waveform.rates), bool(config.waveform.window)
     result = {}
     for name, value in fold_weight_norm(state).items():
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
+        name = renamed_by(NAMES, name)
         name = re.sub(r"^encoder\.block\.(\d+)(.*)$", lambda m: _encoder_name(int(m[1]), m[2], stages), name)
         name = re.sub(r"^decoder\.model\.(\d+)(.*)$", lambda m: _decoder_name(int(m[1]), m[2], stages, attends), name)
         result[name] = value.reshape(-1) if name.endswith(".alpha") else value
@@ -133,7 +130,7 @@ def load(spec: Spec, path: Path | None = None) -> Snac:
     config = CONFIGS[spec.variant]
     model = Snac(config, spec)
     if path is None:
-        generator = torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:")))
+        generator = torch.Generator().manual_seed(seed_of(spec))
         seeded(model, generator)
         with torch.no_grad():
             model.quantizer.scatter(model.encoder(torch.randn(1, 1, 20 * config.block, generator=generator)), generator)

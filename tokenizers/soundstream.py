@@ -18,7 +18,7 @@ from bench.nn.latent_codec import LatentCodec
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.seanet import SEANet
 from bench.nn.stream import FrameStream, in_pieces
-from bench.weights.files import seeded
+from bench.weights.files import seed_of, seeded
 
 RATE = 24_000
 PIECE = 50  # frames at a time on a CPU: what one layer writes the next one finds in the cache
@@ -78,7 +78,7 @@ class SoundStream(LatentCodec):
 def load(spec: Spec) -> SoundStream:
     """The model of a variant, with weights drawn from the seed that the spec names."""
     config = TINY if spec.variant == "tiny" else OFFICIAL
-    shape, generator = config.waveform, torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:")))
+    shape, generator = config.waveform, torch.Generator().manual_seed(seed_of(spec))
     quantizer = ResidualQuantizer(config.levels, config.size, shape.dimension, width=0)
     model = SoundStream(spec, shape.encoder(), quantizer, shape.decoder(), shape.hop, whole=True)
     seeded(model, generator)

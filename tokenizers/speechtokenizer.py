@@ -16,7 +16,7 @@ from bench.nn import encodec_names
 from bench.nn.latent_codec import LatentCodec
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.seanet_lstm import SEANetLSTM, draw_biases
-from bench.weights.files import fill, fold_weight_norm, load_state, seeded
+from bench.weights.files import fill, fold_weight_norm, load_state, seed_of, seeded
 
 RATE = 16_000
 SHAPES = {  # SEANet, codebooks, entries
@@ -42,7 +42,7 @@ def load(spec: Spec, path: Path | None = None) -> LatentCodec:
     quantizer = ResidualQuantizer(levels, size, waveform.dimension, width=0)
     model = LatentCodec(spec, waveform.encoder(), quantizer, waveform.decoder(), waveform.hop, whole=False)
     if path is None:
-        generator = torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:")))
+        generator = torch.Generator().manual_seed(seed_of(spec))
         seeded(model, generator)
         draw_biases(model, generator)
         with torch.no_grad():

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
 from bench.nn import encodec_names
 from bench.nn.attentive_vocos import AttentiveVocos
+from bench.nn.checks import require_codes, require_wav
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.seanet_lstm import SEANetLSTM
 from bench.nn.stream import few_at_once
 from bench.nn.vocos import Vocos
-from bench.weights.files import fill, fold_weight_norm, load_state, seeded
+from bench.weights.files import filled_or_drawn, fold_weight_norm, renamed_by, seeded
 
 FRAMES = 1500  # that a CPU decodes at once, of clips that are shorter: measured fastest of 750 to 6,000
 
@@ -88,15 +89,13 @@ class WavTokenizer(nn.Module):
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, 1, ceil(T / hop)]."""
-        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
-            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        require_wav(wav)
         return self.quantizer.encode(self.latents(wav))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, 1, n] -> wav [B, 1, n * hop]."""
-        if codes.ndim != 3 or codes.shape[1] != 1 or codes.shape[2] == 0 or codes.dtype != torch.int64:
-            raise ValueError(f"codes must be [B, 1, F] int64 with F >= 1, got {tuple(codes.shape)} {codes.dtype}")
+        require_codes(codes, 1, least=1)
         return few_at_once(lambda items: self.synthesis(self.quantizer.decode(items)), codes, FRAMES)
 
 
@@ -124,8 +123,7 @@ def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dict of the authors' class under our names, weight norm folded; a name of ours stays."""
     result = {}
     for name, value in fold_weight_norm({name: value for name, value in state.items() if not UNUSED.match(name)}).items():
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
+        name = renamed_by(NAMES, name)
         for theirs, ours in ADAPTIVE.items():
             if name.endswith(f".{theirs}"):
                 name, value = name.removesuffix(theirs) + ours, value[BANDWIDTH]
@@ -139,11 +137,7 @@ def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def load(spec: Spec, path: Path | None = None) -> WavTokenizer:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     model = WavTokenizer(CONFIGS[configuration(spec.variant)], spec)
-    if path is None:
-        draw(model, int(spec.weights.removeprefix("seed:")))
-    else:
-        fill(model, renamed(load_state(path)), path)
-    return model.eval()
+    return filled_or_drawn(model, spec, path, renamed, draw)
 
 
 @torch.no_grad()

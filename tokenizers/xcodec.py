@@ -21,7 +21,7 @@ from bench.nn.hubert import Hubert, HubertShape
 from bench.nn.latent_codec import LatentCodec
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.snake import SnakeNet
-from bench.weights.files import fill, fold_weight_norm, load_state, seeded
+from bench.weights.files import fill, fold_weight_norm, load_state, renamed_by, seed_of, seeded
 
 RATE = 16_000
 
@@ -132,18 +132,14 @@ def renamed(state: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
     result |= {re.sub(r"^(encoder|decoder)\.", r"\1.acoustic.", name): value for name, value in acoustic.items()}
     books = {name.replace(".quantizers.", ".layers."): state.pop(name) for name in list(state) if name.startswith("quantizer.")}
     result |= encodec_names.renamed(books)
-    for name, value in state.items():
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
-        result[name] = value
-    return result
+    return result | {renamed_by(NAMES, name): value for name, value in state.items()}
 
 
 def load(spec: Spec, path: Path | None = None) -> LatentCodec:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     model, config = build(spec), CONFIGS[configuration(spec.variant)]
     if path is None:
-        generator = torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:")))
+        generator = torch.Generator().manual_seed(seed_of(spec))
         seeded(model, generator)
         assert isinstance(model.quantizer, ResidualQuantizer)
         with torch.no_grad():

@@ -5,11 +5,10 @@ Strict: a tensor that is not known keeps its name, and the model refuses it.
 
 from __future__ import annotations
 
-import re
-
 from torch import Tensor
 
 from bench.nn.snake import DILATIONS
+from bench.weights.files import renamed_by
 
 NAMES = (  # pattern in a checkpoint of the authors' code -> here
     (r"^(encoder|decoder)\.(?:block|model)\.", r"\1."),
@@ -41,7 +40,6 @@ def renamed(state: dict[str, Tensor], stages: int) -> dict[str, Tensor]:
     for name, value in state.items():
         module, _, leaf = name.rpartition(".")
         name = f"{port.get(module, module)}.{leaf}"
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
+        name = renamed_by(NAMES, name)
         result[name] = value.flatten() if leaf == "alpha" else value
     return result

@@ -5,10 +5,10 @@ Strict: a tensor that is not known keeps its name, and the model refuses it.
 
 from __future__ import annotations
 
-import re
-
 import torch
 from torch import Tensor
+
+from bench.weights.files import renamed_by
 
 NAMES = (  # pattern in a checkpoint of the authors' code or of transformers' port -> here
     (r"^((?:en|de)coder)\.model\.", r"\1.layers."),
@@ -24,11 +24,7 @@ NAMES = (  # pattern in a checkpoint of the authors' code or of transformers' po
 
 def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dict, its weight norm folded already, under our names; a name of ours stays."""
-    result = {}
-    for name, value in state.items():
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
-        result[name] = value
+    result = {renamed_by(NAMES, name): value for name, value in state.items()}
     for name in [name for name in result if name.endswith(".embed")]:
         stem = name.removesuffix("embed")
         result.pop(f"{stem}embed_avg", None)  # their codebook is `embed` itself; its running sums have been smoothed and do not give it

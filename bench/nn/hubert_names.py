@@ -10,6 +10,8 @@ import re
 import torch
 from torch import Tensor
 
+from bench.weights.files import renamed_by
+
 NAMES = (  # pattern, transformers' or the authors' (fairseq, unilm) -> here
     (r"^(?:hubert|wavlm|wav2vec2)\.", ""),
     (r"^feature_extractor\.conv_layers\.(\d+)\.(?:conv|0)\.", r"convolutions.layers.\1."),
@@ -35,8 +37,7 @@ def renamed(state: dict[str, Tensor], layers: int, pre_norm: bool = False) -> di
     """A state dict, its weight norm folded already, under our names; without what training alone needs and the layers past `layers`."""
     result = {}
     for name, value in state.items():
-        for pattern, ours in NAMES:
-            name = re.sub(pattern, ours, name)
+        name = renamed_by(NAMES, name)
         depth = re.match(r"layers\.(\d+)\.", name)
         if not TRAINING.match(name) and (depth is None or int(depth[1]) < layers):
             result[name] = value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from bench.nn.checks import require_wav
 from bench.nn.quantize import nearest
 
 if TYPE_CHECKING:
@@ -36,8 +37,7 @@ class Units(nn.Module):
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T], any T >= 1 -> codes [B, 1, F]."""
-        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
-            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        require_wav(wav)
         features = self.features(wav)
         return nearest(features.flatten(0, 1), self.centroids, self.half_norms).unflatten(0, features.shape[:2])[:, None]
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import Spec
+from bench.nn.checks import require_codes, require_wav
 from bench.nn.quantizers import Quantizer
 
 
@@ -26,17 +27,14 @@ class LatentCodec(nn.Module):
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T], T >= 1 -> codes [B, K, ceil(T / hop)]."""
-        if wav.ndim != 3 or wav.shape[1] != 1 or wav.shape[2] == 0:
-            raise ValueError(f"wav must be [B, 1, T] with T >= 1, got {tuple(wav.shape)}")
+        require_wav(wav)
         whole = F.pad(wav, (0, -wav.shape[-1] % self.hop)) if self.whole else wav
         return self.quantizer.encode(self.latents(whole), len(self.spec.codebooks))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, F] -> wav [B, 1, F * hop]."""
-        levels = len(self.spec.codebooks)
-        if codes.ndim != 3 or codes.shape[1] != levels or codes.shape[2] == 0 or codes.dtype != torch.int64:
-            raise ValueError(f"codes must be [B, {levels}, F] int64 with F >= 1, got {tuple(codes.shape)} {codes.dtype}")
+        require_codes(codes, len(self.spec.codebooks), least=1)
         return self.synthesis(self.quantizer.decode(codes))
 
     def latents(self, wav: Tensor) -> Tensor:

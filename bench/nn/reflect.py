@@ -7,7 +7,6 @@ later samples, so the first piece of a stream must be longer than that. Only its
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -156,35 +155,3 @@ class SkipLSTM(nn.LSTM):
             states.append((h, c))
         h, c = (torch.stack(parts) for parts in zip(*states, strict=True))
         return x, (h, c)
-
-
-class PatientStream:
-    """Feeds `step(piece, memory)` with whole frames [B, C, n * hop], the first time with at least `first` of them (a Stream of bench.api).
-
-    At the end it gives what is left, however little: a step pads a broken frame, or a short signal, as it does offline.
-    """
-
-    def __init__(self, step: Callable[[Tensor, Memory], Tensor], hop: int, first: int, empty: Tensor):
-        self.step, self.hop, self.first = step, hop, first
-        self.empty = empty  # [1, C', 0]: what comes out while nothing is complete
-        self.memory: Memory = {}
-        self.held: Tensor | None = None
-
-    @torch.inference_mode()
-    def feed(self, chunk: Tensor) -> Tensor:
-        """The next samples [B, C, n], n >= 0 -> the output of all frames they complete."""
-        if chunk.ndim != 3:
-            raise ValueError(f"a stream takes [B, C, n], got {tuple(chunk.shape)}")
-        held = chunk if self.held is None else torch.cat([self.held, chunk], dim=-1)
-        frames = held.shape[-1] // self.hop
-        ready = frames if self.memory or frames >= self.first else 0
-        self.held = held[..., ready * self.hop :].clone()
-        return self.step(held[..., : ready * self.hop], self.memory) if ready else self.empty.expand(len(chunk), -1, -1)
-
-    @torch.inference_mode()
-    def flush(self) -> Tensor:
-        """The frames still held, the last one perhaps broken."""
-        if self.held is None or self.held.shape[-1] == 0:
-            return self.empty if self.held is None else self.empty.expand(len(self.held), -1, -1)
-        rest, self.held = self.held, self.held[..., :0]
-        return self.step(rest, self.memory)

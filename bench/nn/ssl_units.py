@@ -17,7 +17,7 @@ from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant, sha256_o
 from bench.nn.hubert import HOP, Hubert, HubertShape
 from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
-from bench.weights.files import fill, fold_weight_norm, load_centroids, load_state, seeded
+from bench.weights.files import fill, fold_weight_norm, load_centroids, load_state, seed_of, seeded
 
 RATE = 16_000
 MINI_LAYERS = 5  # that are trained
@@ -61,7 +61,7 @@ class Family:
         shape = self.shapes[name]
         if encoder is None:
             model = Hubert(shape, layer)
-            seeded(model, torch.Generator().manual_seed(int(spec.weights.removeprefix("seed:"))))
+            seeded(model, torch.Generator().manual_seed(seed_of(spec)))
             return model.eval()
         state = renamed(fold_weight_norm(load_state(encoder)), layer, shape.pre_norm)
         if name == "mini":
@@ -75,7 +75,7 @@ class Family:
         """The tokenizer of a variant; without files, all of it is drawn from the seed."""
         units = Units(spec, self.features(spec, encoder), self.shapes[self.parts(spec.variant)[0]].dimension)
         if codebook is None:
-            units.sow(int(spec.weights.removeprefix("seed:")), RATE)
+            units.sow(seed_of(spec), RATE)
         else:
             units.set_centroids(load_centroids(codebook, *units.centroids.shape))
         return units.eval()

@@ -39,11 +39,13 @@ def few_at_once(function: Callable[[Tensor], Tensor], batch: Tensor, size: int =
 class FrameStream:
     """Feeds `step(piece, memory)` with pieces [B, C, n * hop] of an input that comes in any lengths (a Stream of bench.api).
 
-    Its state is the memory, whose size `step` keeps constant, and less than one frame of input.
+    Its state is the memory, whose size `step` keeps constant, and less than one frame of input. `first`: so many frames the first piece
+    has at least. `fill`: at the end a broken frame is filled up with zeros; without it the step gets what is left, however little, and
+    pads it as it does offline.
     """
 
-    def __init__(self, step: Callable[[Tensor, Memory], Tensor], hop: int, empty: Tensor):
-        self.step, self.hop = step, hop
+    def __init__(self, step: Callable[[Tensor, Memory], Tensor], hop: int, empty: Tensor, first: int = 1, fill: bool = True):
+        self.step, self.hop, self.first, self.fill = step, hop, first, fill
         self.empty = empty  # [1, C', 0]: what comes out while no frame is complete
         self.memory: Memory = {}
         self.held: Tensor | None = None
@@ -54,16 +56,15 @@ class FrameStream:
         if chunk.ndim != 3:
             raise ValueError(f"a stream takes [B, C, n], got {tuple(chunk.shape)}")
         held = chunk if self.held is None else torch.cat([self.held, chunk], dim=-1)
-        whole = held.shape[-1] // self.hop * self.hop
-        self.held = held[..., whole:].clone()
-        if whole == 0:
-            return self.empty.expand(len(chunk), -1, -1)
-        return self.step(held[..., :whole], self.memory)
+        frames = held.shape[-1] // self.hop
+        ready = self.hop * (frames if self.memory or frames >= self.first else 0)
+        self.held = held[..., ready:].clone()
+        return self.step(held[..., :ready], self.memory) if ready else self.empty.expand(len(chunk), -1, -1)
 
     @torch.inference_mode()
     def flush(self) -> Tensor:
-        """The last frame, if one is begun, filled up with zeros."""
+        """What is still held: the last frame, if one is begun, or all frames of a short signal."""
         if self.held is None or self.held.shape[-1] == 0:
             return self.empty if self.held is None else self.empty.expand(len(self.held), -1, -1)
         rest, self.held = self.held, self.held[..., :0]
-        return self.step(F.pad(rest, (0, self.hop - rest.shape[-1])), self.memory)
+        return self.step(F.pad(rest, (0, -rest.shape[-1] % self.hop)) if self.fill else rest, self.memory)

@@ -6,7 +6,10 @@ What a user can correct is a UserError of one line.
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,8 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bench.api import UserError
+from bench.api import Spec, UserError
 from bench.weights import joblib_reader
+
+Model = TypeVar("Model", bound=nn.Module)
+Renaming = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+Patterns = Sequence[tuple[str, str]]
+"""Regular expression in a checkpoint's names -> what stands there in ours, applied in this order."""
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
@@ -69,6 +77,27 @@ def load_centroids(path: Path, size: int, dimension: int) -> Tensor:
         needed = f"this variant's codebook is [{size}, {dimension}]"
         raise UserError(f"{path} is {list(found.shape)}, {needed}: choose the variant that it is for")
     return found.float()
+
+
+def renamed_by(patterns: Patterns, name: str) -> str:
+    """A checkpoint's name of a tensor under ours; one that no pattern knows stays as it is."""
+    for theirs, ours in patterns:
+        name = re.sub(theirs, ours, name)
+    return name
+
+
+def seed_of(spec: Spec) -> int:
+    """Of a variant without weights: "seed:0" -> 0."""
+    return int(spec.weights.removeprefix("seed:"))
+
+
+def filled_or_drawn(model: Model, spec: Spec, path: Path | None, ours: Renaming, draw: Callable[[Model, int], None]) -> Model:
+    """The model with the weights of the file, by the names that `ours` gives them, or as `draw` makes them from the spec's seed."""
+    if path is None:
+        draw(model, seed_of(spec))
+    else:
+        fill(model, ours(load_state(path)), path)
+    return model.eval()
 
 
 def fill(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:

@@ -8,7 +8,6 @@ proven ties.
 from __future__ import annotations
 
 import importlib.util
-import math
 import re
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from bench.api import UserError
 from bench.tokenizers.encodec import CONFIGS, LEVELS, VARIANTS, ChunkedEnCodec, EnCodec, Networks, WholeEnCodec, load, renamed
+from tests.parity.noise import swelling as noise
 from tests.parity.ties import residual_levels, ties
 
 with pytest.MonkeyPatch.context() as patch:
@@ -31,14 +31,6 @@ with pytest.MonkeyPatch.context() as patch:
 
 HOP = 320
 SEEDS = (0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (3, 4)))
-
-
-def noise(shape: tuple[int, int, int], seed: int) -> Tensor:
-    """Noise [B, C, T] whose loudness rises and falls, so that frames differ."""
-    generator = torch.Generator().manual_seed(seed)
-    time = torch.arange(shape[-1]) / 24_000
-    speed = 1 + 4 * torch.rand(shape[0], 1, 1, generator=generator)
-    return torch.randn(shape, generator=generator) * (0.02 + 0.3 * torch.sin(2 * math.pi * speed * time).square())
 
 
 @torch.no_grad()

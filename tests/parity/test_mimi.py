@@ -7,7 +7,6 @@ proven ties.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import pytest
@@ -16,20 +15,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.tokenizers.mimi import OFFICIAL, VARIANTS, Mimi, load, renamed
+from tests.parity.noise import swelling as noise
 from tests.parity.ties import Level, residual_levels, ties
 
 loaders = pytest.importorskip("moshi.models.loaders", reason="the oracle is missing: pip install moshi")
 
 HOP = 1920
 SEEDS = (0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4)))
-
-
-def noise(shape: tuple[int, int, int], seed: int) -> Tensor:
-    """Noise [B, 1, T] whose loudness rises and falls, so that frames differ."""
-    generator = torch.Generator().manual_seed(seed)
-    time = torch.arange(shape[-1]) / 24_000
-    speed = 1 + 4 * torch.rand(shape[0], 1, 1, generator=generator)
-    return torch.randn(shape, generator=generator) * (0.02 + 0.3 * torch.sin(2 * math.pi * speed * time).square())
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from bench.tasks.asr import suite
 from bench.tokens import alignment
 from bench.weights.download import sha256_of
 from tests.conftest import ROOT, speech_like
+from tests.one_run import Noisy, noisy
 
 RATE = 16_000
 ENGLISH, MULTILINGUAL, WITH_CANTONESE = 51_864, 51_865, 51_866  # sizes of Whisper's vocabularies
@@ -266,19 +267,13 @@ def wave(clip: Clip) -> Tensor:
     return resample(to_channels(audio.wav, 1), audio.sample_rate, RATE)[0]
 
 
-def noise(wav: Tensor, decibels: float) -> Tensor:
-    """The same with white noise of a stated level below it."""
-    drawn = torch.randn(wav.shape, generator=torch.Generator().manual_seed(0))
-    return wav + drawn * wav.square().mean().sqrt() * 10 ** (-decibels / 20)
-
-
 @pytest.mark.usefixtures("installed")
 def test_what_pocketsphinx_hears_does_not_depend_on_what_it_heard_before() -> None:
     chosen = spoken()[:2]
     recognizer = sphinx.load(chosen, "cpu")
-    noisy = [noise(wave(clip), 10) for clip in chosen]  # where it is least sure
-    first = [recognizer.transcribe(wav, "en") for wav in noisy]
-    second = [recognizer.transcribe(wav, "en") for wav in reversed(noisy)]
+    unsure = [noisy(wave(clip), 10) for clip in chosen]  # where it is least sure
+    first = [recognizer.transcribe(wav, "en") for wav in unsure]
+    second = [recognizer.transcribe(wav, "en") for wav in reversed(unsure)]
     assert second[::-1] == first and all(first)
 
 
@@ -292,17 +287,6 @@ def test_pocketsphinx_takes_any_wave() -> None:
 def coded(decibels: float) -> Variant:
     """16-bit samples; decode adds white noise of a stated level below the signal's."""
     return Variant(Spec("noisy", f"{decibels:g}db", RATE, (Codebook(1 << 16, RATE),)), lambda spec: Noisy(spec, decibels))
-
-
-class Noisy:
-    def __init__(self, spec: Spec, decibels: float):
-        self.spec, self.decibels = spec, decibels
-
-    def encode(self, wav: Tensor) -> Tensor:
-        return ((wav.clamp(-1, 1) + 1) * 32_767.5).round().long()
-
-    def decode(self, codes: Tensor) -> Tensor:
-        return noise(codes / 32_767.5 - 1, self.decibels)
 
 
 def runs(data: Data, results: Path, *variants: str | Variant) -> list[Run]:

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from bench.api import Streams
 from bench.nn.chunks import Chunks
-from bench.nn.conv import Memory
-from bench.nn.reflect import CentredConv1d, PatientStream, ReflectConv1d, reflected
+from bench.nn.reflect import CentredConv1d, ReflectConv1d, reflected
 from bench.tokenizers.encodec import CONFIGS, VARIANTS, ChunkedEnCodec, EnCodec, load
+from tests.streams import bytes_of, fed
+from tests.streams import swelling_noise as noise
 
 HOP = 320
 
@@ -27,26 +28,6 @@ def stereo() -> ChunkedEnCodec:
     model = load(VARIANTS["tiny_stereo"].spec)
     assert isinstance(model, ChunkedEnCodec)
     return model
-
-
-def noise(batch: int, samples: int, seed: int = 0, channels: int = 1) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    time = torch.arange(samples) / 24_000
-    return torch.randn(batch, channels, samples, generator=generator) * (0.05 + 0.2 * torch.sin(12 * time).square())
-
-
-def fed(stream: PatientStream, x: Tensor, sizes: list[int]) -> Tensor:
-    """The whole output for input x cut into pieces of the given sizes, over and over."""
-    outputs, start, turn = [], 0, 0
-    while start < x.shape[-1]:
-        size = sizes[turn % len(sizes)]
-        outputs.append(stream.feed(x[..., start : start + size]))
-        start, turn = start + size, turn + 1
-    return torch.cat([*outputs, stream.flush()], dim=-1)
-
-
-def size(memory: Memory) -> int:
-    return sum(tensor.untyped_storage().nbytes() for tensors in memory.values() for tensor in tensors)
 
 
 def test_only_the_causal_form_streams(tiny: EnCodec, stereo: ChunkedEnCodec) -> None:
@@ -95,7 +76,7 @@ def test_state_stays_the_same_size(tiny: EnCodec) -> None:
     for second in range(5):
         decoder.feed(encoder.feed(noise(1, 24_000, second)))
         assert encoder.held is not None and encoder.held.untyped_storage().nbytes() < 4 * HOP
-        sizes.add((size(encoder.memory), size(decoder.memory)))
+        sizes.add((bytes_of(encoder.memory), bytes_of(decoder.memory)))
     assert len(sizes) == 1
 
 

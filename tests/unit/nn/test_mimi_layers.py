@@ -1,5 +1,7 @@
 """Mimi piece by piece is Mimi at once, whatever the pieces, with a state that does not grow."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,36 +9,18 @@ from torch import Tensor
 from bench.api import Streams
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
 from bench.nn.seanet import SEANet
-from bench.nn.stream import FrameStream, in_pieces
+from bench.nn.stream import in_pieces
 from bench.nn.transformer import Transformer, TransformerShape
 from bench.tokenizers.mimi import VARIANTS, Mimi, load
+from tests.streams import bytes_of, fed, swelling_noise
 
 HOP = 1920
+noise = partial(swelling_noise, swell=0.4)
 
 
 @pytest.fixture(scope="module")
 def tiny() -> Mimi:
     return load(VARIANTS["tiny"].spec)
-
-
-def noise(batch: int, samples: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    time = torch.arange(samples) / 24_000
-    return torch.randn(batch, 1, samples, generator=generator) * (0.05 + 0.4 * torch.sin(12 * time).square())
-
-
-def fed(stream: FrameStream, x: Tensor, sizes: list[int]) -> Tensor:
-    """The whole output for input x cut into pieces of the given sizes, over and over."""
-    outputs, start, turn = [], 0, 0
-    while start < x.shape[-1]:
-        size = sizes[turn % len(sizes)]
-        outputs.append(stream.feed(x[..., start : start + size]))
-        start, turn = start + size, turn + 1
-    return torch.cat([*outputs, stream.flush()], dim=-1)
-
-
-def size(memory: Memory) -> int:
-    return sum(tensor.untyped_storage().nbytes() for tensors in memory.values() for tensor in tensors)
 
 
 def test_tiny_streams(tiny: Mimi) -> None:
@@ -71,7 +55,7 @@ def test_state_stays_the_same_size(tiny: Mimi) -> None:
         codes = encoder.feed(noise(1, 24_000, second))
         decoder.feed(codes)
         assert encoder.held is not None and encoder.held.untyped_storage().nbytes() < 4 * HOP
-        sizes.add((size(encoder.memory), size(decoder.memory)))
+        sizes.add((bytes_of(encoder.memory), bytes_of(decoder.memory)))
     assert len(sizes) == 1
 
 

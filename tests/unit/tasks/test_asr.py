@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.api import Clip, Codebook, Data, Row, Spec, Suite, UserError, Variant
+from bench.api import Clip, Codebook, Data, Spec, UserError, Variant
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.engine.worker_pool import start_server
@@ -24,6 +24,7 @@ from bench.evaluators import asr
 from bench.evaluators.asr import AsrJudge, Recognizer
 from bench.evaluators.cache import Answers
 from bench.tasks.asr import suite
+from tests.one_run import column, mean, once
 
 RATE = 16_000
 WORD = RATE // 20  # samples of a word
@@ -128,19 +129,6 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 
 def changed(name: str) -> Variant:
     return Variant(Spec("changed", name, RATE, (Codebook(1 << 16, RATE),)), partial(Coded, change=CHANGES[name]))
-
-
-def once(variant: str | Variant, what: Suite, data: Data, results: Path, **options: object) -> Run:
-    chosen = registry.variant(variant) if isinstance(variant, str) else variant
-    return next(iter(run([chosen], what, data, replace(Options(results, workers=1), **options))))
-
-
-def column(done: Run, metric: str) -> dict[str, Row]:
-    return {row.clip: row for row in done.rows if row.metric == metric}
-
-
-def mean(done: Run, metric: str) -> float:
-    return next(s.mean for s in done.summaries if s.metric == metric)
 
 
 def read(done: Run) -> list[dict[str, str]]:

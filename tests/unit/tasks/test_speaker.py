@@ -15,15 +15,15 @@ import soundfile
 import torch
 from torch import Tensor
 
-from bench import registry
-from bench.api import Codebook, Data, Row, Spec, Suite, UserError, Variant
+from bench.api import Codebook, Data, Spec, Suite, UserError, Variant
 from bench.cli import main
 from bench.data.manifests import open_data
-from bench.engine.run import Options, Run, run
+from bench.engine.run import Options, run
 from bench.evaluators import dvector, speaker
 from bench.evaluators.speaker import SpeakerJudge
 from bench.tasks.speaker import SUITE, suite
 from tests.conftest import ROOT
+from tests.one_run import Noisy, column, mean, once
 
 RATE = 16_000
 PITCHES = {"anna": 100.0, "bert": 150.0, "carl": 230.0}
@@ -90,19 +90,6 @@ def data(tmp_path: Path) -> Data:
     return open_data(str(manifest(tmp_path / "data", [*lines, ("", "music", voice("anna", 9, 1.0))])))
 
 
-def once(variant: str | Variant, what: Suite, data: Data, results: Path, **options: object) -> Run:
-    chosen = registry.variant(variant) if isinstance(variant, str) else variant
-    return next(iter(run([chosen], what, data, replace(Options(results, workers=1), **options))))
-
-
-def column(done: Run, metric: str) -> dict[str, Row]:
-    return {row.clip: row for row in done.rows if row.metric == metric}
-
-
-def mean(done: Run, metric: str) -> float:
-    return next(s.mean for s in done.summaries if s.metric == metric)
-
-
 def test_identity_loses_nothing_and_the_floor_knows_nobody(pitch: Suite, data: Data, tmp_path: Path) -> None:
     same, other = (once(name, pitch, data, tmp_path / "r") for name in ("identity", "shuffled"))
     assert all(row.value == pytest.approx(1, abs=1e-6) for row in column(same, "spk_sim_pitch").values())
@@ -155,21 +142,6 @@ def test_a_stopped_run_ends_in_the_rows_of_a_straight_one(pitch: Suite, data: Da
     again = run([noisy], pitch, data, Options(tmp_path / "part", workers=1), lambda label, done, total: seen.append(done))
     assert next(iter(again)).fresh_clips == 10 - left and (seen[0], seen[-1]) == (left, 10)
     assert path.read_text() == (whole.folder / "rows.csv").read_text()
-
-
-class Noisy:
-    """16-bit samples; decode adds white noise of a stated level below the signal's."""
-
-    def __init__(self, spec: Spec, decibels: float):
-        self.spec, self.decibels = spec, decibels
-
-    def encode(self, wav: Tensor) -> Tensor:
-        return ((wav.clamp(-1, 1) + 1) * 32_767.5).round().long()
-
-    def decode(self, codes: Tensor) -> Tensor:
-        wav = codes / 32_767.5 - 1
-        noise = torch.randn(wav.shape, generator=torch.Generator().manual_seed(0))
-        return wav + noise * wav.square().mean().sqrt() * 10 ** (-self.decibels / 20)
 
 
 class Silent(Noisy):

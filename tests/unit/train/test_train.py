@@ -24,28 +24,11 @@ from bench.train import codebooks
 from bench.train.data import Augment, crops, mono, pack
 from bench.train.loop import train
 from bench.train.losses import LossConfig, Magnitude, SpectralLoss, mel_filters
-from bench.train.recipes import RECIPES
+from tests import training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(__file__).resolve().parents[3]
-QUICK = replace(
-    RECIPES["mimi"],
-    seconds=0.4,
-    batch=2,
-    rate=3e-3,
-    rise=3,
-    plain=4,
-    start=12,
-    refit=12,
-    bypass=0.2,
-    heldout=1,
-    ema=0.8,
-    report_every=2,
-    check_every=100,
-    adversarial=None,
-    distill="",
-    augment=Augment(speeds=(1.0,)),
-)
+QUICK = replace(training.QUICK, rate=3e-3, plain=4)
 CHILD = f"""
 import runpy, sys
 from pathlib import Path

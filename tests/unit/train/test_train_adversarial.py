@@ -15,34 +15,22 @@ from torch import Tensor
 from bench.api import UserError
 from bench.train import codec
 from bench.train.adversarial import AdversarialConfig, adversary, discriminator_loss, feature_loss, generator_loss
-from bench.train.augment import Augment
 from bench.train.balance import Balancer
 from bench.train.discriminators import Discriminators, DiscriminatorShape, Opinion, PeriodDiscriminator, ScaleDiscriminator
 from bench.train.loop import train
 from bench.train.losses import LossConfig
-from bench.train.recipes import RECIPES, Recipe
+from bench.train.recipes import Recipe
+from tests import training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = DiscriminatorShape(windows=(512, 256), filters=4, periods=(2, 5), channels=(4, 8))
 PLAN = AdversarialConfig(start=3, every=2, shape=SMALL)
 QUICK = replace(
-    RECIPES["mimi"],
-    seconds=0.4,
-    batch=2,
-    rise=3,
+    training.QUICK,
     plain=2,
-    start=12,
-    refit=12,
-    bypass=0.2,
-    heldout=1,
-    ema=0.8,
-    report_every=2,
-    check_every=100,
-    augment=Augment(speeds=(1.0,)),
     loss=LossConfig(balance=0.1, mel=1.0, stft=0.5, wave=0.1, adversarial=1.0, features=1.0),
     adversarial=PLAN,
-    distill="",
 )
 
 
@@ -168,26 +156,15 @@ def test_a_discriminator_learns_at_its_share_of_the_rate():
     assert moved[1] == pytest.approx(0.1 * moved[0], rel=0.01)
 
 
-def test_a_run_with_a_discriminator_goes_on_to_the_very_same_weights(
-    make_data: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_run_with_a_discriminator_goes_on_to_the_very_same_weights(make_data: Callable[..., Path], tmp_path: Path):
     data = str(make_data(4, seconds=1.0, rate=24_000))
     whole = load_file(train("mimi", data, tmp_path / "whole", 9, variant="tiny", recipe=QUICK))
     lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     has = {name: [line["step"] for line in lines if name in line] for name in ("mel", "adversarial", "features", "discriminator")}
     assert has["adversarial"] == has["features"] == [4, 6, 8, 9]  # from step 3 on
     assert has["discriminator"] == [4, 6, 8]  # at steps 3, 5 and 7
-    step = codec.one_step
-
-    def dies(run: codec.Run, steps: int) -> dict[str, Tensor]:
-        if run.step == 8:
-            raise KeyboardInterrupt
-        return step(run, steps)
-
-    monkeypatch.setattr(codec, "one_step", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with training.interrupted(codec, at=8):
         train("mimi", data, tmp_path / "killed", 9, variant="tiny", recipe=QUICK, save_every=6)
-    monkeypatch.setattr(codec, "one_step", step)
     resumed = load_file(train("mimi", data, tmp_path / "killed", 9, variant="tiny", recipe=QUICK, resume=True))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

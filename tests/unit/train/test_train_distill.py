@@ -27,25 +27,19 @@ from bench.train.distill import Teaching, first_points, teaching
 from bench.train.loop import train
 from bench.train.losses import LossConfig
 from bench.train.recipes import RECIPES
+from tests import training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = replace(
-    RECIPES["mimi"],
+    training.QUICK,
     seconds=0.8,
-    batch=2,
     rate=3e-3,
-    rise=3,
     plain=8,
-    start=12,
-    refit=12,
-    bypass=0.2,
-    heldout=1,
+    ema=RECIPES["mimi"].ema,
     report_every=1,
-    check_every=100,
     augment=Augment(speeds=(0.9, 1.0)),
     loss=LossConfig(distill=3.0),
-    adversarial=None,
     distill="mfcc_kmeans@tiny",
 )
 
@@ -141,22 +135,13 @@ def test_the_distance_falls_and_nothing_of_the_teacher_is_shipped(one_crop: str,
     assert taught.keys() == plain.keys()
 
 
-def test_a_taught_run_goes_on_to_the_very_same_weights(make_data: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_taught_run_goes_on_to_the_very_same_weights(make_data: Callable[..., Path], tmp_path: Path):
     from bench.train import codec
 
     data = str(make_data(4, seconds=1.5, rate=24_000))
     whole = load_file(train("mimi", data, tmp_path / "whole", 12, variant="tiny", recipe=QUICK))
-    step = codec.one_step
-
-    def dies(run: codec.Run, steps: int) -> dict[str, torch.Tensor]:
-        if run.step == 7:
-            raise KeyboardInterrupt
-        return step(run, steps)
-
-    monkeypatch.setattr(codec, "one_step", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with training.interrupted(codec, at=7):
         train("mimi", data, tmp_path / "killed", 12, variant="tiny", recipe=QUICK, save_every=5)
-    monkeypatch.setattr(codec, "one_step", step)
     resumed = load_file(train("mimi", data, tmp_path / "killed", 12, variant="tiny", recipe=QUICK, resume=True))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 

@@ -24,6 +24,7 @@ from bench.train.kmeans import fit
 from bench.train.layers import Layer, steady, together
 from bench.train.loop import train
 from bench.train.recipes import UNIT_RECIPES, UnitRecipe
+from tests import training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -62,17 +63,8 @@ def test_the_loss_falls_and_the_file_is_a_tokenizer(voices: str, tmp_path: Path)
 
 def test_a_run_that_stops_goes_on_to_the_very_same_weights(voices: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole = load_file(train("hubert_kmeans", voices, tmp_path / "whole", 6, recipe=QUICK))
-    step = hubert.one_step
-
-    def dies(run: hubert.UnitRun, steps: int) -> dict[str, Tensor]:
-        if run.step == 5:
-            raise KeyboardInterrupt
-        return step(run, steps)
-
-    monkeypatch.setattr(hubert, "one_step", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with training.interrupted(hubert, at=5):
         train("hubert_kmeans", voices, tmp_path / "killed", 6, recipe=QUICK, save_every=2)
-    monkeypatch.setattr(hubert, "one_step", step)
     monkeypatch.setattr(hubert, "cluster", None)  # what the units are stands in the checkpoint
     resumed = load_file(train("hubert_kmeans", voices, tmp_path / "killed", 6, recipe=QUICK, resume=True))
     assert whole.keys() == resumed.keys()
