@@ -149,13 +149,14 @@ def _place(variant: Variant) -> str:
     if not variant.spec.trained:
         return "untrained"
     if not variant.files:
-        return "none needed"
+        return "none"
     places = {_place_of(file) for file in variant.files}
-    return next(place for place in ("missing", "to be fetched", "here") if place in places)
+    return next(place for place in ("user-supplied", "downloadable", "downloaded", "bundled") if place in places)
 
 
 def _place_of(file: Checkpoint) -> str:
-    return "here" if download.present(file) else "to be fetched" if file.url else "missing"
+    present = download.present(file)
+    return ("downloaded" if present else "downloadable") if file.url else ("bundled" if present else "user-supplied")
 
 
 def _codebooks(variant: Variant) -> str:
