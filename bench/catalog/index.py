@@ -48,6 +48,7 @@ class Asked:
     evaluators: tuple[str, ...]
     headline: tuple[str, ...]
     metrics: tuple[Metric, ...]
+    signals: tuple[str, ...]  # the metrics that a function of two signals gives
 
     @property
     def domains(self) -> tuple[Domain, ...]:
@@ -108,7 +109,7 @@ def _family_of(name: str) -> Family:
 def _suite_of(name: str) -> Asked:
     suite: Suite = importlib.import_module(f"bench.tasks.{name}").SUITE
     facts = (suite.name, suite.version, suite.about, suite.data, suite.needs_decode, bool(suite.sweep), suite.judges, suite.headline)
-    return Asked(*facts, suite.metrics)
+    return Asked(*facts, suite.metrics, tuple(metric.name for metric in suite.metrics if metric.score))
 
 
 def _family_from(name: str, known: Mapping) -> Family:
@@ -131,7 +132,7 @@ def _variant(family: str, name: str, facts: dict) -> Variant:
 def _suite_from(name: str, known: Mapping) -> Asked:
     metrics = tuple(Metric(**{**m, "span": (float(m["span"][0]), float(m["span"][1])), "score": None}) for m in known["metrics"])
     facts = {key: known[key] for key in ("version", "about", "data", "needs_decode", "timed")}
-    return Asked(name, metrics=metrics, evaluators=tuple(known["evaluators"]), headline=tuple(known["headline"]), **facts)
+    return Asked(name, metrics=metrics, **{key: tuple(known[key]) for key in ("evaluators", "headline", "signals")}, **facts)
 
 
 def _family_line(family: Family) -> dict:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.api import UserError
+from bench.api import UserError, Variant
 from bench.catalog import index
 
 FILE = re.compile(r"(?P<path>.+\.py)(@(?P<variant>[^/\\]+))?")  # a folder may have an @ in its name, too
@@ -81,6 +81,12 @@ def tokenizer(word: str) -> str:
     if len(found) > 1:
         raise UserError(f"{word} names {len(found)} tokenizers, and one is wanted: {_few(found)}")
     return found[0]
+
+
+def variant(word: str) -> Variant:
+    """The facts of the one tokenizer of the registry that a word names; `load` imports what it needs when it is called."""
+    family, _, chosen = tokenizer(word).partition("@")
+    return index.family(family).variants[chosen]
 
 
 def _tokenizers(word: str) -> list[str]:

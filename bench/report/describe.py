@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import registry
 from bench.api import DOMAINS, Checkpoint, Codebook, Spec, Variant
+from bench.catalog import index, names
 from bench.data import manifests
+from bench.evaluators import packages
 from bench.records import reader
 from bench.records.writer import folder_name
 from bench.report import marks
@@ -23,36 +24,76 @@ Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 def tokenizers() -> Listing:
     """Every tokenizer with what it costs."""
     lines = []
-    for variants in registry.families().values():
-        for variant in variants.values():
-            spec = variant.spec
-            lines.append(
-                (
-                    spec.label,
-                    _hz(spec.sample_rate),
-                    _codebooks(variant),
-                    _number(spec.bitrate / 1000),
-                    _number(spec.tokens_per_s),
-                    _place(variant) + (", trained by this project" if spec.trained_here else ""),
-                )
+    for variant in variants():
+        spec = variant.spec
+        lines.append(
+            (
+                spec.label,
+                _hz(spec.sample_rate),
+                _codebooks(variant),
+                _number(spec.bitrate / 1000),
+                _number(spec.tokens_per_s),
+                place(variant) + (", trained by this project" if spec.trained_here else ""),
             )
+        )
     return ("tokenizer", "sample rate", "codebooks", "kbps", "tokens/s", "weights"), lines
+
+
+def variants() -> list[Variant]:
+    """Every tokenizer of the registry, each family's default first."""
+    return [variant for family in names.families() for variant in index.family(family).variants.values()]
 
 
 def suites() -> Listing:
     """Every suite with what it asks."""
-    found = map(registry.load_suite, registry.suites())
-    return ("suite", "version", "data", "about"), [(s.name, str(s.version), s.data, s.about) for s in found]
+    return ("suite", "version", "data", "about"), [(s.name, str(s.version), s.data, s.about) for s in map(index.suite, names.suites())]
 
 
 def metrics() -> Listing:
     """Every column of every suite with its unit, good direction and the rate that it is evaluated at."""
     lines = []
-    for suite in map(registry.load_suite, registry.suites()):
+    for suite in map(index.suite, names.suites()):
         for m in suite.metrics:
-            rates = ", ".join(f"{domain} {_hz(m.rates[domain])}" if m.score else domain for domain in DOMAINS if domain in m.rates)
+            signal = m.name in suite.signals
+            rates = ", ".join(f"{domain} {_hz(m.rates[domain])}" if signal else domain for domain in DOMAINS if domain in m.rates)
             lines.append((m.name, suite.name, m.unit, m.better, rates, m.about))
     return ("metric", "suite", "unit", "better", "where", "about"), lines
+
+
+def available(what: str) -> set[str]:
+    """The names that can be used at once: weights here or none needed, packages of the evaluator installed."""
+    if what == "tokenizers":
+        return {variant.spec.label for variant in variants() if place(variant) in ("here", "none needed", "untrained")}
+    ready = {name for name in names.suites() if not (needed := packages.package(name)) or needed.here}
+    return {"suites": ready, "data": set(manifests.names())}.get(what) or {m.name for name in ready for m in index.suite(name).metrics}
+
+
+def numbers(variant: Variant) -> dict[str, object]:
+    """The same facts for programs: plain numbers in Hz and bit/s; null where a rate varies."""
+    spec = variant.spec
+    rates = {"frame_rate": spec.frame_rate, "tokens_per_s": spec.tokens_per_s, "bitrate": spec.bitrate}
+    return {
+        "tokenizer": spec.label,
+        "family": spec.name,
+        "variant": spec.variant,
+        "sample_rate": spec.sample_rate,
+        "channels": spec.channels,
+        "codebooks": [{"size": book.size, "rate": _finite(book.rate)} for book in spec.codebooks],
+        **{key: _finite(rate) for key, rate in rates.items()},
+        "causal": spec.causal,
+        "decodes": spec.decodes,
+        "trained": spec.trained,
+        "trained_by_this_project": spec.trained_here is not None,
+        "weights": spec.weights,
+        "available": place(variant),
+        "licence": spec.licence,
+        "source": spec.source,
+        "hub_ids": [name for name, label in names.hub_ids().items() if label == spec.label],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def data_sets() -> Listing:
@@ -142,10 +183,11 @@ def _weights(variant: Variant) -> str:
         return f"untrained, {variant.spec.weights}"
     if not variant.files:
         return variant.spec.weights
-    return f"{' and '.join(dict.fromkeys(file.file for file in variant.files))} ({_place(variant)}), {variant.spec.weights}"
+    return f"{' and '.join(dict.fromkeys(file.file for file in variant.files))} ({place(variant)}), {variant.spec.weights}"
 
 
-def _place(variant: Variant) -> str:
+def place(variant: Variant) -> str:
+    """Where its weights are: `here`, `to be fetched`, `missing`, `none needed` or `untrained`."""
     if not variant.spec.trained:
         return "untrained"
     if not variant.files:

@@ -78,12 +78,32 @@ def to_terminal(grids: Sequence[Grid], notes: Sequence[str], console: Console, l
     for caption, header, lines in grids:
         table = Table(title=caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
         for i, name in enumerate(header):
-            table.add_column(Text(name), justify="left" if i < left else "right", overflow="fold")
+            justify = "left" if i < left else "right"
+            table.add_column(Text(name), justify=justify, overflow="fold", no_wrap=i == 0)  # the name of a line is never cut
         for line in lines:
             table.add_row(*(Text(text, "bold" if isinstance(text, Strong) else "") for text in line))  # Text: a name is never markup
         console.print(table)
     for note in notes:
         console.print(Text(note))
+
+
+WIDEST, GAP = 24, 2  # of a column of prose before it is wrapped, and between columns
+
+
+def listing(header: Sequence[str], lines: Sequence[Sequence[str]], console: Console) -> None:
+    """Prints a list. Its names are never cut: columns that do not fit beside them are left out, the last first, and counted."""
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    needed = [widths[0], *(min(width, WIDEST) for width in widths[1:])]
+    shown = max(1, sum(sum(needed[: n + 1]) + GAP * (n + 1) <= console.width for n in range(len(header))))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(Text(header[0]), min_width=widths[0], no_wrap=True)
+    for name in header[1:shown]:
+        table.add_column(Text(name), overflow="fold")
+    for line in lines:
+        table.add_row(*map(Text, line[:shown]))
+    console.print(table, crop=False)
+    if shown < len(header):
+        console.print(Text(f"left out in {console.width} columns: {', '.join(header[shown:])} (a wider terminal, or --json, has them)"))
 
 
 def to_markdown(grids: Sequence[Grid], notes: Sequence[str], out: TextIO, left: int = 1) -> None:
