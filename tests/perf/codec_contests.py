@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from bench.api import Stream
+from bench.nn.dac_names import port_names
 from bench.nn.quantize import Codebook
 from bench.tokenizers import wavtokenizer
-from bench.tokenizers.dac import port_names
 from tests.parity import test_dac, test_encodec, test_mimi
 from tests.parity.ties import residual_levels
 from tests.parity.wavtokenizer_recipe import sound, stored, weights

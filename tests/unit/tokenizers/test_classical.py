@@ -30,8 +30,8 @@ def speech() -> Tensor:
         pytest.skip("real speech is not on this machine (../shared/data/eval)")
     clips = map(json.loads, (EVAL / "manifest.jsonl").read_text().splitlines())
     path = next(c["path"] for c in clips if c["domain"] == "speech" and c["duration"] > 6 and c["bandwidth_hz"] > 7000)
-    wav, rate = audio.read(EVAL / path)
-    return audio.resample(wav[:1, : 6 * rate], rate, 48_000)[None]
+    heard = audio.decode_file((EVAL / path).read_bytes(), path)
+    return audio.resample(heard.wav[:1, : 6 * heard.sample_rate], heard.sample_rate, 48_000)[None]
 
 
 def needs(package: str) -> None:
