@@ -20,6 +20,7 @@ Key = TypeVar("Key")
 Result = TypeVar("Result")
 Domain = Literal["speech", "music", "general"]
 DOMAINS: tuple[Domain, ...] = ("speech", "music", "general")
+LARGEST_COUNTED = 2**16  # a codebook beyond it holds raw samples: no entropy can be counted, and its tokenizer is a reference condition
 SHARE, POSITIVE, CORRELATION = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0)  # where the scores of many metrics lie
 
 
@@ -105,6 +106,11 @@ class Spec:
     def bitrate(self) -> float:
         """Nominal bit/s: the sum of rate x log2(size). NaN where the rate varies; there only the measured one has a meaning."""
         return sum(c.rate * math.log2(c.size) for c in self.codebooks)
+
+    @property
+    def reference(self) -> bool:
+        """Whether it is a reference condition: its codes are samples, of the original, of a filtered or of another clip."""
+        return any(c.size > LARGEST_COUNTED for c in self.codebooks)
 
     @property
     def trained(self) -> bool:
@@ -311,6 +317,7 @@ class Metric:
     per: Literal["clip", "corpus", "codebook"] = "clip"
     """"corpus": one value pooled over all clips, in a row of clip "*"; "codebook": the same, and beside it one for each codebook."""
     span: tuple[float, float] = (-math.inf, math.inf)  # no score lies outside: a leaderboard refuses it
+    fixed: bool = False  # decided by a tokenizer's design, as its bitrate: shown, but never tested or called best
     raw: bool = False  # a delay that the tokenizer states is left in; a column of those tokenizers alone that state one
 
     @property
@@ -460,4 +467,5 @@ class Suite:
     with_sweep: Callable[[str], Suite] | None = None  # the same suite at other points; None: it does not time
     judges: tuple[str, ...] = ()  # the names that with_judge knows
     prepare: Callable[[], None] | None = None  # UserError before anything starts, where the judge's package or weights are missing
-    headline: tuple[str, ...] = ()  # the columns that a leaderboard shows first; none named: all
+    headline: tuple[str, ...] = ()  # the columns that tables show unless asked for others; none named: all
+    overview: tuple[str, ...] = ()  # those of them that stand for the suite in one table over several suites

@@ -171,7 +171,7 @@ def _metric(
 
 
 BUDGET = (
-    Metric("tokens_30s", "", "lower", NO_SIGNAL, 1, None, "codes per 30 s of audio at the measured rate", "corpus"),
+    Metric("tokens_30s", "", "lower", NO_SIGNAL, 1, None, "codes per 30 s of audio at the measured rate", "corpus", fixed=True),
     *(
         Metric(
             f"context_{name}_s",
@@ -256,6 +256,7 @@ SUITE = Suite(
     data="mini",
     run=run,
     needs_decode=False,
+    overview=("kbps_packed", "tokens_per_s", "codebook_utilization"),
     headline=(
         "kbps_packed",
         "tokens_per_s",

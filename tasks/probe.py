@@ -247,4 +247,5 @@ SUITE = Suite(
     run=run,
     needs_decode=False,
     headline=tuple(f"{score}{control}" for score in SCORE.values() for control in ("", "_random", "_logmel")),
+    overview=(SCORE["word"], SCORE["spk"]),
 )

@@ -257,4 +257,9 @@ SUITE = Suite(
     data="mini",
     run=run,
     needs_decode=False,
+    headline=(
+        *("code_consistency_repeat", "code_consistency_shift_2ms", "code_consistency_noise_10db", "code_consistency_round_5"),
+        *("pesq_wb_drop_round_5", "stoi_drop_noise_10db"),
+    ),
+    overview=("code_consistency_shift_2ms",),
 )

@@ -70,8 +70,8 @@ def _frame_rate(spec: Spec) -> Score:
     return Score(spec.frame_rate, note="" if math.isfinite(spec.frame_rate) else "variable frame length: see tokens_per_s")
 
 
-def _figure(name: str, unit: str, better: Literal["higher", "lower", ""], tolerance: float, about: str) -> Metric:
-    return Metric(name, unit, better, NO_SIGNAL, tolerance, None, about, "corpus", POSITIVE)
+def _figure(name: str, unit: str, better: Literal["higher", "lower", ""], tolerance: float, about: str, fixed: bool = False) -> Metric:
+    return Metric(name, unit, better, NO_SIGNAL, tolerance, None, about, "corpus", POSITIVE, fixed)
 
 
 def _sides(name: str, unit: str, better: Literal["higher", "lower"], tolerance: float, about: str) -> tuple[Metric, ...]:
@@ -97,7 +97,7 @@ FIGURES = (
     _figure("stream_chunk_p95_ms", "ms", "lower", 0.1, "the same, 95th percentile"),
     _figure("stream_late", "share", "lower", 0.001, "fraction of chunks that miss the real-time deadline"),
     _figure("frame_rate", "Hz", "", 0.01, "frames per second, from the codebooks"),
-    _figure("parameters_m", "M", "lower", 0.01, "parameters including codebooks, millions"),
+    _figure("parameters_m", "M", "lower", 0.01, "parameters including codebooks, millions", fixed=True),
     *_sides("*_gmac_per_s", "GMAC/s", "lower", 0.001, "multiply-accumulates per second of audio, without Fourier transforms"),
     _figure("load_s", "s", "lower", 0.01, "load time with files in the system's cache, median of 3"),
     _figure("peak_cpu_mem_mb", "MB", "lower", 1, "peak memory of the process above what it had before loading, one clip of 10 s"),
@@ -121,7 +121,8 @@ def suite(sweep: Sweep) -> Suite:
         needs_decode=False,
         sweep=str(sweep),
         with_sweep=lambda text: suite(parse(text)),
-        headline=("rtfx_encode", "rtfx_decode", "lookahead_ms", "stream_first_ms", "parameters_m", "peak_cpu_mem_mb", "kbps_packed"),
+        headline=("kbps_packed", "rtfx_encode", "rtfx_decode", "lookahead_ms", "stream_first_ms", "parameters_m", "peak_cpu_mem_mb"),
+        overview=("kbps_packed", "tokens_per_s", "rtfx_encode", "rtfx_decode"),
     )
 
 

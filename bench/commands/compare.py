@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from bench.api import DOMAINS, UserError
 from bench.commands import arguments
 from bench.commands.arguments import console
+from bench.commands.table import style, write
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
-    from bench.compare.ladders import Ladder, RateLine
+    from bench.compare.ladders import RateLine
     from bench.compare.lines import Comparison
     from bench.records.reader import Kept
 
@@ -40,7 +41,10 @@ def add(verbs: Verbs) -> None:
     arguments.verbosity(verb)
     verb.add_argument("--reference", metavar="RUN", help="the run that others are compared with (default: the first)")
     verb.add_argument(
-        "--columns", default="", metavar="A,B,...", help="restrict metrics, and with them the number of tests corrected for (default: all)"
+        "--columns",
+        default="",
+        metavar="A,B,...",
+        help="these metrics, and with them the number of tests corrected for; all: every one (default: the suite's headline)",
     )
     verb.add_argument(
         "--by",
@@ -49,7 +53,13 @@ def add(verbs: Verbs) -> None:
         help="group clips by domain only, or also by sample rate (default: domain)",
     )
     verb.add_argument("--bd-rate", default="", metavar="A,B,...", help="also compute BD-rate at equal quality in these metrics")
-    verb.add_argument("--format", choices=("table", "markdown", "csv", "latex", "json"), default="table", help="(default: table)")
+    style(verb)
+    verb.add_argument(
+        "--layout",
+        choices=("wide", "paired"),
+        default="wide",
+        help="with --format latex: one line per tokenizer, the best in bold (wide, default), or paired differences with p-values",
+    )
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -58,6 +68,7 @@ def compare(options: argparse.Namespace) -> int:
     from bench.compare.lines import compare as lines
     from bench.records import reader
     from bench.records.choose import choose
+    from bench.report import writers
 
     words = [*options.run, *([options.reference] if options.reference else [])]
     choice = choose(words, options.results, options.suite, arguments.wish(options))
@@ -72,17 +83,24 @@ def compare(options: argparse.Namespace) -> int:
         reference = [run.where for run in runs].index(folder)
     reader.refuse_unlike(runs)
     metrics = list(runs[0].metrics)
-    columns = _metrics(options.columns, metrics)
+    columns = metrics if options.columns.strip() == "all" else _metrics(options.columns, metrics) or runs[0].headline
     found = ladders(runs)
     found.sort(key=lambda ladder: runs[reference] not in ladder.runs)  # the reference's ladder is the anchor
     wanted = _metrics(options.bd_rate, usable(list(runs[0].metrics.values())))
     if wanted and len(found) < 2:
         raise UserError("--bd-rate needs two codecs at three bitrates or more each: name more runs, as 'encodec@*' 'opus@*'")
     rates = rate_lines(found, [runs[0].metrics[name] for name in wanted])
+    if options.format == "latex" and options.layout == "wide" and not wanted:
+        from bench.report.overview import overview
+
+        write(overview(runs, sorted(columns, key=lambda name: not runs[0].metrics[name].fixed)), options, DOMAINS, [])
+        return 0
     comparison = lines(runs, reference, columns, _sample_rates(runs[0], options.data) if options.by == "sample-rate" else None)
     for line in filter(None, choice.notes or [choice.data]):
         arguments.note(options, line)
-    _print(comparison, rates, found, options.format)
+    hidden = len(metrics) - len(columns) if not options.columns else 0
+    more = [f"{hidden} more column{'s' * (hidden > 1)}: --columns all"] if hidden else []
+    _print(comparison, rates, [*writers.notes(comparison, rates, found), *more], options)
     return 0
 
 
@@ -116,18 +134,18 @@ def _sample_rates(run: Kept, source: str | None) -> dict[str, int]:
         raise UserError(f"{name}: a clip's sample rate cannot be read ({error}): leave --by sample-rate out") from error
 
 
-def _print(comparison: Comparison, rates: Sequence[RateLine], found: Sequence[Ladder], style: str) -> None:
-    from bench.report import formats, writers
+def _print(comparison: Comparison, rates: Sequence[RateLine], notes: Sequence[str], options: argparse.Namespace) -> None:
+    from bench.report import formats, latex, writers
 
-    notes = writers.notes(comparison, rates, found)
-    if style == "csv":
+    grids = writers.grids(comparison, rates)
+    if options.format == "csv":
         writers.to_csv(comparison, rates, sys.stdout)
-    elif style == "json":
+    elif options.format == "json":
         writers.to_json(comparison, rates, notes, sys.stdout)
-    elif style == "latex":
-        formats.to_latex(writers.grids(comparison, rates), notes, sys.stdout, writers.LEFT)
-    elif style == "markdown":
-        formats.to_markdown(writers.grids(comparison, rates), notes, sys.stdout, writers.LEFT)
+    elif options.format == "latex":
+        latex.to_latex(grids, notes, sys.stdout, writers.LEFT, options.caption, options.label)
+    elif options.format == "markdown":
+        formats.to_markdown(grids, notes, sys.stdout, writers.LEFT)
     else:
-        formats.to_terminal(writers.grids(comparison, rates), notes, console(), writers.LEFT)
+        formats.to_terminal(grids, notes, console(), writers.LEFT)
     sys.stdout.flush()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
     from bench.engine.run import Options, Progress, Run
 
+ALL = "all"  # of --columns
+FORMATS = ("table", "markdown", "csv", "json")
 EVALUATORS = {"asr": "recognizer", "speaker": "speaker model"}  # suite -> what --SUITE-model names
 EXAMPLES = """examples:
   bench run --tokenizer mimi                                   the bundled corpus, suite reconstruction
@@ -75,8 +77,10 @@ def add(verbs: Verbs) -> None:
     how.add_argument("--config", type=Path, metavar="FILE", help="TOML file of flags, as limit = 20; flags given here override it")
     arguments.verbosity(how)
     output = verb.add_argument_group("output")
-    output.add_argument("--format", choices=("table", "markdown", "csv"), default="table", help="output format (default: table)")
-    output.add_argument("--columns", default="", metavar="A,B,...", help="columns to print in tables (default: all)")
+    output.add_argument("--format", choices=FORMATS, default="table", help="output format (default: table)")
+    output.add_argument(
+        "--columns", default="", metavar="A,B,...", help="columns to print in tables; all: every one (default: the suite's headline)"
+    )
     output.add_argument("--save-audio", type=Path, metavar="DIR", help="keep originals and reconstructions as WAV files")
 
 
@@ -157,7 +161,7 @@ def _belongs(flag: str, suite: str, chosen: Sequence[str]) -> None:
 def _refuse_columns(columns: Sequence[str], known: Sequence[str]) -> None:
     from bench.catalog import names
 
-    for column in columns:
+    for column in columns if ALL not in columns else ():
         if column not in known:
             raise UserError(f"no metric is called {column!r}{names.nearest(column, known)} bench list metrics names them all")
 
@@ -235,18 +239,36 @@ def _print_runs(runs: Sequence[Run], options: argparse.Namespace, columns: Seque
     groups = [list(group) for _, group in itertools.groupby(runs, key=lambda run: run.suite.name)]
     if options.format == "csv":
         tables.to_csv(runs, sys.stdout)
+    elif options.format == "json":
+        tables.to_json(runs, sys.stdout)
     for group in groups:
-        shown = [name for name in columns if name in [metric.name for metric in group[0].suite.metrics]]
+        shown = columns if ALL in columns else [name for name in columns if name in [metric.name for metric in group[0].suite.metrics]]
         if columns and not shown:
             continue
         if options.format == "markdown":
             tables.to_markdown(group, sys.stdout, shown)
         elif options.format == "table":
             tables.to_terminal(group, console(), shown)
+    if len(groups) > 1 and not columns:
+        _print_overview(runs, options)
     if options.format == "table":
         for run in runs:
             note(options, f"rows: {run.folder / 'rows.csv'}")
     sys.stdout.flush()
+
+
+def _print_overview(runs: Sequence[Run], options: argparse.Namespace) -> None:
+    """One table over the suites, as `bench table` makes it."""
+    from bench.records import reader
+    from bench.report import formats, overview
+
+    found = overview.grids(overview.overview([reader.read(run.folder) for run in runs]))
+    grids = [(f"{domain}, all suites", header, lines) for domain, header, lines in found]
+    if options.format == "markdown":
+        formats.to_markdown(grids, [], sys.stdout)
+    elif options.format == "table":
+        screen = console()
+        formats.to_terminal([part for grid in grids for part in formats.fitted(grid, screen.width)], [], screen)
 
 
 def _print_failures(runs: Sequence[Run]) -> None:

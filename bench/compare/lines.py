@@ -28,7 +28,7 @@ class Line:
     metric: Metric
     tokenizer: str
     summary: Summary
-    difference: Paired | None = None  # from the reference; None: it is the reference, or the metric is neither good nor bad
+    difference: Paired | None = None  # from the reference; None: it is the reference, or there is nothing to test
     p: float = math.nan  # of that difference, corrected
     rank: Literal["", "best", "tied"] = ""  # "tied": not distinguishable from the best
 
@@ -81,17 +81,22 @@ def _block(
     block = []
     for i, (name, rows) in enumerate(zip(called, tables, strict=True)):
         line = Line(domain, rate, metric, name, summary(domain, metric, list(rows.values())), rank="best" if i == best else "")
-        if harm(metric) and i != reference and rows:
+        if _tested(metric) and i != reference and rows:
             line = replace(line, difference=paired(metric, rows, tables[reference]))
         block.append((line, paired(metric, rows, tables[best]) if best is not None and i != best and rows else None))
     return block
+
+
+def _tested(metric: Metric) -> bool:
+    """Not what is neither good nor bad, and not what a tokenizer's design decides."""
+    return bool(harm(metric)) and not metric.fixed
 
 
 def _best(metric: Metric, tables: Sequence[Mapping[str, Row]]) -> int | None:
     """The one with the best mean over the clips that all have, of those that have any."""
     scored = [{clip for clip, row in rows.items() if not math.isnan(row.value)} for rows in tables]
     common = set.intersection(*(clips for clips in scored if clips)) if any(scored) else set()
-    if not harm(metric) or sum(map(bool, scored)) < 2 or not common:
+    if not _tested(metric) or sum(map(bool, scored)) < 2 or not common:
         return None
     compared = {i: columns([tables[i][clip] for clip in sorted(common)]) for i, clips in enumerate(scored) if clips}
     goods = {i: goodness(metric, mean(sized(metric, x), weights, clusters).value) for i, (x, weights, clusters) in compared.items()}

@@ -284,11 +284,12 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
             {
                 **{"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "about": m.about},
                 "span": stated_span(m),
-                **({"raw": True} if m.raw else {}),
+                **{fact: True for fact in ("fixed", "raw") if getattr(m, fact)},
             }
             for m in suite.metrics
         ],
         "headline": list(suite.headline),
+        "overview": list(suite.overview),
         "commit": provenance.commit(),
         "data_name": data.name,
         "clips": len(data.clips),

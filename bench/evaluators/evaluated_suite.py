@@ -35,7 +35,7 @@ class EvaluatedSuite(Generic[Asked]):
     metrics: Callable[[Asked], tuple[Metric, ...]]
     run: Callable[[Asked, Session], Iterator[Sequence[Row]]]
     prepare: Callable[[Asked], Callable[[], None] | None]  # UserError where the model's package or weights are missing; None: nothing to do
-    headline: tuple[str, ...]  # columns, {} for the model's name
+    headline: tuple[str, ...]  # columns, {} for the model's name; the first one stands for the suite beside others
     known: tuple[str, ...]  # names that `choose` knows
     choose: Callable[[str], Asked]  # a model by its name or path
 
@@ -53,4 +53,5 @@ class EvaluatedSuite(Generic[Asked]):
             judges=self.known,
             prepare=self.prepare(model),
             headline=tuple(column.format(model.name) for column in self.headline),
+            overview=(self.headline[0].format(model.name),),
         )

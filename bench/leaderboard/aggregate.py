@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,7 +78,7 @@ class Board:
     @property
     def headline(self) -> Sequence[str]:
         """The columns that are shown first."""
-        return [name for name in self.first.record.get("headline", ()) if name in self.metrics] or list(self.metrics)
+        return self.first.headline
 
     @cached_property
     def domains(self) -> Sequence[str]:
@@ -111,7 +110,9 @@ def fold(results: Path) -> list[Board]:
         reader.refuse_unlike(runs)
         for run in runs[1:]:
             refuse_gaps(runs[0], run)
-    return [Board(tuple(map(Entry, sorted(runs, key=lambda run: natural(run.label))))) for _, runs in sorted(suites.items(), key=_place)]
+    return [
+        Board(tuple(map(Entry, sorted(runs, key=lambda run: reader.natural(run.label))))) for _, runs in sorted(suites.items(), key=_place)
+    ]
 
 
 def _place(item: tuple[str, object]) -> tuple[bool, str]:
@@ -142,9 +143,3 @@ def refuse_gaps(a: Kept, b: Kept) -> None:
 def _places(run: Kept) -> set[tuple[str, str]]:
     some = {name for name, metric in run.metrics.items() if metric.raw}  # columns of those tokenizers alone that state a delay
     return {(row.clip, row.metric) for row in run.rows if row.clip != "*" and row.metric not in some}
-
-
-def natural(label: str) -> list[tuple[str, float]]:
-    """A key that sorts opus@6kbps before opus@12kbps."""
-    parts = re.split(r"(\d+(?:\.\d+)?)", label)
-    return [(text, float(number)) for text, number in zip(parts[::2], [*parts[1::2], "0"], strict=True)]

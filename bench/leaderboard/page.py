@@ -17,10 +17,10 @@ from markupsafe import Markup
 from bench import registry
 from bench.api import DOMAINS, Clip, Metric, UserError
 from bench.leaderboard import csv_markdown, model_cards
-from bench.leaderboard.aggregate import Board, Entry, natural
+from bench.leaderboard.aggregate import Board, Entry
 from bench.leaderboard.listening import ORIGINAL, Listening
 from bench.leaderboard.plots import points
-from bench.records.reader import Kept
+from bench.records.reader import Kept, natural
 from bench.report import describe, formats, marks
 from bench.report.formats import ARROWS
 from bench.statistics.bootstrap import Summary

@@ -9,7 +9,6 @@ from bench.api import Metric
 from bench.leaderboard.aggregate import Board
 from bench.records.reader import Kept
 from bench.report import marks
-from bench.tokens.codes import LARGEST_COUNTED
 
 
 def points(boards: Sequence[Board]) -> dict[str, object]:
@@ -30,15 +29,10 @@ def points(boards: Sequence[Board]) -> dict[str, object]:
             }
             for board, m in metrics
         ],
-        "uncoded": sorted({e.label for board in boards for e in board.entries if _uncoded(e.run)}),
+        "uncoded": sorted({e.label for board in boards for e in board.entries if e.run.reference}),
         "here": sorted({e.label for board in boards for e in board.entries if marks.of_run(e.run)}),
         "ladders": {e.label: _ladder(e.run) for board in boards for e in board.entries},
     }
-
-
-def _uncoded(run: Kept) -> bool:
-    """Codes that are the samples themselves: an anchor whose bitrate would squeeze all others into a corner."""
-    return any(size > LARGEST_COUNTED for size, _ in run.tokenizer["codebooks"])
 
 
 def _ladder(run: Kept) -> str:

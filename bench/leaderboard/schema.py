@@ -30,6 +30,10 @@ def _fits(shape: Mapping[str, Callable[[object], bool]]) -> Callable[[object], b
     return lambda value: isinstance(value, dict) and all(key in value and test(value[key]) for key, test in shape.items())
 
 
+def _names(value: object) -> bool:
+    return value == [] or _all(_text)(value)
+
+
 TOKENIZER = {
     **{"name": _text, "variant": _text, "weights": _text, "codebooks": _all(_codebook)},
     **{"sample_rate": lambda value: value is None or _count(value), "decodes": lambda value: isinstance(value, bool)},
@@ -54,7 +58,7 @@ METRIC = {
 }
 RECORD = {"identity": _fits(IDENTITY), "metrics": _all(_fits(METRIC)), "data_name": _text, "clips": _count}
 HERE = {"hours": lambda value: isinstance(value, int | float), "published": _text}
-PERHAPS = {"trained_here": _fits(HERE), "commit": _text, "started": _text, "headline": lambda value: value == [] or _all(_text)(value)}
+PERHAPS = {"trained_here": _fits(HERE), "commit": _text, "started": _text, "headline": _names, "overview": _names}
 
 
 def refuse_misshapen(record: Mapping[str, object], where: object) -> None:

@@ -99,7 +99,7 @@ _ALL = (
     ),
     Metric("gain_db", "dB", "zero", WAVEFORM, 0.1, waveform.gain_db, "gain error (estimate vs reference), ratio of standard deviations"),
     Metric("tail_loss_ms", "ms", "lower", NO_SIGNAL, 0.1, None, "missing tail after decoding", span=POSITIVE),
-    Metric("tokens_per_s", "1/s", "lower", NO_SIGNAL, 0.01, None, "codes per second of audio", span=POSITIVE),
+    Metric("tokens_per_s", "1/s", "lower", NO_SIGNAL, 0.01, None, "codes per second of audio", span=POSITIVE, fixed=True),
     Metric(
         "kbps_nominal",
         "kbit/s",
@@ -110,6 +110,7 @@ _ALL = (
         "nominal bitrate: sum over the codebooks of rate x log2(size)",
         "corpus",
         span=POSITIVE,
+        fixed=True,
     ),
     Metric(
         "kbps_packed",
@@ -120,9 +121,19 @@ _ALL = (
         None,
         "measured bitrate: bits of the packed codes, padding included, per second of audio",
         span=POSITIVE,
+        fixed=True,
     ),
     Metric(
-        "kbps_entropy", "kbit/s", "lower", NO_SIGNAL, 0.001, None, "zero-order entropy of each codebook x its rate", "corpus", span=POSITIVE
+        "kbps_entropy",
+        "kbit/s",
+        "lower",
+        NO_SIGNAL,
+        0.001,
+        None,
+        "zero-order entropy of each codebook x its rate",
+        "corpus",
+        span=POSITIVE,
+        fixed=True,
     ),
 )
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bench.api import DOMAINS, Metric, Row, UserError
+from bench.api import DOMAINS, LARGEST_COUNTED, Metric, Row, UserError
 from bench.records.writer import LAST, key_of, read_rows
 
 _FOLDER = re.compile(r"(?P<label>.+)-[0-9a-f]{8}")
@@ -71,12 +71,22 @@ class Kept:
     def metrics(self) -> dict[str, Metric]:
         """The columns of its suite, as they were then, in their order."""
         facts = self.record["metrics"]
-        return {
-            f["name"]: Metric(
-                f["name"], f["unit"], f["better"], {}, f["tolerance"], None, per=f["per"], span=_span(f), raw=f.get("raw", False)
-            )
-            for f in facts
-        }
+        return {f["name"]: _metric(f) for f in facts}
+
+    @property
+    def headline(self) -> list[str]:
+        """The columns that tables show first; all where the suite names none."""
+        return [name for name in self.record.get("headline", ()) if name in self.metrics] or list(self.metrics)
+
+    @property
+    def overview(self) -> list[str]:
+        """The columns that stand for the suite beside other suites."""
+        return [name for name in self.record.get("overview", ()) if name in self.metrics]
+
+    @property
+    def reference(self) -> bool:
+        """Whether it is a reference condition, whose codes are the samples of the original, of a filtered or of another clip."""
+        return any(size > LARGEST_COUNTED for size, _ in self.tokenizer["codebooks"])
 
     @cached_property
     def scores(self) -> dict[tuple[str, str], dict[str, Row]]:
@@ -91,6 +101,11 @@ class Kept:
     def unfinished(self) -> int:
         """Clips that have no rows yet."""
         return self.record["clips"] - len({row.clip for row in self.rows if row.metric == LAST})
+
+
+def _metric(f: Mapping) -> Metric:
+    facts = (f["name"], f["unit"], f["better"], {}, f["tolerance"], None)
+    return Metric(*facts, per=f["per"], span=_span(f), fixed=f.get("fixed", False), raw=f.get("raw", False))
 
 
 def _span(fact: Mapping) -> tuple[float, float]:
@@ -112,7 +127,8 @@ def read(folder: Path) -> Kept:
 
 def folders(results: Path, suites: Sequence[str] = ()) -> list[Path]:
     """Every run folder below results, of those suites if any are named; UserError where there is none."""
-    everywhere = sorted(path.parent for path in results.glob("*/*/run.json") if _FOLDER.fullmatch(path.parent.name))
+    everywhere = [path.parent for path in results.glob("*/*/run.json") if _FOLDER.fullmatch(path.parent.name)]
+    everywhere.sort(key=lambda folder: (folder.parent.name, natural(label_of(folder)), folder.name))
     chosen = [folder for folder in everywhere if not suites or folder.parent.name in suites]
     if not chosen:
         others = ", ".join(sorted({folder.parent.name for folder in everywhere}))
@@ -120,6 +136,12 @@ def folders(results: Path, suites: Sequence[str] = ()) -> list[Path]:
         wanted = f"of the suite {' or '.join(suites)} " if suites else ""
         raise UserError(f"no run {wanted}in {results}: {cure} name another folder with --results")
     return chosen
+
+
+def natural(label: str) -> list[tuple[str, float]]:
+    """A key that sorts opus@6kbps before opus@12kbps."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", label)
+    return [(text, float(number)) for text, number in zip(parts[::2], [*parts[1::2], "0"], strict=True)]
 
 
 def label_of(folder: Path) -> str:

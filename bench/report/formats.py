@@ -19,11 +19,15 @@ from bench.statistics.bootstrap import Estimate, Summary
 ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "": ""}
 
 Grid = tuple[str, list[str], list[list[str]]]
-"""A caption, the header cells and the lines of one table."""
+"""A caption, the header cells and the lines of one table. A line without cells is a rule between groups of lines."""
 
 
 class Strong(str):
     """A cell that is set in bold."""
+
+
+class Second(str):
+    """A cell that is underlined."""
 
 
 def cell(summary: Summary | None, metric: Metric) -> str:
@@ -73,6 +77,20 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
+def fitted(grid: Grid, width: int) -> list[Grid]:
+    """A table too wide for `width` as several, each with the first column."""
+    caption, header, lines = grid
+    gap = 3
+    sizes = [max(len(line[i]) for line in (header, *lines) if line) + gap for i in range(len(header))]
+    groups: list[list[int]] = []
+    for i in range(1, len(header)):
+        if not groups or sizes[0] + sum(sizes[k] for k in groups[-1]) + sizes[i] > width:
+            groups.append([])
+        groups[-1].append(i)
+    blocks = [(0, *group) for group in groups]
+    return [(caption, [header[k] for k in block], [[line[k] for k in block] if line else [] for line in lines]) for block in blocks]
+
+
 def to_terminal(grids: Sequence[Grid], notes: Sequence[str], console: Console, left: int = 1) -> None:
     """Prints tables, the first `left` columns of each flush left, and what stands below them."""
     for caption, header, lines in grids:
@@ -81,7 +99,10 @@ def to_terminal(grids: Sequence[Grid], notes: Sequence[str], console: Console, l
             justify = "left" if i < left else "right"
             table.add_column(Text(name), justify=justify, overflow="fold", no_wrap=i == 0)  # the name of a line is never cut
         for line in lines:
-            table.add_row(*(Text(text, "bold" if isinstance(text, Strong) else "") for text in line))  # Text: a name is never markup
+            if line:
+                table.add_row(*(Text(text, _style(text)) for text in line))  # Text: a name is never markup
+            else:
+                table.add_section()
         console.print(table)
     for note in notes:
         console.print(Text(note))
@@ -106,11 +127,15 @@ def listing(header: Sequence[str], lines: Sequence[Sequence[str]], console: Cons
         console.print(Text(f"left out in {console.width} columns: {', '.join(header[shown:])} (a wider terminal, or --json, has them)"))
 
 
+def _style(text: str) -> str:
+    return "bold" if isinstance(text, Strong) else "underline" if isinstance(text, Second) else ""
+
+
 def to_markdown(grids: Sequence[Grid], notes: Sequence[str], out: TextIO, left: int = 1) -> None:
     """The same tables for a README or a pull request."""
     for caption, header, lines in grids:
         rule = ["---"] * left + ["---:"] * (len(header) - left)
-        body = [" | ".join(["", *map(_markdown, line), ""]).strip() for line in (header, *lines)]
+        body = [" | ".join(["", *map(_markdown, line), ""]).strip() for line in (header, *lines) if line]
         body.insert(1, " | ".join(["", *rule, ""]).strip())
         out.write(f"**{_markdown(caption)}**\n\n" + "\n".join(body) + "\n\n")
     out.write("".join(f"- {_markdown(note)}\n" for note in notes))
@@ -118,27 +143,4 @@ def to_markdown(grids: Sequence[Grid], notes: Sequence[str], out: TextIO, left: 
 
 def _markdown(text: str) -> str:
     escaped = re.sub(r"([\\`*|])", r"\\\1", html.escape(text, quote=False))
-    return f"**{escaped}**" if isinstance(text, Strong) and text else escaped
-
-
-def to_latex(grids: Sequence[Grid], notes: Sequence[str], out: TextIO, left: int = 1) -> None:
-    """The same tables for a paper, with the rules of booktabs."""
-    out.write("% needs \\usepackage{booktabs}\n")
-    for caption, header, lines in grids:
-        head, *body = (" & ".join(map(_latex, line)) + " \\\\" for line in (header, *lines))
-        out.write(f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(caption)}}}\n")
-        out.write(f"\\begin{{tabular}}{{{'l' * left + 'r' * (len(header) - left)}}}\n\\toprule\n")
-        out.write("\n".join([head, "\\midrule", *body, "\\bottomrule"]) + "\n\\end{tabular}\n\\end{table}\n")
-    out.write("".join(f"% {' '.join(note.split())}\n" for note in notes))
-
-
-_LATEX = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}"},
-    **{"–": "--", "−": "$-$", "↑": "$\\uparrow$", "↓": "$\\downarrow$", "→": "$\\to$", "≈": "$\\approx$", "|": "\\textbar{}"},
-}
-
-
-def _latex(text: str) -> str:
-    escaped = "".join(_LATEX.get(sign, sign) for sign in text)
-    return f"\\textbf{{{escaped}}}" if isinstance(text, Strong) and text else escaped
+    return f"**{escaped}**" if isinstance(text, Strong) and text else f"<u>{escaped}</u>" if isinstance(text, Second) and text else escaped

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TextIO
 
 from rich.console import Console
 
-from bench.api import DOMAINS, Metric, UserError
+from bench.api import DOMAINS, Metric, Suite, UserError
 from bench.engine.run import Run
-from bench.report import formats, marks, sweeps
-from bench.report.formats import Grid, cell, few, title
+from bench.report import formats, marks, sweeps, tidy
+from bench.report.formats import Grid, cell, few, fitted, title
 from bench.statistics.bootstrap import Summary, reasons, remarks, scarce
 
 
@@ -23,20 +23,33 @@ def label(run: Run) -> str:
     return marks.marked(spec.label, spec.trained_here) + ("" if spec.trained else " (untrained)")
 
 
-def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
-    """One tokenizer: one line per metric, one column per domain. Several: one line each, one table per domain and as many metrics as fit.
+ALL = "all"  # in place of the names of columns
 
-    `columns`: the metrics to show, in their order; none named: all.
-    """
+
+def columns_of(suite: Suite, columns: Sequence[str] = ()) -> list[Metric]:
+    """The metrics that a table shows: those named, in their order; "all"; none named: the suite's headline. Unless named, what a
+    tokenizer costs comes first."""
+    known = {m.name: m for m in suite.metrics}
+    if columns and ALL not in columns:
+        return [known[name] for name in columns]
+    first = [known[name] for name in suite.headline]
+    chosen = [*first, *(m for m in suite.metrics if m not in first)] if ALL in columns or not first else first
+    return sorted(chosen, key=lambda m: not m.fixed)
+
+
+def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
+    """One tokenizer: one line per metric, one column per domain. Several: one line each, one table per domain and as many metrics as fit;
+    reference conditions stand apart at the foot. `columns`: see `columns_of`."""
+    runs = sorted(runs, key=lambda run: run.variant.spec.reference)
     found = [{(s.domain, s.metric): s for s in run.summaries} for run in runs]
     domains = [d for d in DOMAINS if any(key[0] == d for table in found for key in table)]
-    known = {m.name: m for m in runs[0].suite.metrics}
-    metrics = [known[name] for name in columns or known if any(key[1] == name for table in found for key in table)]
+    metrics = [m for m in columns_of(runs[0].suite, columns) if columns and ALL not in columns or _any(found, m)]
     captions = {d: f"{d} (n = {sum(clip.domain == d for clip in runs[0].data.clips)})" for d in domains}
     if len(runs) == 1:
         lines = [[title(m, m.unit), *(cell(found[0].get((d, m.name)), m) for d in domains)] for m in metrics]
         return [(label(runs[0]), ["metric", *captions.values()], lines)]
     names = ["tokenizer", *map(label, runs)]
+    first = next((i for i, run in enumerate(runs) if run.variant.spec.reference), 0)
     out = []
     for d in domains:
         cells = [
@@ -44,16 +57,28 @@ def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[
             for m in metrics
             if any((d, m.name) in table for table in found)
         ]
-        for block in _blocks(names, cells, width):
-            header, *lines = map(list, zip(names, *block, strict=True))
-            out.append((captions[d], header, lines))
+        header, *lines = map(list, zip(names, *cells, strict=True))
+        out += fitted((captions[d], header, [*lines[:first], *([[]] if first else []), *lines[first:]]), width)
     return out
+
+
+def _any(found: Sequence[Mapping[tuple[str, str], Summary]], metric: Metric) -> bool:
+    return any(name == metric.name for table in found for _, name in table)
+
+
+def hidden(runs: Sequence[Run], columns: Sequence[str]) -> list[str]:
+    """The line that says how many more columns there are; none where all are shown, or where the user named some."""
+    found = [{(s.domain, s.metric): s for s in run.summaries} for run in runs]
+    more = [m.name for m in runs[0].suite.metrics if _any(found, m) and m not in columns_of(runs[0].suite, columns)]
+    if columns or not more:
+        return []
+    return [f"{len(more)} more column{'s' * (len(more) > 1)}: --columns all, or summary.csv beside the rows"]
 
 
 def codebook_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
     """One line per codebook, in order, of every tokenizer that has several; one table per domain and as many metrics as fit."""
     out: list[Grid] = []
-    metrics = [m for m in runs[0].suite.metrics if m.per == "codebook" and (not columns or m.name in columns)]
+    metrics = [m for m in columns_of(runs[0].suite, columns) if m.per == "codebook"]
     for d in DOMAINS:
         books = {
             f"{label(run)} cb{k}": values
@@ -63,9 +88,8 @@ def codebook_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ())
         }
         shown = [m for m in metrics if any(m.name in values for values in books.values())]
         cells = [[title(m), *(cell(_alone(values.get(m.name), m), m) for values in books.values())] for m in shown]
-        for block in _blocks(names := ["codebook", *books], cells, width):
-            header, *lines = map(list, zip(names, *block, strict=True))
-            out.append((f"{d}, by codebook", header, lines))
+        header, *lines = map(list, zip(["codebook", *books], *cells, strict=True))
+        out += fitted((f"{d}, by codebook", header, lines), width)
     return out
 
 
@@ -81,22 +105,6 @@ def by_codebook(run: Run, domain: str) -> dict[int, dict[str, float]]:
 
 def _alone(value: float | None, metric: Metric) -> Summary | None:
     return None if value is None else Summary("", metric.name, value, math.nan, math.nan, 1, 0)
-
-
-def _blocks(first: list[str], columns: list[list[str]], width: int) -> Iterator[list[list[str]]]:
-    """Columns in groups that fit beside the first one."""
-    gap = 3
-    block: list[list[str]] = []
-    used = start = max(map(len, first)) + gap
-    for column in columns:
-        needed = max(map(len, column)) + gap
-        if block and used + needed > width:
-            yield block
-            block, used = [], start
-        block.append(column)
-        used += needed
-    if block:
-        yield block
 
 
 def notes(runs: Sequence[Run]) -> list[str]:
@@ -122,41 +130,38 @@ def notes(runs: Sequence[Run]) -> list[str]:
 
 def to_terminal(runs: Sequence[Run], console: Console, columns: Sequence[str] = ()) -> None:
     """Prints the tables and their notes."""
-    formats.to_terminal(all_grids(runs, console.width, columns), notes(runs), console)
+    formats.to_terminal(all_grids(runs, console.width, columns), [*notes(runs), *hidden(runs, columns)], console)
 
 
 def to_markdown(runs: Sequence[Run], out: TextIO, columns: Sequence[str] = ()) -> None:
     """The same tables for a README or a pull request."""
-    formats.to_markdown(all_grids(runs, 160, columns), notes(runs), out)
+    formats.to_markdown(all_grids(runs, 160, columns), [*notes(runs), *hidden(runs, columns)], out)
 
 
 def all_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
     """The tables of the corpus, then those of the codebooks, then the points of a sweep."""
     swept = sweeps.grid([(label(run), run.folder) for run in runs])
-    return grids(runs, width, columns) + codebook_grids(runs, width, columns) + ([] if columns else swept)
+    return grids(runs, width, columns) + codebook_grids(runs, width, columns) + ([] if columns and ALL not in columns else swept)
+
+
+def lines(run: Run) -> list[tidy.Record]:
+    """Its summaries in the one shape of all files."""
+    spec, data = run.variant.spec, f"{run.data.name}:{run.data.sha256[:8]}"
+    hours = spec.trained_here.hours if spec.trained_here else None
+    head = tidy.head((spec.label, int(spec.trained), hours, run.suite.name, run.suite.version, data))
+    return tidy.lines(head, {m.name: m for m in run.suite.metrics}, run.summaries, run.folder.name[-8:])
 
 
 def to_csv(runs: Sequence[Run], out: TextIO) -> None:
     """One line for each tokenizer, domain and metric, all digits."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        (
-            *("tokenizer", "trained", "suite", "version", "data", "domain", "metric", "unit", "better", "mean", "low", "high"),
-            *("n", "n_missing", "speakers"),
-        )
-    )
-    for run in runs:
-        facts = {metric.name: metric for metric in run.suite.metrics}
-        head = (
-            run.variant.spec.label,
-            int(run.variant.spec.trained),
-            run.suite.name,
-            run.suite.version,
-            f"{run.data.name}:{run.data.sha256[:8]}",
-        )
-        for s in run.summaries:
-            m = facts[s.metric]
-            writer.writerow((*head, s.domain, s.metric, m.unit, m.better, s.mean, s.low, s.high, s.n, s.n_missing, s.speakers or ""))
+    tidy.to_csv((line for run in runs for line in lines(run)), out)
+
+
+def to_json(runs: Sequence[Run], out: TextIO) -> None:
+    """The same lines, and the notes below the tables."""
+    suites = {run.suite.name: [other for other in runs if other.suite.name == run.suite.name] for run in runs}
+    below = [line for group in suites.values() for line in notes(group)]
+    tidy.to_json((line for run in runs for line in lines(run)), below, out)
 
 
 def codebooks_to_csv(run: Run, out: TextIO) -> None:
@@ -171,7 +176,7 @@ def codebooks_to_csv(run: Run, out: TextIO) -> None:
                     d,
                     k,
                     run.variant.spec.codebooks[run.variant.spec.tables[k - 1][0]].size,
-                    *(values.get(name, math.nan) for name in metrics),
+                    *("" if math.isnan(values.get(name, math.nan)) else values[name] for name in metrics),
                 )
             )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from typing import TextIO
 from bench.compare.ladders import Ladder, RateLine
 from bench.compare.lines import LEVEL, Comparison, Line
 from bench.records.reader import Kept
-from bench.report import marks
+from bench.report import marks, tidy
 from bench.report.comparability import missing, packages
 from bench.report.formats import Grid, Strong, cell, change, probability, title
+from bench.report.tidy import Record
 from bench.statistics.bootstrap import FEWEST, scarce
 
 LEFT = 2  # columns of text before those of numbers
@@ -130,55 +130,28 @@ def _rate_notes(rates: Sequence[RateLine]) -> list[str]:
 
 
 COLUMNS = (
-    *(
-        "suite",
-        "version",
-        "data",
-        "domain",
-        "sample_rate",
-        "metric",
-        "unit",
-        "better",
-        "tokenizer",
-        "mean",
-        "low",
-        "high",
-        "n",
-        "n_missing",
-        "speakers",
-    ),
-    *("rank", "reference", "difference", "difference_low", "difference_high", "p", "p_holm", "clips", "note"),
+    *tidy.COLUMNS,
+    *("sample_rate", "rank", "reference", "difference", "difference_low", "difference_high", "p", "p_holm", "clips", "note"),
 )
-Record = dict[str, str | int | float | None]
 
 
 def records(comparison: Comparison, rates: Sequence[RateLine]) -> list[Record]:
-    """Every line with all its digits; a BD-rate is a line of metric `bd_rate:<metric>`, in %. What does not apply is None."""
-    first = comparison.runs[0]
-    head: Record = dict.fromkeys(COLUMNS)
-    head |= {
-        "suite": first.suite,
-        "version": first.identity["version"],
-        "data": f"{first.record['data_name']}:{first.identity['data'][:8]}",
-    }
-    return [head | _record(line, comparison.names[comparison.reference]) for line in comparison.lines] + [
-        head | _rate_record(line) for line in rates
+    """Every line with all its digits, the columns of `bench.report.tidy` first; a BD-rate is a line of metric `bd_rate:<metric>`, in %.
+    What does not apply is None."""
+    heads = {name: _head(name, run) for name, run in zip(comparison.names, comparison.runs, strict=True)}
+    shared = {key: value for key, value in heads[comparison.names[0]].items() if key in ("suite", "version", "data")}
+    reference = comparison.names[comparison.reference]
+    return [heads[line.tokenizer] | _record(line, reference) for line in comparison.lines] + [
+        dict.fromkeys(COLUMNS) | shared | _rate_record(line) for line in rates
     ]
 
 
+def _head(name: str, run: Kept) -> Record:
+    return dict.fromkeys(COLUMNS) | tidy.head_of(run) | {"tokenizer": name, "run": run.key}
+
+
 def _record(line: Line, reference: str) -> Record:
-    m, s = line.metric, line.summary
-    found: Record = {"domain": line.domain, "sample_rate": line.sample_rate, "metric": m.name, "unit": m.unit, "better": m.better}
-    found |= {
-        "tokenizer": line.tokenizer,
-        "mean": s.mean,
-        "low": s.low,
-        "high": s.high,
-        "n": s.n,
-        "n_missing": s.n_missing,
-        "speakers": s.speakers or None,
-        "rank": line.rank,
-    }
+    found = tidy.place(line.metric, line.domain) | tidy.numbers(line.summary) | {"sample_rate": line.sample_rate, "rank": line.rank}
     if line.difference is not None:
         e = line.difference.estimate
         found |= {"reference": reference, "difference": e.value, "difference_low": e.low, "difference_high": e.high, "p": e.p}
@@ -196,24 +169,18 @@ def _rate_record(line: RateLine) -> Record:
 
 def to_csv(comparison: Comparison, rates: Sequence[RateLine], out: TextIO) -> None:
     """One line for each tokenizer, domain and metric, all digits."""
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records(comparison, rates))
+    tidy.to_csv(records(comparison, rates), out, COLUMNS)
 
 
 def to_json(comparison: Comparison, rates: Sequence[RateLine], below: Sequence[str], out: TextIO) -> None:
     """The same lines, what was compared, and the notes. NaN is null."""
-    plain = [
-        {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()}
-        for record in records(comparison, rates)
-    ]
     tokenizers = [
         {
             "name": name,
             "label": run.label,
             "key": run.key,
             "trained": run.trained,
-            "trained_here": _hours(run),
+            "trained_here_hours": _hours(run),
             "folder": str(run.where),
             "identity": run.identity,
         }
@@ -224,7 +191,7 @@ def to_json(comparison: Comparison, rates: Sequence[RateLine], below: Sequence[s
         "reference": comparison.names[comparison.reference],
         "tests": comparison.tests,
         "tokenizers": tokenizers,
-        "lines": plain,
+        "lines": list(map(tidy.plain, records(comparison, rates))),
         "notes": list(below),
     }
     json.dump(whole, out, indent=1, ensure_ascii=False, allow_nan=False)

@@ -9,13 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import Row, Score, Spec
+from bench.api import LARGEST_COUNTED, Row, Score, Spec
 from bench.tokens.mutual_information import entropy
 
 if TYPE_CHECKING:
     from bench.api import Reconstruction
-
-LARGEST_COUNTED = 2**16  # a codebook beyond it (raw samples) has too few draws for an entropy
 
 
 def check_codes(codes: Tensor, spec: Spec, batch: int) -> None:

@@ -165,7 +165,7 @@ def test_every_format_says_the_same_numbers(runs: Path, capsys: pytest.CaptureFi
     )
     shown = f"{float(line['difference']):+.2f} [{float(line['difference_low']):+.2f}, {float(line['difference_high']):+.2f}]"
     for style in ("table", "markdown", "latex"):
-        code, out, _ = bench(*words, "--format", style, capsys=capsys)
+        code, out, _ = bench(*words, "--format", style, "--layout", "paired", capsys=capsys)
         assert code == 0 and shown in out and "corrected by Holm for all 2 tests" in " ".join(out.replace("% ", "").split())
     whole = json.loads(bench(*words, "--format", "json", capsys=capsys)[1])
     (same,) = [entry for entry in whole["lines"] if entry["tokenizer"] == "opus@12" and entry["metric"] == "quality"]

@@ -9,7 +9,8 @@ from typing import TextIO
 import pytest
 
 from bench.api import Metric
-from bench.report.formats import Grid, cell, change, title, to_latex, to_markdown
+from bench.report.formats import Grid, cell, change, title, to_markdown
+from bench.report.latex import to_latex
 from bench.statistics.bootstrap import Estimate, Summary
 
 WER = Metric("wer", "share", "lower", {}, 0.005, None)
