@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.api import UserError
+from bench.data.signatures import HEAD, is_audio
 
 WANTED = 'a line is {"path": "clip.flac", "domain": "speech", ...}'
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -36,6 +37,8 @@ def _text(manifest: Path) -> str:
         content = manifest.read_bytes()
     except OSError as error:
         raise UserError(f"{manifest}: cannot be read as a manifest ({error.strerror}): expected one JSON object per line") from error
+    if is_audio(content[:HEAD]):
+        raise UserError(f"{manifest} is audio, not a manifest: give the folder that it is in")
     encoding, mark = next(((name, mark) for mark, name in BOMS if content.startswith(mark)), ("utf-8", b""))
     try:
         return content[len(mark) if encoding == "utf-8" else 0 :].decode(encoding)

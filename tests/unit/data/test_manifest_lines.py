@@ -70,6 +70,11 @@ def test_what_is_no_manifest_is_told_in_one_line(folder: Path, content: bytes, m
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_of_audio_is_no_manifest(folder: Path) -> None:
+    with pytest.raises(UserError, match="0.flac is audio, not a manifest: give the folder that it is in"):
+        open_data(str(folder / "0.flac"))
+
+
 def one(folder: Path, **entry: str) -> str:
     (folder / "m.jsonl").write_text(json.dumps(entry))
     return open_data(str(folder / "m.jsonl")).clips[0].id
