@@ -47,6 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code. Without arguments, those of the process, which then ends with it."""
     if words is None:
         terminal.open_descriptors()
+        terminal.tell_of_threads()
     terminal.prepare()
     try:
         code = _act(sys.argv[1:] if words is None else list(words))

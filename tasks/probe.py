@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bench.api import POSITIVE, Clip, Domain, Failure, Job, Metric, Row, Score, Suite
+from bench.api import POSITIVE, TOKENIZER_FAILED, Clip, Domain, Failure, Job, Metric, Row, Score, Suite
 from bench.data.audio import BadAudio, read_clip
 from bench.probe import outcomes
 from bench.probe.inputs import VIEWS, Tokens, heard_as_mel, unprobed, views
@@ -64,8 +64,8 @@ def run(session: Session) -> Iterator[list[Row]]:
     learned = {clip for question in questions for clip in question.train}
     why = unprobed(session.spec)
     heard = Heard({}, {}, dict.fromkeys((clip.id for clip in clips), why)) if why else _hear(session, clips, learned)
-    probes = {} if why else _probes(session, [question for question in questions if question.labels], clips, heard)
-    for clip in session.todo:
+    probes, trained = ({}, False) if why else _probes(session, [question for question in questions if question.labels], clips, heard)
+    for clip in session.data.clips if trained else session.todo:  # other probes than those that rows of an earlier run are of
         yield session.clip_rows(clip, _scores(clip, questions, probes, heard), heard.seconds.get(clip.id, 0.0), some=True)
     yield [row for question in questions for row in _pooled(question, probes, why, heard)]
 
@@ -98,11 +98,12 @@ def seeds(session: Session) -> range:
     return range(SEEDS * session.seed, SEEDS * (session.seed + 1))
 
 
-def _probes(session: Session, questions: Sequence[Question], clips: Sequence[Clip], heard: Heard) -> Probes:
-    """Every probe, from disk or trained now by the worker processes, the longest first."""
+def _probes(session: Session, questions: Sequence[Question], clips: Sequence[Clip], heard: Heard) -> tuple[Probes, bool]:
+    """Every probe, from disk or trained now by the worker processes, the longest first; and whether any of the tokens was trained now."""
     own, shared = session.folder / "probes", outcomes.shared(session.folder.parent, VERSION, session.data, session.seed)
     if session.fresh:
         outcomes.forget(own)
+    own = outcomes.without(own, [clip for clip, note in heard.failures.items() if note.startswith(TOKENIZER_FAILED)])
     probes: dict[Key, Outcome | Failure] = {}
     missing: list[Key] = []
     asked = {question.name: question for question in sorted(questions, key=lambda question: -STEPS[question.name])}
@@ -130,7 +131,7 @@ def _probes(session: Session, questions: Sequence[Question], clips: Sequence[Cli
         if isinstance(answer, Outcome):
             outcomes.write(paths[key], asked[key.question], answer)
         probes[key] = answer
-    return probes
+    return probes, any(key.control in OF_TOKENS for key in missing)
 
 
 def _mel(clips: Sequence[Clip], learned: Set[str]) -> dict[str, list[np.ndarray]]:

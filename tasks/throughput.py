@@ -51,7 +51,7 @@ def _figures(sweep: Sweep, session: Session, sounds: Material) -> summary.Figure
     device, before = session.device, memory.settled()
     loaded = summary.load(session.load)
     watch = Stopwatch(loaded.tokenizer, device, sounds, session.metric_seconds, before)
-    for point in watch.sweep(sweep, table.read(session.folder)):
+    for point in watch.sweep(sweep, table.done(session.folder)):
         table.add(session.folder, point)
     usual = sounds.cut(1, sweep.usual).to(device)
     return (

@@ -58,6 +58,17 @@ def open_descriptors() -> None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
+def tell_of_threads() -> None:
+    """An error that ends a thread of another's code, or that nobody could catch, is a line, too."""
+    threading.excepthook = lambda hook: say(f"warning: a thread ended: {_told(hook.exc_type, hook.exc_value)}")
+    sys.unraisablehook = lambda hook: say(f"warning: {hook.err_msg or 'ignored'}: {_told(hook.exc_type, hook.exc_value)}")
+
+
+def _told(kind: type[BaseException] | None, error: BaseException | None) -> str:
+    where = f" ({_place(error)})" if error and error.__traceback__ else ""
+    return f"{kind.__name__ if kind else 'error'}: {' '.join(str(error).split())}{where}"
+
+
 def told(error: BaseException) -> int:
     """Says in one line why a command ended, and gives its exit code."""
     if isinstance(error, SystemExit):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -115,6 +115,7 @@ class RunSession:
         self.folder = store.folder  # where a suite may keep more than rows
         self.pooled = {row.domain for row in store.rows if row.clip == "*"}  # domains whose corpus rows are there already
         self._pool = pool
+        self._failures: dict[str, str] = {}  # clips on which the tokenizer failed -> why
         self.saved = _saved(variant, suite, data, options)
         self._odd: dict[str, str] = {}  # clip -> what is odd in its file: kept with its rows
 
@@ -126,7 +127,7 @@ class RunSession:
         partner = partners(self.data.clips) if self.spec.shuffled else None
         decode = self.suite.needs_decode or self.saved is not None
         for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, batch=self.options.batch, decode=decode):
-            self._stop_if_failed(item.clip, item.failure)
+            self._notice(item.clip, item.failure)
             self._odd[item.clip.id] = item.ref.note
             if self.saved:
                 self.saved.keep(item, _encoded(item.clip, partner))
@@ -142,13 +143,16 @@ class RunSession:
 
         def watched(wav: Tensor, decode: bool) -> Coded:
             coded = code(wav, decode)
-            self._stop_if_failed(given.clip, coded.failure)
+            self._notice(given.clip, coded.failure)
             return coded
 
         return trial(watched, given)
 
-    def _stop_if_failed(self, clip: Clip, failure: str) -> None:
-        if self.options.fail_fast and failure.startswith(TOKENIZER_FAILED):
+    def _notice(self, clip: Clip, failure: str) -> None:
+        if not failure.startswith(TOKENIZER_FAILED):
+            return
+        self._failures[clip.id] = failure
+        if self.options.fail_fast:
             raise TokenizerFailed(f"{self.spec.label}: clip {clip.id}: {failure}: stopped, as --fail-fast asks; finished clips are kept")
 
     @property
@@ -175,7 +179,8 @@ class RunSession:
         `some`: those without a score do not apply to this clip.
         """
         asked = [metric.name for metric in self.expected(clip.domain) if metric.name in scores or not some]
-        named = {name: scores[name] for name in asked} | {LAST: Score(seconds, note=self._odd.pop(clip.id, ""))}
+        note = self._failures.get(clip.id) or self._odd.pop(clip.id, "")
+        named = {name: scores[name] for name in asked} | {LAST: Score(seconds, note=note)}
         return [Row(clip.id, clip.domain, clip.speaker, name, s.value, s.weight, s.note) for name, s in named.items()]
 
     def unsaved(self) -> list[Clip]:
@@ -207,6 +212,9 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
     if suite.prepare:
         suite.prepare()
     variants = [registry.pinned(variant, options.device) for variant in variants]
+    if any(variant.file for variant in variants):  # another's code may change the working folder while files are read and written
+        options = replace(options, results=options.results.absolute(), save_audio=options.save_audio and options.save_audio.absolute())
+        data = replace(data, clips=tuple(replace(clip, path=clip.path.absolute()) for clip in data.clips))
     for variant in variants:
         if not folder_of(options.results, suite.name, _label(variant), identity(variant, suite, data, options)).exists():
             prepare(variant, options.device)  # first of all: a run that cannot start leaves no trace

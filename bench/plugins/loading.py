@@ -11,12 +11,14 @@ import hashlib
 import importlib.util
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
 
+import numpy as np
 import torch
 
 from bench.api import Spec, UserError
@@ -74,7 +76,7 @@ def active(file: Path) -> Iterator[None]:
         before, kept = set(sys.modules), (sys.argv, sys.dont_write_bytecode)
         sys.argv, sys.dont_write_bytecode = _NoArguments([str(file)]), True  # no files in the user's folder, and none that is out of date
         try:
-            with recorded(plugin.folder, plugin.reads), stdout_to_stderr(), guarded():
+            with warnings.catch_warnings(), np.errstate(), recorded(plugin.folder, plugin.reads), stdout_to_stderr(), guarded():
                 yield
         except Failed as failed:
             raise UserError(f"{_where(failed, file)}: {failed.what}") from failed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,9 +24,14 @@ def shared(results: Path, version: int, data: Data, seed: int) -> Path:
     return results / f"logmel-{key_of(facts)[:8]}"
 
 
+def without(folder: Path, clips: Sequence[str]) -> Path:
+    """The folder of the probes of a tokenizer that failed on those clips: a later run may have them to learn from, too."""
+    return folder / f"without-{key_of(sorted(clips))[:8]}" if clips else folder
+
+
 def forget(folder: Path) -> None:
     """Leaves no probe in a folder."""
-    for path in folder.glob("*.json"):
+    for path in folder.rglob("*.json"):
         path.unlink(missing_ok=True)
 
 

@@ -72,7 +72,7 @@ def odd_files(rows: Iterable[Row]) -> list[tuple[str, list[str]]]:
     """(note, clips) of what is odd in files that were heard in spite of it, the most frequent first."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
-        if row.metric == LAST and row.note and row.clip != "*":
+        if row.metric == LAST and row.note and row.clip != "*" and not row.note.startswith(TOKENIZER_FAILED):
             found.setdefault(row.note, {})[row.clip] = None
     return sorted(((note, list(clips)) for note, clips in found.items()), key=lambda pair: -len(pair[1]))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.api import Packs, Tokenizer
+from bench.api import TOKENIZER_FAILED, Packs, Tokenizer
 from bench.plugins import boundary
 from bench.throughput import memory
 from bench.throughput.execution_modes import Skip, way
@@ -89,18 +89,18 @@ class Stopwatch:
             given["encode"], given["decode"] = wav, boundary.encode(self.tokenizer, wav)  # what other ways' codes are compared with
             check_codes(given["decode"], self.tokenizer.spec, point.batch)
 
-        if why := self._why_not(begin):
+        if why := self._why_not(point, begin):
             return [Measured(point, side, note=why) for side in self.sides]
         found: list[Measured] = []
         for side in self.sides:
-            why = self._why_not(lambda side=side: found.append(self._side(point, side, given)))
+            why = self._why_not(point, lambda side=side: found.append(self._side(point, side, given)))
             if why:
                 found.append(Measured(point, side, note=why))
         if point.plain:
             self._learn(found)
         return found
 
-    def _why_not(self, work: Callable[[], None]) -> str:
+    def _why_not(self, point: Point, work: Callable[[], None]) -> str:
         """Does it; the reason where that fails."""
         try:
             with torch.inference_mode(), boundary.guarded(Skip):
@@ -111,7 +111,7 @@ class Stopwatch:
             torch.cuda.empty_cache()
             return "out of memory"
         except boundary.Failed as failed:  # of the tokenizer or of a compiler: the point is lost, and told
-            return str(failed)
+            return ("" if point.mode == "compiled" else TOKENIZER_FAILED) + str(failed)
         return ""
 
     def _side(self, point: Point, side: str, given: Mapping[str, Tensor]) -> Measured:

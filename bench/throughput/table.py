@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.api import UserError
+from bench.api import TOKENIZER_FAILED, UserError
 from bench.records.writer import heal
 from bench.throughput.measure import Measured
 from bench.throughput.sweep import Point
@@ -21,10 +21,11 @@ COLUMNS = (
 
 
 def read(folder: Path) -> dict[Point, list[Measured]]:
-    """The points of a run by now; none where it has no such file."""
-    path, found = folder / FILE, {}
+    """The points of a run by now, the later line where a side was tried again; none where it has no such file."""
+    path = folder / FILE
+    found: dict[Point, dict[str, Measured]] = {}
     if not path.exists():
-        return found
+        return {}
     heal(path)
     with path.open(encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
@@ -32,8 +33,13 @@ def read(folder: Path) -> dict[Point, list[Measured]]:
                 measured = _measured(line)
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(f"{path}: a line is not of this version ({error}): use --fresh to start again") from error
-            found.setdefault(measured.point, []).append(measured)
-    return found
+            found.setdefault(measured.point, {})[measured.side] = measured
+    return {point: list(sides.values()) for point, sides in found.items()}
+
+
+def done(folder: Path) -> dict[Point, list[Measured]]:
+    """The points that need not be tried again: not those at which the tokenizer itself failed, whose reason may have passed."""
+    return {p: sides for p, sides in read(folder).items() if not any(side.note.startswith(TOKENIZER_FAILED) for side in sides)}
 
 
 def _measured(line: dict[str, str]) -> Measured:

@@ -39,7 +39,7 @@ def words(tmp_path: Path, make_data: Callable[..., Path]) -> list[str]:
     """A run of three clips, of which the codec fails on two while there is a file called down."""
     (tmp_path / "flaky.py").write_text(FLAKY)
     (tmp_path / "down").touch()
-    shared = ["--suite", "codes", "--data", str(make_data()), "--results", str(tmp_path / "r"), "--format", "csv", "--workers", "1"]
+    shared = ["--suite", "codes", "--data", str(make_data()), "--results", str(tmp_path / "r"), "--format", "csv", "--quiet"]
     return ["run", "--tokenizer", str(tmp_path / "flaky.py"), *shared]
 
 

@@ -61,7 +61,7 @@ def test_a_full_disk_behind_stdout_is_one_line() -> None:
 
 def test_a_full_disk_under_the_results_is_one_line(tmp_path: Path, make_data: Callable[..., Path]) -> None:
     done = subprocess.run(
-        command("run", "--tokenizer", "mulaw", "--data", make_data(), "--results", tmp_path / "r", "--suite", "codes"),
+        command("run", "--tokenizer", "mulaw", "--data", make_data(), "--results", tmp_path / "r", "--suite", "codes", "-q"),
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -122,7 +122,7 @@ def test_weights_that_are_none_are_one_line_and_leave_no_trace(
     pointer = tmp_path / "w.safetensors"
     pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     words = ["run", "--tokenizer", "mimi@24khz", "--weights", str(pointer), "--data", str(make_data()), "--results", str(tmp_path / "r")]
-    assert main(words) == 2
+    assert main([*words, "-q"]) == 2
     err = capfd.readouterr().err
     assert "cannot be read as weights" in err and err.count("\n") == 1 and not (tmp_path / "r").exists()
 

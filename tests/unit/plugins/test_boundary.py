@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -205,5 +207,24 @@ def test_a_file_that_cannot_be_loaded_is_one_line_with_its_place(
 def test_a_folder_may_have_an_at_sign_in_its_name(tmp_path: Path) -> None:
     path = written(tmp_path / "me@corp")
     assert registry.variant(str(path)).spec.label == registry.variant(f"{path}@v").spec.label == "toy@v"
-    with pytest.raises(UserError, match="no tokenizer is called"):
+    with pytest.raises(UserError, match="has no variant 'w'"):
         registry.variant(f"{path}@w")
+
+
+def test_a_codec_that_changes_the_working_folder_disturbs_no_relative_path(
+    tmp_path: Path, make_data: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_data(6)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    written(tmp_path, head="import os, time", encode=f"os.chdir({str(tmp_path / 'elsewhere')!r}); time.sleep(0.05)")
+    words = ["run", "--tokenizer", "c.py", "--suite", "codes", "--data", "data", "--results", "r", "--format", "csv"]
+    assert main(words) == 0, capfd.readouterr().err
+    assert list(tmp_path.glob("r/codes/*/rows.csv")) and not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_strict_warnings_and_numpy_errors_of_a_file_stay_its_own(tmp_path: Path) -> None:
+    head = "import numpy, warnings\nnumpy.seterr(all='raise')\nwarnings.filterwarnings('error')"
+    registry.load_tokenizer(str(written(tmp_path, head=head)))
+    assert warnings.warn("no error", stacklevel=1) is None and np.isinf(np.float64(1) / np.float64(0))

@@ -206,6 +206,26 @@ def test_a_clip_that_the_tokenizer_refuses_is_told(moody: Run) -> None:
     assert f"12 training clips are missing ({why})" in note
 
 
+def test_clips_that_failed_for_a_passing_reason_are_learned_from_by_the_next_run(folder: Path, tones: Run, tmp_path: Path) -> None:
+    class Passing(Tones):
+        down = True
+
+        def encode(self, wav: Tensor) -> Tensor:
+            codes = super().encode(wav)
+            if self.down and TONES[int(codes[0, 0].mode().values)] == PITCHES["six"]:
+                raise ConnectionError("server is down")
+            return codes
+
+    def again() -> Run:
+        return next(iter(run([variant(Passing)], SUITE, open_data(str(folder)), Options(tmp_path, workers=1))))
+
+    assert len(again().failed) == 18  # those to learn from, too
+    Passing.down = False
+    found = again()
+    assert not found.failed
+    assert [(r.clip, r.metric, repr(r.value)) for r in found.rows] == [(r.clip, r.metric, repr(r.value)) for r in tones.rows]
+
+
 def test_data_without_an_answer_have_a_reason_and_no_columns(folder: Path) -> None:
     found = ran(folder, limit=3)
     notes = [row.note for row in found.rows if row.clip == "*" and math.isnan(row.value)]

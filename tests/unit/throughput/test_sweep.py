@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.api import UserError
+from bench.api import TOKENIZER_FAILED, UserError
 from bench.report import sweeps
 from bench.throughput import table
 from bench.throughput.measure import Measured
@@ -71,6 +71,13 @@ def test_points_come_back_as_they_were(tmp_path: Path) -> None:
     assert all(map(same, found[ENCODE.point], [ENCODE, DECODE])) and same(found[SKIPPED.point][0], SKIPPED)
     assert ENCODE.rtfx == 5.0
     assert table.plain(found, "encode") == found[ENCODE.point][:1]
+
+
+def test_a_point_at_which_the_tokenizer_failed_is_tried_again_and_the_later_line_counts(tmp_path: Path) -> None:
+    table.add(tmp_path, [Measured(ENCODE.point, "encode", note=f"{TOKENIZER_FAILED}ConnectionError: server is down"), SKIPPED])
+    assert list(table.done(tmp_path)) == [SKIPPED.point]
+    table.add(tmp_path, [ENCODE])
+    assert list(table.done(tmp_path)) == list(table.read(tmp_path)) and same(table.read(tmp_path)[ENCODE.point][0], ENCODE)
 
 
 def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:
