@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-CODE = ("bench", "tokenizers", "tasks", ":!bench/board")  # what a score can depend on
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ("bench", "tokenizers", "tasks", ":!bench/leaderboard")  # what a score can depend on
 
-SIGNALS = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soundfile", "pesq", "pyworld", "av", "pycodec2", "transformers")
-JUDGES = ("jiwer", "openai-whisper", "pocketsphinx", "resemblyzer")
+EVERYWHERE = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soxr-library", "soundfile", "av")
+OF_SUITES: Mapping[str, tuple[str, ...]] = {  # a suite that is not named may use any
+    **{"reconstruction": ("pesq",), "robustness": ("pesq",), "mcd": ()},
+    **{"asr": ("jiwer", "openai-whisper", "pocketsphinx"), "speaker": ("resemblyzer", "transformers")},
+    **{"codes": (), "probe": (), "throughput": ()},
+}
+OF_FAMILIES: Mapping[str, tuple[str, ...]] = {"codec2": ("pycodec2",), "lyra": ("ai-edge-litert",)}
+OF_EVALUATORS: Mapping[str, str] = {"openai-whisper": "whisper", "pocketsphinx": "pocketsphinx", "resemblyzer": "resemblyzer"}
 
 
 def packages() -> dict[str, str]:
-    """The versions of those that are installed and that a score can depend on."""
-    return {name: version for name in (*SIGNALS, *JUDGES) if (version := _version(name))}
+    """The versions of those that are installed and that a score of any suite can depend on."""
+    names = dict.fromkeys((*EVERYWHERE, *chain(*OF_SUITES.values()), *chain(*OF_FAMILIES.values())))
+    return {name: version for name in names if (version := _version(name))}
+
+
+def used(package: str, suite: str, families: Iterable[str], evaluator: str = "") -> bool:
+    """Whether scores of these tokenizer families in that suite, given by that evaluator, can depend on the package."""
+    if any(package in of_family for of_family in OF_FAMILIES.values()):
+        return any(package in OF_FAMILIES.get(family, ()) for family in families)
+    if evaluator and package in OF_EVALUATORS:
+        return OF_EVALUATORS[package] in evaluator
+    return suite not in OF_SUITES or package in (*EVERYWHERE, *OF_SUITES[suite])
 
 
 def _version(package: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bench.records.provenance import used
 from bench.records.reader import Kept
 from bench.report.formats import few
 from bench.statistics.bootstrap import reasons, remarks
@@ -23,10 +24,14 @@ def missing(name: str, run: Kept) -> list[str]:
 
 
 def packages(runs: Sequence[Kept]) -> list[str]:
-    """Versions and hardware that differ: not part of the fingerprint, but they may move a score."""
+    """Versions of what the suite uses, and hardware, that differ: not part of the fingerprint, but they may move a score."""
     machines = [run.record.get("machine", {}) for run in runs]
     hardware = [{part: machine.get(part, "") for part in ("device", "processor")} for machine in machines]
-    versions = [{**run.record.get("packages", {}), **parts} for run, parts in zip(runs, hardware, strict=True)]
+    families = {run.tokenizer["name"] for run in runs}
+    versions = [
+        {p: v for p, v in run.record.get("packages", {}).items() if used(p, run.suite, families, run.identity.get("judge", ""))} | parts
+        for run, parts in zip(runs, hardware, strict=True)
+    ]
     unlike = {name: [v.get(name, "none") for v in versions] for v in versions for name in v}
     different = [f"{name} {' / '.join(dict.fromkeys(found))}" for name, found in sorted(unlike.items()) if len(set(found)) > 1]
     return [f"not the same everywhere: {', '.join(different)}"] if different else []

@@ -17,6 +17,7 @@ from bench.cli import main
 from bench.compare.ladders import ladders, rate_lines
 from bench.compare.lines import Comparison, Line, compare
 from bench.data.manifests import open_data
+from bench.records.provenance import used
 from tests.conftest import ROOT
 from tests.runs import Scores, keep, made, speech
 
@@ -249,6 +250,35 @@ def test_other_versions_of_a_package_are_noted(runs: Path, capsys: pytest.Captur
         keep(runs, f"new@{i}", quality(0), record={"packages": {"torch": version, "pesq": "1"}})
     _, out, _ = bench("compare", "new@*", "--suite", "toy", "--results", runs, capsys=capsys)
     assert "not the same everywhere: torch 2.0 / 3.0" in out
+
+
+@pytest.mark.parametrize(
+    ("suite", "package", "noted"),
+    [
+        ("reconstruction", "pesq", True),
+        ("reconstruction", "torch", True),
+        ("reconstruction", "resemblyzer", False),
+        ("reconstruction", "openai-whisper", False),
+        ("reconstruction", "pycodec2", False),
+        ("speaker", "pesq", False),
+        ("codes", "pesq", False),
+        ("toy", "pesq", True),
+    ],
+)
+def test_packages_that_the_suite_does_not_use_are_not_noted(
+    tmp_path: Path, suite: str, package: str, noted: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in (1, 2):
+        keep(tmp_path, f"new@{i}", quality(0), suite=suite, record={"packages": {package: f"{i}.0"}})
+    _, out, _ = bench("compare", "new@*", "--suite", suite, "--results", tmp_path, capsys=capsys)
+    assert (f"not the same everywhere: {package} 1.0 / 2.0" in out) == noted
+
+
+def test_of_evaluators_only_the_one_that_was_asked_is_noted() -> None:
+    asked = "pocketsphinx_closed sha256:ab, words of the data"
+    assert used("pocketsphinx", "asr", ["mimi"], asked) and used("jiwer", "asr", ["mimi"], asked)
+    assert not used("openai-whisper", "asr", ["mimi"], asked) and used("openai-whisper", "asr", ["mimi"], "whisper_base sha256:ab")
+    assert used("pycodec2", "reconstruction", ["mimi", "codec2"])
 
 
 def test_another_reference_turns_the_difference_round(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

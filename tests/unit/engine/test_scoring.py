@@ -114,8 +114,8 @@ def test_a_stated_delay_is_taken_out_of_every_metric_but_the_raw_ones() -> None:
     ref = speech_like(2.0, 8_000)[None]
     est = late(ref + 0.02 * torch.randn(ref.shape, generator=torch.Generator().manual_seed(0)), 160)
     steps: tuple[str, ...] = ("stoi", "stoi_raw", "estoi", "estoi_raw", "si_sdr", "si_sdr_raw", "snr", "snr_raw", "mel_l1", "delay_ms")
-    found = dict(zip(steps, score(Pair(Audio(ref, 8_000), Audio(est, 8_000), "speech", 0.02), steps), strict=True))
-    as_it_came = dict(zip(steps, score(Pair(Audio(ref, 8_000), Audio(est, 8_000), "speech"), steps), strict=True))
+    found: dict[str, Score] = dict(zip(steps, score(Pair(Audio(ref, 8_000), Audio(est, 8_000), "speech", 0.02), steps), strict=True))
+    as_it_came: dict[str, Score] = dict(zip(steps, score(Pair(Audio(ref, 8_000), Audio(est, 8_000), "speech"), steps), strict=True))
     for name in ("stoi", "estoi", "si_sdr", "snr"):
         assert found[f"{name}_raw"] == as_it_came[name] and found[name].value > found[f"{name}_raw"].value + METRICS[name].tolerance
     assert found["si_sdr"].value > 5 > 0 > found["si_sdr_raw"].value and found["mel_l1"].value < as_it_came["mel_l1"].value
