@@ -20,6 +20,8 @@ export NO_MKDOCS_2_WARNING := 1
 
 run: .venv/installed ## mimi on the bundled corpus
 	$(BIN)/bench run --tokenizer mimi --suite reconstruction $(ARGS)
+	@echo "Next: bench run --tokenizer 'opus@*,identity', then bench compare mimi 'opus@*'; bench run --tokenizer ./my_codec.py (see README); open leaderboards/index.html"
+	@echo "      (source .venv/bin/activate first; bench doctor says what else is ready here)"
 
 boards: .venv/installed-test ## every suite for every tokenizer of the leaderboards, then the boards and README's picture; resumes
 	$(BIN)/bench leaderboard $(addprefix --run ,$(BOARDS)) $(ARGS)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   bench leaderboard --check
-  bench leaderboard --add results/reconstruction/my_codec@8bit-0ae45940"""
+  bench leaderboard --add results/reconstruction/my_codec@8bit-0ae45940 --author 'A. Name <a@name.example>'"""
 
 
 def add(verbs: Verbs) -> None:
@@ -27,7 +27,14 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--add", action="append", default=[], type=Path, metavar="RUN", help="validate a run folder and add it; may be repeated"
     )
-    verb.add_argument("--again", action="store_true", help="with --add: rerun it here and refuse scores that are not reproduced")
+    verb.add_argument(
+        "--again",
+        action=argparse.BooleanOptionalAction,
+        help="with --add: rerun it here and refuse scores that are not reproduced (default: --again; timings are never rerun)",
+    )
+    verb.add_argument("--author", default="", metavar="NAME", help="with --add: who submits it, as 'NAME <ADDRESS>'")
+    verb.add_argument("--source", default="", metavar="URL", help="with --add: paper or repository (default: that of its Spec)")
+    verb.add_argument("--licence", default="", metavar="NAME", help="with --add: of weights or library (default: that of its Spec)")
     verb.add_argument(
         "--run",
         action="append",
@@ -55,8 +62,9 @@ def leaderboard(options: argparse.Namespace) -> int:
     places = Places(options.results, options.out, options.readme or options.out.parent / "README.md")
     if options.tokenizer and not options.run:
         raise UserError("--tokenizer belongs to --run: name a suite with it")
-    if options.again and not options.add:
-        raise UserError("--again belongs to --add: name a run's folder")
+    for flag in ("again", "author", "source", "licence"):
+        if getattr(options, flag) not in (None, "") and not options.add:
+            raise UserError(f"--{flag} belongs to --add: name a run's folder")
     if options.check:
         if options.add or options.run:
             raise UserError("--check writes nothing, and --add and --run do: leave them out")
@@ -77,14 +85,25 @@ def _add(options: argparse.Namespace) -> None:
     """Runs that were made elsewhere, all checked before the first one enters."""
     from bench.engine.worker_pool import start_server
 
-    if options.again:
+    again = options.again is not False
+    if again:
         start_server("bench.metrics")
-    from bench.leaderboard import submission
+    from bench.catalog import index
+    from bench.leaderboard import credit, submission
 
+    runs = []
     with progress(options) as report:
-        runs = [submission.checked(folder, options.again, report) for folder in options.add]
+        for folder in options.add:
+            run = submission.checked(folder, progress=report)
+            said = credit.credit(run, options.author, options.source, options.licence, again and not index.suite(run.suite).timed)
+            if again:
+                submission.checked(folder, again, report)
+            runs.append(credit.stated(run, said))
     for run in runs:
         print(f"added: {submission.add(run, options.results)}")
+    for line in dict.fromkeys(credit.missing_suites(run, options.results) for run in runs):
+        if line:
+            arguments.note(options, line)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -296,6 +296,7 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
             }
             for m in suite.metrics
         ],
+        **{key: text for key, text in (("source", variant.spec.source), ("licence", variant.spec.licence)) if text},
         "headline": list(suite.headline),
         "overview": list(suite.overview),
         "commit": provenance.commit(),

@@ -58,7 +58,17 @@ METRIC = {
 }
 RECORD = {"identity": _fits(IDENTITY), "metrics": _all(_fits(METRIC)), "data_name": _text, "clips": _count}
 HERE = {"hours": lambda value: isinstance(value, int | float), "published": _text}
-PERHAPS = {"trained_here": _fits(HERE), "commit": _text, "started": _text, "headline": _names, "overview": _names}
+CREDIT = {"author": _text, "source": _text, "licence": _text, "recomputed": lambda value: isinstance(value, bool)}
+PERHAPS = {
+    "submission": _fits(CREDIT),
+    "source": _text,
+    "licence": _text,
+    "trained_here": _fits(HERE),
+    "commit": _text,
+    "started": _text,
+    "headline": _names,
+    "overview": _names,
+}
 
 
 def refuse_misshapen(record: Mapping[str, object], where: object) -> None:

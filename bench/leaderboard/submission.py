@@ -6,6 +6,7 @@ Scores that somebody invented and sealed are found only by running the tokenizer
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from bench.leaderboard.aggregate import refuse, refuse_gaps
 from bench.records import reader
 from bench.records.reader import CALLED, Kept
 from bench.records.writer import LAST, folder_name, stated_span
+from bench.records.writer import replace as replace_text
 from bench.report import marks
 
 SLACK = 1e-6  # of a range: float32 arithmetic gives a STOI of 1.0000001
@@ -48,11 +50,10 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
         raise UserError(f"{folder}: run.json's metrics are not those of the suite {suite.name} v{suite.version}: make the run again")
     for problem in _problems(run, suite, clips):
         raise UserError(f"{folder}/rows.csv: {problem}: make the run again with bench run --fresh")
-    if again:
-        if suite.sweep:
-            raise UserError(f"{folder}: timings cannot be reproduced exactly: leave --again out")
+    if again and not suite.sweep:  # timings cannot be reproduced exactly
         if variant is None or clips is None:
-            raise UserError(f"{folder}: only a registered tokenizer on bundled data can be run again here: leave --again out")
+            what = "a tokenizer in a file of its own" if variant is None else "data of your own"
+            raise UserError(f"{folder}: {what} cannot be run again here: --no-again adds it, marked as not recomputed")
         repeat(run, variant, suite, clips, progress)
     return run
 
@@ -221,8 +222,6 @@ def add(run: Kept, results: Path) -> Path:
     """Takes a checked run in: its run.json and rows.csv, in the place of an older run of that tokenizer. Gives where they lie."""
     folder, home = run.where, results / run.suite
     place = home / f"{folder_name(run.label)}-{run.key}"
-    if place.resolve() == folder.resolve():
-        return place
     older = [f for f in home.glob(f"{folder_name(run.label)}-????????") if reader.label_of(f) == folder_name(run.label)]
     others = [f for f in home.glob("*-????????") if f not in older]
     if others:
@@ -232,8 +231,8 @@ def add(run: Kept, results: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home) as new:
-            for name in ("run.json", "rows.csv"):
-                shutil.copyfile(folder / name, Path(new) / name)
+            shutil.copyfile(folder / "rows.csv", Path(new) / "rows.csv")
+            replace_text(Path(new) / "run.json", json.dumps(run.record, indent=1, sort_keys=True) + "\n")
             for old in older:
                 shutil.rmtree(old)
             shutil.copytree(new, place)

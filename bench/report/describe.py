@@ -60,10 +60,13 @@ def metrics() -> Listing:
     return ("metric", "suite", "unit", "better", "where", "about"), lines
 
 
+READY = ("bundled", "downloaded", "none", "untrained")
+
+
 def available(what: str) -> set[str]:
     """The names that can be used at once: weights here or none needed, packages of the evaluator installed."""
     if what == "tokenizers":
-        return {variant.spec.label for variant in variants() if place(variant) in ("here", "none needed", "untrained")}
+        return {variant.spec.label for variant in variants() if place(variant) in READY}
     ready = {name for name in names.suites() if not (needed := packages.package(name)) or needed.here}
     return {"suites": ready, "data": set(manifests.names())}.get(what) or {m.name for name in ready for m in index.suite(name).metrics}
 
@@ -187,7 +190,7 @@ def _weights(variant: Variant) -> str:
 
 
 def place(variant: Variant) -> str:
-    """Where its weights are: `here`, `to be fetched`, `missing`, `none needed` or `untrained`."""
+    """Where its weights are: `bundled`, `downloaded`, `downloadable`, `user-supplied`, `none` or `untrained`."""
     if not variant.spec.trained:
         return "untrained"
     if not variant.files:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import registry
 from bench.api import UserError
 from bench.cli import main
 from bench.leaderboard import aggregate, csv_markdown, plots, submission
@@ -335,12 +336,46 @@ def test_new_weights_make_a_board_stale(submitted: Path, tmp_path: Path) -> None
     assert "weights (sha256:1, not none)" in submission.outdated(reader.read(submitted))
 
 
+def test_a_submission_is_recomputed_and_says_who_made_it_and_what_it_lacks(
+    submitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--add", submitted, "--results", tmp_path / "b", "--out", tmp_path / "o", "--readme", tmp_path / "x", "--no-audio"]
+    assert bench(*words) == 2
+    assert "a submission needs who submits it: --author" in capsys.readouterr().err and not (tmp_path / "b").exists()
+    assert bench(*words, "--author", "A. Name", "--licence", "MIT") == 0
+    out, err = capsys.readouterr()
+    (record,) = (json.loads(path.read_text()) for path in (tmp_path / "b").glob("codes/*/run.json"))
+    source = registry.variant("mulaw").spec.source
+    assert record["submission"] == {"author": "A. Name", "licence": "MIT", "source": source, "recomputed": True}
+    line = next(line for line in err.splitlines() if line.startswith("mulaw@8bit has no run of asr, "))
+    assert "reconstruction" in line and "codes" not in line.split(":")[0]
+    resealed(submitted, first_row("kbps_packed", "64.0"))
+    assert bench(*words, "--author", "A. Name") == 2 and "not reproduced" in capsys.readouterr().err
+    assert bench(*words, "--author", "A. Name", "--no-again") == 0
+    (record,) = (json.loads(path.read_text()) for path in (tmp_path / "b").glob("codes/*/run.json"))
+    assert record["submission"]["recomputed"] is False
+
+
+def test_a_codec_of_ones_own_names_its_source_and_is_added_without_a_second_run(
+    submitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resealed(submitted, change("identity/code", "0" * 64))
+    resealed(submitted, change("identity/tokenizer/name", "mine"))
+    words = ["--add", submitted, "--results", tmp_path / "b", "--out", tmp_path / "o", "--readme", tmp_path / "x", "--no-audio"]
+    resealed(submitted, change("source", ""))
+    assert bench(*words, "--author", "A", "--licence", "MIT") == 2 and "needs where the tokenizer is described" in capsys.readouterr().err
+    assert bench(*words, "--author", "A", "--licence", "MIT", "--source", "arxiv.org/abs/1") == 2
+    assert "a tokenizer in a file of its own cannot be run again here: --no-again adds it" in capsys.readouterr().err
+    assert bench(*words, "--author", "A", "--licence", "MIT", "--source", "arxiv.org/abs/1", "--no-again") == 0
+
+
 WRONG = [
     (["--add", "none"], "no folder of a run"),
     (["--check", "--add", "none"], "writes nothing"),
     (["--again"], "belongs to --add"),
+    (["--author", "me"], "--author belongs to --add"),
     (["--tokenizer", "opus"], "belongs to --run"),
-    (["--run", "codes", "--tokenizer", "opuss"], "did you mean 'opus@"),
+    (["--run", "codes", "--tokenizer", "opuss"], "did you mean 'opus'"),
     (["--run", "reconstrution"], "did you mean 'reconstruction'"),
     (["--run", "codes:whisper"], "has no evaluator"),
     ([], "no run in"),
