@@ -87,19 +87,23 @@ def summary(domain: str, metric: Metric, rows: Sequence[Row]) -> Summary:
 
 
 def scarce(summaries: Iterable[Summary]) -> list[str]:
-    """Where there is no interval because there are too few speakers, a line for each domain."""
-    few: dict[str, set[int]] = defaultdict(set)
+    """Where there is no interval because there are too few speakers, a line for each domain; columns are named where it is not all."""
+    domains: dict[str, list[Summary]] = defaultdict(list)
     for s in summaries:
-        if 0 < s.speakers < FEWEST:
-            few[s.domain].add(s.speakers)
-    why = f"too few for an interval or a test, {FEWEST} are needed"
-    return [f"{domain}: {_counted(domain, counts)}: {why}" for domain, counts in few.items()]
+        if s.speakers:
+            domains[s.domain].append(s)
+    return [line for domain, found in domains.items() if (line := _scarce(domain, found))]
 
 
-def _counted(domain: str, counts: set[int]) -> str:
-    least, most = min(counts), max(counts)
+def _scarce(domain: str, summaries: Sequence[Summary]) -> str:
+    few = [s for s in summaries if s.speakers < FEWEST]
+    if not few:
+        return ""
+    names = list(dict.fromkeys(s.metric for s in few))
+    where = domain if len(few) == len(summaries) else f"{domain}, {', '.join(names[:3])}" + " ..." * (len(names) > 3)
+    least, most = min(s.speakers for s in few), max(s.speakers for s in few)
     what = ("speaker" if domain == "speech" else "source") + "s" * (most > 1)
-    return f"{least} to {most} {what}" if least < most else f"{most} {what}"
+    return f"{where}: {f'{least} to ' if least < most else ''}{most} {what}: too few for an interval or a test, {FEWEST} are needed"
 
 
 def columns(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, list[str]]:

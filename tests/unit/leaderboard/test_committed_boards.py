@@ -1,5 +1,7 @@
 """The boards of this repository, and the table of its README, are those of the committed runs."""
 
+import csv
+
 from bench.leaderboard.aggregate import fold
 from bench.leaderboard.build import Places, check
 from tests.conftest import ROOT
@@ -24,3 +26,20 @@ def test_the_folder_of_the_boards_stays_small() -> None:
 def test_the_first_screen_of_the_readme_is_the_board() -> None:
     first = (ROOT / "README.md").read_text().splitlines()[:30]
     assert any(line.startswith("<!-- board: reconstruction") for line in first) and any("| mimi@mini† |" in line for line in first)
+
+
+def test_every_interval_of_the_boards_is_possible_and_no_cell_says_minus_zero() -> None:
+    for board in fold(PLACES.results):
+        for entry in board.entries:
+            for (_, name), found in entry.summaries.items():
+                low, high = board.metrics[name].span
+                assert not found.low < low and not found.high > high, (board.suite, entry.label, name)
+        lines = list(csv.reader((PLACES.out / f"{board.suite}.csv").read_text().splitlines()))
+        assert not [cell for line in lines for cell in line if cell in ("-0", "-0.0")], board.suite
+
+
+def test_a_codec_that_states_its_delay_has_raw_columns_and_is_compared_without_it() -> None:
+    lines = {line["tokenizer"]: line for line in csv.DictReader((PLACES.out / "reconstruction.csv").read_text().splitlines())}
+    codec2, opus = lines["codec2@1200bps"], lines["opus@6kbps"]
+    assert float(codec2["speech.stoi"]) > float(codec2["speech.stoi_raw"]) + 0.1 and not opus["speech.stoi_raw"]
+    assert float(lines["shuffled@float32"]["speech.pesq_wb"]) < 1.1

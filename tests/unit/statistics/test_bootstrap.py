@@ -61,6 +61,13 @@ def test_fewer_than_five_voices_have_neither_interval_nor_test_and_it_is_said(sp
     assert not paired(np.arange(8.0), np.zeros(8), voices).tested
 
 
+def test_columns_are_named_where_only_some_have_too_few_voices() -> None:
+    enough, few = summarise(rows([1.0, 2.0, 3.0, 4.0, 6.0]), [STOI]), summarise(rows([1.0, 2.0, math.nan]), [STOI])
+    assert scarce([*enough, replace(few[0], metric="pesq")]) == [
+        "speech, pesq: 2 speakers: too few for an interval or a test, 5 are needed"
+    ]
+
+
 def test_five_voices_have_an_interval_and_a_value_of_the_whole_corpus_none_and_no_word() -> None:
     five = summarise(rows([1.0, 2.0, 3.0, 4.0, 6.0]), [STOI])
     assert five[0].low < five[0].mean < five[0].high and not scarce(five)
