@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +29,12 @@ Patterns = Sequence[tuple[str, str]]
 """Regular expression in a checkpoint's names -> what stands there in ours, applied in this order."""
 
 
+UNREADABLE = (  # what readers raise on bytes that are of no such file: an unpickler stumbles over them in any way
+    *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, ImportError),
+    *(MemoryError, struct.error, zlib.error, zipfile.BadZipFile, pickle.UnpicklingError, SafetensorError),
+)
+
+
 def load_state(path: Path) -> dict[str, Tensor]:
     """Tensors by name from a .safetensors file or from a pickle of tensors (which may sit under "model" or "state_dict"); as float32."""
     try:
@@ -33,7 +42,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
+    except UNREADABLE as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as weights ({why}): it must be safetensors or a plain pickle of tensors") from error
     for key in ("model", "state_dict"):
@@ -69,7 +78,7 @@ def load_centroids(path: Path, size: int, dimension: int) -> Tensor:
             found = joblib_reader.attributes(path)["cluster_centers_"]
         else:
             found = load_state(path)["centroids"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         cure = "`bench kmeans` writes one as .safetensors; .npy and scikit-learn's .bin are read, too"
         raise UserError(f"{path} cannot be read as a codebook ({why}): {cure}") from error

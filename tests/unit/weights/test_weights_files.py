@@ -162,3 +162,29 @@ def test_random_weights_where_they_make_no_sense_are_one_line(
     assert main(["run", *words.split(), "--results", str(tmp_path / "r")]) == 2
     printed = capfd.readouterr()
     assert printed.err == f"error: {message}\n" and not (tmp_path / "r").exists()
+
+
+OTHERS = {
+    "a sound": b"RIFF\x24\x5d\x00\x00WAVEfmt \x10\x00\x00\x00",
+    "an archive": b"PK\x03\x04 and no more",
+    "nothing": b"",
+    "a page": b"<html>",
+}
+
+
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors", ".ckpt"])
+def test_a_file_of_another_kind_is_no_weights(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as weights"):
+        files.load_state(path)
+
+
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("suffix", [".npy", ".bin", ".safetensors"])
+def test_a_file_of_another_kind_is_no_codebook(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"k{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as"):
+        files.load_centroids(path, 3, 3)
