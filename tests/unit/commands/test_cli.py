@@ -291,6 +291,13 @@ def test_another_version_of_a_codec_file_never_shares_rows(tmp_path: Path, make_
     assert len(list((tmp_path / "r").rglob("rows.csv"))) == 2
 
 
+def test_a_limit_counts_clips_of_the_scored_domains_and_may_be_a_share(tmp_path: Path) -> None:
+    words = ("run", "--suite", "mcd", "--tokenizer", "mulaw", "--results", tmp_path, "--format", "csv")
+    few, share = table(bench(*words, "--limit", "3")), table(bench(*words, "--limit", "25%"))
+    assert few["mulaw@8bit", "speech", "mcd"]["n"] == "3" and few["mulaw@8bit", "speech", "mcd"]["low"] == "nan"
+    assert share["mulaw@8bit", "speech", "mcd"]["n"] == "6" and share["mulaw@8bit", "speech", "mcd"]["speakers"] == "5"
+
+
 def test_a_wrong_sha256_stops_the_run_and_loses_nothing(tmp_path: Path, make_data: Callable[..., Path], slow: Path) -> None:
     manifest = make_data(6, seconds=0.6)
     lines = manifest.read_text().splitlines()

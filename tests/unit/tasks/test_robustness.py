@@ -205,7 +205,7 @@ def test_what_fails_under_one_condition_costs_that_one(folder: Path) -> None:
 
     scores = tried(folder, Picky()).scores
     missing = {name: score.note for name, score in scores.items() if math.isnan(score.value)}
-    nan = "decode gave NaN or infinite samples"
+    nan = "tokenizer failed: decode gave NaN or infinite samples"
     assert missing.pop("silence_codes") == "tokenizer failed: RuntimeError: I need sound"
     assert missing.pop("code_consistency_band_8khz") == "at 16000 Hz sample rate there is no band above 8000 Hz"
     rounds = {f"{kind}_round_{n}" for n in (3, 4, 5) for kind in ("code_consistency", "pesq_wb_drop")} | {"mel_dac_drop_round_5"}
