@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
     from bench.engine.worker_pool import start_server
 
-    if not any(index.suite(name).timed for name in chosen):  # others' imports would disturb what is timed
+    if not any(index.suite(name).timed for name in chosen) and not _seem_finished(options, data):  # imports would disturb what is timed
         start_server("bench.metrics", *(f"bench.tasks.{name}" for name in chosen))
     from bench.engine.run import Options
     from bench.plugins.streams import stdout_to_stderr
@@ -113,6 +113,29 @@ def run(options: argparse.Namespace) -> int:
     _print_notes(options, runs)
     _print_runs(runs, options, columns)
     return 1 if any(run.failed for run in runs) and not options.allow_failures else 0
+
+
+def _seem_finished(options: argparse.Namespace, data: Mapping[str, Data]) -> bool:
+    """Whether there are finished runs of everything that is named, so that no worker process need be started to import its part. A guess:
+    where it is wrong, workers import theirs when they begin."""
+    from bench.catalog import index, names
+    from bench.records.choose import heads
+    from bench.records.writer import folder_name
+
+    if options.fresh or options.weights or options.untrained or options.dtype != DTYPES[0] or not options.results.is_dir():
+        return False
+    labels = {folder_name(label) for label in names.tokenizers(options.tokenizer)}
+    for suite, clips in data.items():
+        if not (options.results / suite).is_dir():
+            return False
+        alike = {"data": clips.sha256, "seed": options.seed, "version": index.suite(suite).version}
+        found = (
+            [head for head in heads(options.results, [suite]) if head.label in labels] if any((options.results / suite).iterdir()) else []
+        )
+        same = {head.label for head in found if alike.items() <= head.record["identity"].items() and head.finished}
+        if same != labels:
+            return False
+    return True
 
 
 def _data(options: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Data]:

@@ -188,7 +188,7 @@ def _on_common_data(
     best = max(common, key=worth)
     twins = {label: [head for head in best if head.label == label] for label in labels}
     chosen = [newest_of(several) for several in twins.values() if several]
-    return chosen, [*_others(chosen, groups), *_left_out(twins)]
+    return chosen, [*(_others(chosen, groups) if chosen[0].alike != prefer else []), *_left_out(twins)]
 
 
 def newest_of(twins: Sequence[Head]) -> Head:

@@ -91,9 +91,7 @@ class CodeCounts:
                 "",
                 "kbps_nominal",
                 nominal,
-                note=""
-                if math.isfinite(nominal)
-                else "not applicable to a not applicable to a not applicable to a variable rate: see kbps_packed",
+                note="" if math.isfinite(nominal) else "not applicable to a variable rate: see kbps_packed",
             )
         ]
         if domain in self.counts:

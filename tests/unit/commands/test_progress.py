@@ -2,8 +2,14 @@
 
 import io
 import time
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+from bench.cli import main
 from bench.commands.progress import Lines
+from bench.engine import worker_pool
 
 
 class Clock:
@@ -55,3 +61,11 @@ def test_the_same_tokenizer_in_a_second_suite_starts_again() -> None:
         report("a@b", 1, 1)
     report.stop()
     assert out.getvalue().splitlines() == ["a@b: 1 of 1 clips (100 %), 0 s"] * 2
+
+
+def test_a_finished_run_starts_no_worker_processes(tmp_path: Path, make_data: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr(worker_pool, "start_server", lambda *modules: started.append(modules))
+    words = ["run", "--tokenizer", "mulaw", "--suite", "codes", "--data", str(make_data(2)), "--results", str(tmp_path / "r"), "-q"]
+    assert [main(words), main(words), main([*words, "--tokenizer", "identity"])] == [0, 0, 0]
+    assert started == [("bench.metrics", "bench.tasks.codes")] * 2
