@@ -16,6 +16,7 @@ from bench.cli import main
 from bench.data.manifests import open_data
 from bench.engine.run import Options, identity
 from bench.records.writer import key_of
+from tests.conftest import ROOT
 from tests.unit.plugins.test_boundary import written
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_codec.py"
@@ -152,11 +153,13 @@ def example(tmp_path: Path) -> Path:
 
 
 def weights(path: Path, scale: float) -> Path:
-    """Filters that halve the rate and double it again."""
-    down, up = torch.tensor([[[0.0, 0.5, 0.5, 0.0]]]), torch.tensor([[[0.25, 0.75, 0.75, 0.25]]])
-    biases = {f"{name}.bias": torch.zeros(1) for name in ("down", "up")}
-    save_file({"down.weight": down * scale, "up.weight": up / scale} | biases, path)
+    """Sixteen levels from -scale to scale."""
+    save_file({"levels": torch.linspace(-scale, scale, 16)}, path)
     return path
+
+
+def test_the_example_is_the_one_in_the_readme() -> None:
+    assert f"```python\n{EXAMPLE.read_text()}```" in (ROOT / "README.md").read_text()
 
 
 def test_the_example_keeps_the_contract_and_is_at_most_twenty_lines(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
