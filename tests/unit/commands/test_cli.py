@@ -294,7 +294,7 @@ def test_another_version_of_a_codec_file_never_shares_rows(tmp_path: Path, make_
 def test_a_limit_counts_clips_of_the_scored_domains_and_may_be_a_share(tmp_path: Path) -> None:
     words = ("run", "--suite", "mcd", "--tokenizer", "mulaw", "--results", tmp_path, "--format", "csv")
     few, share = table(bench(*words, "--limit", "3")), table(bench(*words, "--limit", "25%"))
-    assert few["mulaw@8bit", "speech", "mcd"]["n"] == "3" and few["mulaw@8bit", "speech", "mcd"]["low"] == "nan"
+    assert few["mulaw@8bit", "speech", "mcd"]["n"] == "3" and few["mulaw@8bit", "speech", "mcd"]["low"] in ("", "nan")
     assert share["mulaw@8bit", "speech", "mcd"]["n"] == "6" and share["mulaw@8bit", "speech", "mcd"]["speakers"] == "5"
 
 
