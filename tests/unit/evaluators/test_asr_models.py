@@ -330,7 +330,7 @@ def test_the_command_line_runs_a_whisper_of_ones_own(tiny: Path, places: Path, m
     done = bench("--suite", "asr", "--asr-model", tiny, "--tokenizer", "mulaw", "--data", make_data(2), places=places)
     assert done.returncode == 0, done.stderr
     name = f"whisper_tiny_test_{sha256_of(tiny)[:8]}"
-    assert f"wer_{name} (share) ↓" in done.stdout and f"wer_{name}_original" in done.stdout
+    assert f"wer_{name} (%) ↓" in done.stdout and f"wer_{name}_original" in done.stdout
     facts = json.loads(next((places / "r").rglob("run.json")).read_text())
     assert facts["identity"]["judge"].startswith(f"{name} sha256:{sha256_of(tiny)}") and facts["packages"]["openai-whisper"]
 

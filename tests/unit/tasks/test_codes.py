@@ -236,14 +236,14 @@ def test_too_little_audio_for_a_codebook_is_said(tmp_path: Path) -> None:
 def test_each_codebook_has_a_line_in_the_table_and_in_the_file(tmp_path: Path) -> None:
     found = ran(data(tmp_path / "d", [("a", "", stream(np.arange(800) % 8, 3))]))
     ((caption, header, lines),) = tables.codebook_grids([found], 140, ["codebook_utilization", "dead_codes"])
-    assert (caption, header) == ("speech, by codebook", ["codebook", "codebook_utilization ↑", "dead_codes ↓"])
-    assert lines == [["plain@v cb1", "0.500", "8"], ["plain@v cb2", "0.062", "15"]]
+    assert (caption, header) == ("speech, by codebook", ["codebook", "codebook_utilization (%) ↑", "dead_codes ↓"])
+    assert lines == [["plain@v cb1", "50.0", "8"], ["plain@v cb2", "6.2", "15"]]
     tables.save(found)
     with (found.folder / "codebooks.csv").open(newline="") as file:
         book = list(csv.DictReader(file))
     assert [(line["codebook"], line["size"], line["codebook_utilization"], line["mi_word"]) for line in book] == [
-        ("1", "16", "0.5", "nan"),
-        ("2", "16", "0.0625", "nan"),
+        ("1", "16", "0.5", ""),
+        ("2", "16", "0.0625", ""),
     ]
 
 
