@@ -195,6 +195,7 @@ class Variant:
     features: Callable[..., Callable[[Tensor], Tensor]] | None = None
     """features(spec, *paths of beside) -> wav [B, C, T] -> [B, F, D]: what `bench kmeans` fits a codebook to; None: nothing to fit."""
     exact: Variant | None = None  # the same in float32, of a variant that runs in half precision
+    audio: Mapping[str, Clip] | None = None  # of audio that is scored without a tokenizer: the reconstruction of each clip, by its id
 
     @property
     def files(self) -> tuple[Checkpoint, ...]:

@@ -15,10 +15,26 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from bench.api import UserError
-from bench.commands import arguments, compare, completion, config, doctor, fit, gate, leaderboard, plot, run, runs, show, table, terminal
+from bench.commands import (
+    arguments,
+    compare,
+    completion,
+    config,
+    doctor,
+    fit,
+    gate,
+    leaderboard,
+    plot,
+    run,
+    runs,
+    score,
+    show,
+    table,
+    terminal,
+)
 
 EXAMPLES = """commands by purpose:
-  measure   run, check, train, kmeans
+  measure   run, score, check, train, kmeans
   read      list, show, runs, compare, table, plot
   publish   gate, leaderboard
   set up    doctor, completion
@@ -77,6 +93,6 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     parser = _Parser(prog="bench", description=about, epilog=EXAMPLES, formatter_class=layout, allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND", title="commands", parser_class=_Parser)
-    for module in (run, show, runs, compare, table, plot, gate, leaderboard, fit, doctor, completion):
+    for module in (run, score, show, runs, compare, table, plot, gate, leaderboard, fit, doctor, completion):
         module.add(verbs)
     return parser, dict(verbs.choices)

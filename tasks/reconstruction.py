@@ -27,6 +27,8 @@ def run(session: Session) -> Iterator[list[Row]]:
     jobs = _jobs(session, counts)
     for facts, scores in session.scores(score, _on_gpu(session.device, jobs) if session.on_gpu else jobs):
         yield session.clip_rows(facts.clip, facts.scores | dict(zip(facts.steps, scores, strict=True)), facts.seconds)
+    if not session.spec.codebooks:  # audio that is scored without its codes
+        return
     for item in session.reconstructions(done):  # a resumed run: their codes count too, and were not kept
         counts.add(item)
     for domain in sorted(counts.seconds):

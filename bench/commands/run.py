@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
         runs = list(_runs(options, variants, [(suite, data[suite.name]) for suite in suites], how, report))
     _print_failures(runs)
     _print_notes(options, runs)
-    _print_runs(runs, options, columns)
+    print_runs(runs, options, columns)
     return 1 if any(run.failed for run in runs) and not options.allow_failures else 0
 
 
@@ -254,7 +254,8 @@ def _able(options: argparse.Namespace, variants: Sequence[Variant], suite: Suite
     return able
 
 
-def _print_runs(runs: Sequence[Run], options: argparse.Namespace, columns: Sequence[str]) -> None:
+def print_runs(runs: Sequence[Run], options: argparse.Namespace, columns: Sequence[str]) -> None:
+    """The tables of runs, and one over their suites, in the format asked for."""
     from bench.report import tables
 
     for run in runs:

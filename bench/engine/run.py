@@ -46,6 +46,7 @@ from bench.api import (
 )
 from bench.data import audio
 from bench.data.manifests import partners
+from bench.engine import scored_audio
 from bench.engine.autocast import Lowered, same_codes
 from bench.engine.codec_stage import reconstructions, trials
 from bench.engine.worker_pool import WorkerPool
@@ -124,6 +125,11 @@ class RunSession:
 
         A suite that needs no decode is given none: est has no samples.
         """
+        if self.variant.audio is not None:
+            for item in scored_audio.reconstructions(self.variant.audio, clips):
+                self._odd[item.clip.id] = item.ref.note
+                yield item
+            return
         partner = partners(self.data.clips) if self.spec.shuffled else None
         decode = self.suite.needs_decode or self.saved is not None
         for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, batch=self.options.batch, decode=decode):
@@ -249,6 +255,8 @@ def prepare(variant: Variant, device: str = "cpu") -> None:
 
     One whose sha256 is known here was loaded before; a file of the user's own may be anything.
     """
+    if variant.audio is not None:
+        return
     for file in variant.files:
         download.locate(file)
     if variant.exact and torch.device(device).type == "cpu":

@@ -12,13 +12,16 @@ import multiprocessing.util
 import os
 import queue
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 
 from bench.api import Failure, Job, Key, Payload, Result, Score, Task
 
@@ -53,6 +56,17 @@ def _make_room_for_sockets() -> None:
         multiprocessing.util.get_temp_dir()  # made now, and kept for the life of the process
     finally:
         tempfile.tempdir = usual
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A new process would run the user's script again, as multiprocessing does for the sake of functions in it; workers need none."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class WorkerPool:
@@ -189,7 +203,8 @@ class WorkerPool:
                 raise Closed
             ours, theirs = self._context.Pipe()
             process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
-            process.start()
+            with _without_main():
+                process.start()
             theirs.close()
             return process, ours
 

@@ -14,6 +14,7 @@ from bench.records.reader import Kept
 from bench.records.writer import replace
 
 COLUMNS = "columns.csv"
+TIDY = "results.csv"  # every board in one file
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def contents(places: Places, boards: Sequence[Board]) -> dict[Path, str]:
     corpus = manifests.open_data(listening.CORPUS)
     found = {places.out / f"{board.suite}.csv": csv_markdown.to_csv(board) for board in boards}
     found[places.out / COLUMNS] = csv_markdown.columns(boards)
+    found[places.out / TIDY] = csv_markdown.to_tidy_csv(boards)
     found[places.out / "README.md"] = csv_markdown.readme(boards)
     found[places.out / "index.html"] = page.render(boards, listening.read(places.audio, listening.chosen(corpus)))
     if places.readme.is_file():
@@ -78,4 +80,4 @@ def heard(boards: Sequence[Board]) -> dict[str, Kept]:
 
 def strangers(places: Places, boards: Sequence[Board]) -> list[Path]:
     """Boards of suites that have no runs any more."""
-    return sorted(set(places.out.glob("*.csv")) - {places.out / name for name in (COLUMNS, *(f"{board.suite}.csv" for board in boards))})
+    return sorted(set(places.out.glob("*.csv")) - {places.out / name for name in (COLUMNS, TIDY, *(f"{b.suite}.csv" for b in boards))})

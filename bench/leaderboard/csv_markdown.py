@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.api import UserError
 from bench.leaderboard.aggregate import Board, Entry
-from bench.report import formats, marks
+from bench.report import formats, marks, tidy
 from bench.report.comparability import missing, packages
 from bench.report.formats import Grid, cell, title
 from bench.statistics.bootstrap import Summary, scarce
@@ -59,6 +59,19 @@ def columns(boards: Sequence[Board]) -> str:
     """columns.csv: what the columns of every board are, and their units. A share is plain, from 0 to 1."""
     lines = [(b.suite, m.name, m.unit, m.better, m.per, b.about.get(m.name, "")) for b in boards for m in b.metrics.values()]
     return _text(lines, ("suite", "column", "unit", "better", "per", "about"))
+
+
+def to_tidy_csv(boards: Sequence[Board]) -> str:
+    """All boards in the one shape of `bench.report.tidy`: a line for each tokenizer, suite, domain and metric."""
+    out = io.StringIO()
+    lines = (line for board in boards for entry in board.entries for line in _tidy(entry))
+    tidy.to_csv(lines, out)
+    return out.getvalue()
+
+
+def _tidy(entry: Entry) -> list[tidy.Record]:
+    found = tidy.lines(tidy.head_of(entry.run), entry.run.metrics, entry.summaries.values(), entry.run.key)
+    return [{name: number(value) if isinstance(value, float) else value for name, value in line.items()} for line in found]
 
 
 def _head(board: Board, entry: Entry) -> Sequence[str]:

@@ -91,6 +91,11 @@ def _may_hold(value: object) -> bool:
     return isinstance(value, Tensor | np.ndarray | nn.Module | dict | list | tuple)
 
 
+def numbers_of(tokenizer: object) -> list[tuple[str, str]]:
+    """(where, sha256) of every tensor and array that an object is made of."""
+    return sorted(_of(tokenizer, "self", set(), False))
+
+
 def _of(thing: object, name: str, seen: set[int], learned: bool) -> Iterator[tuple[str, str]]:
     if isinstance(thing, nn.Parameter) or (isinstance(thing, Tensor | np.ndarray) and not learned):
         yield name, _digest(thing)

@@ -18,6 +18,7 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"__main__"},
     {"cli"},
     {"commands"},
+    {"python"},
     {"plot", "gate", "leaderboard"},
     {"report", "conformance", "train"},
     {"compare", "probe", "throughput"},

@@ -1,0 +1,5 @@
+"""What a script or a notebook uses, offered lazily as `bench.evaluate`, `bench.score`, `bench.load_results` and `bench.load_tokenizer`.
+
+Comes in: the same steps as the commands take, with Python objects in and DataFrames out. Must not parse words or print.
+Nothing but `bench/__init__.py` and the commands may import from here.
+"""

@@ -1,0 +1,46 @@
+"""A tokenizer whose encode and decode take audio of any rate, channels and batch, resampled as the harness does."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.api import Spec, Tokenizer
+from bench.data.audio import resample, to_channels
+
+
+class AnyRate:
+    """What `load_tokenizer` gives: spec, encode and decode."""
+
+    def __init__(self, tokenizer: Tokenizer, device: str):
+        self.tokenizer, self.device = tokenizer, device
+        self._rate = tokenizer.spec.sample_rate or 0
+
+    @property
+    def spec(self) -> Spec:
+        return self.tokenizer.spec
+
+    @torch.inference_mode()
+    def encode(self, wav: Tensor | np.ndarray, sample_rate: int) -> Tensor:
+        """wav [T], [C, T] or [B, C, T] in [-1, 1] at `sample_rate` Hz -> codes [B, K, F] int64 on the CPU."""
+        batch = torch.as_tensor(wav, dtype=torch.float32).cpu()
+        if batch.ndim not in (1, 2, 3) or batch.shape[-1] == 0:
+            raise ValueError(f"wav must be [T], [C, T] or [B, C, T] with T >= 1, got {list(batch.shape)}")
+        batch = batch.reshape(-1, 1 if batch.ndim == 1 else batch.shape[-2], batch.shape[-1])
+        self._rate = self.spec.sample_rate or sample_rate
+        given = torch.stack([resample(to_channels(one, self.spec.channels), sample_rate, self._rate) for one in batch])
+        return self.tokenizer.encode(given.to(self.device)).cpu()
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> tuple[Tensor, int]:
+        """codes [B, K, F] -> wav [B, C, T] float32 on the CPU, and its rate in Hz: the tokenizer's, or that of the clip encoded last."""
+        if not self.spec.decodes:
+            raise ValueError(f"{self.spec.label} gives tokens only: there is nothing to decode")
+        return self.tokenizer.decode(codes.to(self.device)).float().cpu(), self._rate
+
+
+def load_tokenizer(name: str, device: str = "cpu") -> AnyRate:
+    """`mimi`, `opus@12kbps`, `kyutai/mimi` or `./my_codec.py`, with its weights. UserError for what is not there."""
+    return AnyRate(registry.load_tokenizer(name, device), device)
