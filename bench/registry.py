@@ -50,7 +50,18 @@ def variant(name: str) -> Variant:
 
 def variants(words: Sequence[str]) -> list[Variant]:
     """All that words name, patterns as `opus@*` and comma lists among them."""
-    return [variant(label) for label in catalog.tokenizers(words)]
+    return [variant(label) for word in catalog.tokenizers(words) for label in _labels(word)]
+
+
+def _labels(word: str) -> list[str]:
+    """`./my_codec.py@*` as the variants of the file; a label as it is."""
+    file = catalog.FILE.fullmatch(word)
+    if not file or not catalog.is_pattern(file["variant"] or ""):
+        return [word]
+    known = _variants_in(Path(file["path"]))
+    if found := [name for name in known if catalog.matches(file["variant"], name)]:
+        return [f"{file['path']}@{name}" for name in found]
+    raise UserError(f"{file['path']} has no variant that {file['variant']!r} matches. It has {', '.join(known)}")
 
 
 def variants_of(words: Sequence[str], weights: Path | None) -> list[Variant]:
@@ -69,12 +80,18 @@ def _choose(family: str, variants: dict[str, Variant], chosen: str) -> Variant:
     return variants[chosen or next(iter(variants))]
 
 
-def _from_file(path: Path, chosen: str) -> Variant:
+def _variants_in(path: Path) -> dict[str, Variant]:
+    """VARIANTS of a file of one's own."""
     if not path.is_file():
         raise UserError(f"no tokenizer file {path}: give the path of a Python file with VARIANTS (see README, 'Your own codec')")
     variants = getattr(loading.execute(path).module, "VARIANTS", None)
     if not isinstance(variants, dict) or not variants or not all(isinstance(v, Variant) for v in variants.values()):
         raise UserError(f"{path}: VARIANTS must be a dict of name -> bench.api.Variant (see README, 'Your own codec')")
+    return variants
+
+
+def _from_file(path: Path, chosen: str) -> Variant:
+    variants = _variants_in(path)
     file = path.resolve()
     return replace(_beside(_choose(str(path), variants, chosen), file), code=download.sha256_of(file), file=file)
 

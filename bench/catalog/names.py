@@ -90,7 +90,7 @@ def variant(word: str) -> Variant:
 
 
 def _tokenizers(word: str) -> list[str]:
-    if FILE.fullmatch(word):
+    if FILE.fullmatch(word):  # which variants match is known when it is loaded
         return [word]
     if is_pattern(word):
         if found := [label for label in labels() if matches(word, label)]:
