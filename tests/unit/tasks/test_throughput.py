@@ -166,7 +166,7 @@ def test_a_point_that_fails_costs_that_point(ran: Callable[..., Ran], monkeypatc
     found = ran(TOY, "batch=1,max seconds=1")
     swept = table.read(found.run.folder)
     assert [point.batch for point in swept] == [1, 2, 4]  # and no further
-    assert [m.note for m in swept[Point(4, 1.0)]] == ["RuntimeError: it is all too much"] * 2
+    assert [m.note for m in swept[Point(4, 1.0)]] == ["tokenizer failed: RuntimeError: it is all too much"] * 2
     assert math.isfinite(found.figures["rtfx_encode"].value)
 
 
