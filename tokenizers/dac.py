@@ -13,13 +13,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
-from bench.nn.checks import require_codes, require_wav
 from bench.nn.dac_names import renamed
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.lapped import Lapped, straighten
+from bench.nn.latent_codec import LatentCodec
 from bench.nn.snake import SnakeNet
 from bench.nn.stream import few_at_once
 from bench.weights.files import filled_or_drawn, fold_weight_norm, seeded
@@ -52,40 +51,20 @@ CONFIGS = {
 }
 
 
-class DAC(nn.Module):
-    """The codec."""
+class DAC(LatentCodec[FactorisedQuantizer]):
+    """The codec. Its decoder gives n * hop samples less the tail that odd strides cost."""
 
     def __init__(self, config: Config, spec: Spec):
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
-        self.quantizer = FactorisedQuantizer(config.levels, config.size, config.dimension, config.waveform.dimension, config.beam)
-
-    def latents(self, wav: Tensor) -> Tensor:
-        """wav [B, 1, n * hop] -> [B, D, n] before quantization."""
-        return self.encoder(wav)
-
-    def synthesis(self, latents: Tensor) -> Tensor:
-        """Quantized latents [B, D, n] -> wav [B, 1, n * hop], less the tail that odd strides cost."""
-        return self.decoder(latents)
-
-    @torch.no_grad()
-    def encode(self, wav: Tensor) -> Tensor:
-        """wav [B, 1, T] -> codes [B, K, ceil(T / hop)]."""
-        require_wav(wav)
-        return few_at_once(self._encode, F.pad(wav, (0, -wav.shape[-1] % self.config.hop)))
-
-    @torch.no_grad()
-    def decode(self, codes: Tensor) -> Tensor:
-        """codes [B, K, n] -> wav [B, 1, n * hop], less the tail that odd strides cost."""
-        require_codes(codes, len(self.spec.codebooks))
-        return few_at_once(self._decode, codes)
+        shape = config.waveform
+        quantizer = FactorisedQuantizer(config.levels, config.size, config.dimension, shape.dimension, config.beam)
+        super().__init__(spec, shape.encoder(), quantizer, shape.decoder(), shape.hop, whole=True)
+        self.config = config
 
     def _encode(self, wav: Tensor) -> Tensor:
-        return self.quantizer.encode(self.latents(wav), len(self.spec.codebooks))
+        return few_at_once(super()._encode, wav)
 
     def _decode(self, codes: Tensor) -> Tensor:
-        return self.synthesis(self.quantizer.decode(codes))
+        return few_at_once(super()._decode, codes)
 
 
 def load(spec: Spec, path: Path | None = None) -> DAC:

@@ -43,7 +43,7 @@ OFFICIAL = Config(seanet(filters=32, dimension=256), levels=max(LEVELS.values())
 TINY = Config(seanet(filters=4, dimension=16), levels=4, size=64)
 
 
-class SoundStream(LatentCodec):
+class SoundStream(LatentCodec[ResidualQuantizer]):
     """The codec, of clips and of streams."""
 
     def stream_encoder(self) -> FrameStream:

@@ -36,7 +36,7 @@ def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return encodec_names.renamed(fold_weight_norm(kept))
 
 
-def load(spec: Spec, path: Path | None = None) -> LatentCodec:
+def load(spec: Spec, path: Path | None = None) -> LatentCodec[ResidualQuantizer]:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     waveform, levels, size = SHAPES["tiny" if spec.variant == "tiny" else "16khz"]
     quantizer = ResidualQuantizer(levels, size, waveform.dimension, width=0)

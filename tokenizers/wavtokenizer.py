@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
 from bench.nn import encodec_names
 from bench.nn.attentive_vocos import AttentiveVocos
-from bench.nn.checks import require_codes, require_wav
+from bench.nn.latent_codec import LatentCodec
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.seanet_lstm import SEANetLSTM
 from bench.nn.stream import few_at_once
@@ -69,34 +69,16 @@ MINI = Config(Vocos(dimension=64, step=320, stride=1, encoder_layers=3), Attenti
 CONFIGS = {"mini": MINI, "75tps": official(8, 5, 4, 2), "40tps": official(6, 5, 5, 4), "tiny": TINY}
 
 
-class WavTokenizer(nn.Module):
+class WavTokenizer(LatentCodec[ResidualQuantizer]):
     """The codec."""
 
     def __init__(self, config: Config, spec: Spec):
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.encoder, self.decoder = config.encoding.encoder(), config.decoding.decoder()
-        self.quantizer = ResidualQuantizer(1, config.size, config.encoding.dimension, width=0)
+        quantizer = ResidualQuantizer(1, config.size, config.encoding.dimension, width=0)
+        super().__init__(spec, config.encoding.encoder(), quantizer, config.decoding.decoder(), config.encoding.hop, whole=False)
+        self.config = config
 
-    def latents(self, wav: Tensor) -> Tensor:
-        """wav [B, 1, T] -> [B, D, ceil(T / hop)] before quantization."""
-        return self.encoder(wav)
-
-    def synthesis(self, latents: Tensor) -> Tensor:
-        """Quantized latents [B, D, n] -> wav [B, 1, n * hop]."""
-        return self.decoder(latents)
-
-    @torch.no_grad()
-    def encode(self, wav: Tensor) -> Tensor:
-        """wav [B, 1, T] -> codes [B, 1, ceil(T / hop)]."""
-        require_wav(wav)
-        return self.quantizer.encode(self.latents(wav))
-
-    @torch.no_grad()
-    def decode(self, codes: Tensor) -> Tensor:
-        """codes [B, 1, n] -> wav [B, 1, n * hop]."""
-        require_codes(codes, 1, least=1)
-        return few_at_once(lambda items: self.synthesis(self.quantizer.decode(items)), codes, FRAMES)
+    def _decode(self, codes: Tensor) -> Tensor:
+        return few_at_once(super()._decode, codes, FRAMES)
 
 
 UNUSED = re.compile(  # discriminators, losses, and what decoding does without: EnCodec's own decoder, a window that is known

@@ -105,7 +105,7 @@ class Decoder(nn.Module):
         return self.acoustic(self.mix(x.transpose(1, 2)).transpose(1, 2))
 
 
-def build(spec: Spec) -> LatentCodec:
+def build(spec: Spec) -> LatentCodec[ResidualQuantizer]:
     """The model of a variant, without weights."""
     config = CONFIGS[configuration(spec.variant)]
     quantizer = ResidualQuantizer(config.levels, config.size, config.width, width=0)
@@ -135,13 +135,12 @@ def renamed(state: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
     return result | {renamed_by(NAMES, name): value for name, value in state.items()}
 
 
-def load(spec: Spec, path: Path | None = None) -> LatentCodec:
+def load(spec: Spec, path: Path | None = None) -> LatentCodec[ResidualQuantizer]:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     model, config = build(spec), CONFIGS[configuration(spec.variant)]
     if path is None:
         generator = torch.Generator().manual_seed(seed_of(spec))
         seeded(model, generator)
-        assert isinstance(model.quantizer, ResidualQuantizer)
         with torch.no_grad():
             model.quantizer.scatter(model.latents(torch.randn(1, 1, 100 * model.hop, generator=generator) / 3), generator)
     else:
