@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from bench.api import Metric, Row, UserError
+from bench.api import Metric, Row, TrainedHere, UserError
 from bench.records.reader import Kept, unlike
+from bench.report import marks
 from bench.statistics.bootstrap import Estimate, Summary, holm, summary
 from bench.statistics.paired import harm, paired
 
@@ -48,6 +49,7 @@ class Finding:
     p: float = math.nan  # one-sided, of its being no worse, corrected; NaN where there was no test
     verdict: Verdict = "same"
     why: str = ""
+    trained_here: TrainedHere | None = None  # of the run's weights, which tables mark
 
     @cached_property
     def before(self) -> Summary:
@@ -124,6 +126,7 @@ def _found(before: Kept, now: Kept) -> list[Finding]:
                 tuple(then.values()),
                 tuple(rows.values()),
                 paired(metric, rows, then).estimate,
+                trained_here=marks.of_run(now),
             )
         )
     return findings

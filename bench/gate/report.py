@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from bench.api import UserError
 from bench.gate.regressions import LEVEL, Finding
-from bench.report import formats
+from bench.report import formats, marks
 from bench.report.formats import Grid, Strong, cell, change, probability, title
 from bench.statistics.bootstrap import FEWEST
 
@@ -32,7 +32,7 @@ def grid(findings: Sequence[Finding], verdicts: Sequence[str], caption: str) -> 
     header = ["tokenizer", "suite", "domain", "metric", "what", "baseline", "now", "change [95 % interval]", "p (Holm)"]
     lines = [
         [
-            f.tokenizer,
+            marks.marked(f.tokenizer, f.trained_here),
             f.suite,
             f.domain,
             title(f.metric),
@@ -62,7 +62,18 @@ def worst_clips(findings: Sequence[Finding]) -> list[Grid]:
             digits = formats.digits_of(f.metric, clip.before)
             now = f"– ({clip.note})" if math.isnan(clip.now) else f"{clip.now:.{digits}f}"
             moved = "–" if math.isnan(clip.now) else f"{clip.now - clip.before:+.{digits}f}"
-            lines.append([f.tokenizer, f.suite, f.domain, title(f.metric), clip.name, f"{clip.before:.{digits}f}", now, moved])
+            lines.append(
+                [
+                    marks.marked(f.tokenizer, f.trained_here),
+                    f.suite,
+                    f.domain,
+                    title(f.metric),
+                    clip.name,
+                    f"{clip.before:.{digits}f}",
+                    now,
+                    moved,
+                ]
+            )
     return [("Worst clips", header, lines)] if lines else []
 
 
@@ -82,7 +93,8 @@ def notes(findings: Sequence[Finding], strict: bool, further: Sequence[str], acc
         out.append(f"to keep the improvements as the new baseline: {accept}")
     if any(f.failed for f in findings):
         out.append(f"if the change is meant, accept it and commit the baseline: {accept}")
-    return [*out, *further]
+    shown = [f.trained_here for f in findings if f.failed or f.verdict == "better"]
+    return [*marks.line(shown), *out, *further]
 
 
 def to_markdown(findings: Sequence[Finding], below: Sequence[str], out: TextIO) -> None:

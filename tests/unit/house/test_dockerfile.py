@@ -1,7 +1,7 @@
 """The Dockerfile's build, without Docker: its RUN steps as shell on a copy of what COPY would take.
 
-Two things differ from a real build: apt-get only says what it would install, and pip takes no dependencies (the new environment borrows
-those of this one), so that nothing is fetched. CI builds the real image.
+Three things differ from a real build, so that nothing is fetched: apt-get only says what it would install, uv is not installed but stands
+for pip, and takes no dependencies (the new environment borrows those of this one). CI builds the real image.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ from tests.conftest import ROOT
 TEXT = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
 STEPS = re.findall(r"^RUN (.*)$", TEXT, re.M)
 SETTINGS = dict(pair.split("=", 1) for line in re.findall(r"^(?:ARG|ENV) (.*)$", TEXT, re.M) for pair in line.split())
+
+
+UV = """#!/bin/sh
+[ "$1 $2 $3 $5 $6" = "pip install --python --torch-backend cpu" ] || exit 2
+python="$4/bin/python"
+shift 10
+exec "$python" -m pip install "$@"
+"""
 
 
 def copied() -> list[str]:
@@ -45,7 +53,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     programs = tmp_path_factory.mktemp("programs")
     (programs / "apt-get").write_text('#!/bin/sh\necho "$@" >> "$APT_LOG"\n')
     (programs / "apt-get").chmod(0o755)
-    (programs / "python").symlink_to(sys.executable)
+    (programs / "python").write_text(f'#!/bin/sh\n[ "$*" = "-m pip install uv" ] || exec {sys.executable} "$@"\n')
+    (programs / "uv").write_text(UV)
+    for name in ("python", "uv"):
+        (programs / name).chmod(0o755)
     offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_QUIET": "1"}  # "0": no isolation
     paths = {"PATH": f"{programs}:/usr/bin:/bin", "APT_LOG": str(programs / "apt.log"), "HOME": str(programs)}
     return {**{key: value.strip('"') for key, value in SETTINGS.items() if key != "PATH"}, **offline, **paths}
@@ -85,15 +96,12 @@ def test_the_image_takes_what_the_wheel_needs_and_nothing_private() -> None:
     assert all((ROOT / name).exists() for name in copied())
 
 
-def test_the_build_argument_chooses_the_torch(environment: dict[str, str], tmp_path: Path) -> None:
-    (install,) = (step for step in STEPS if "pip install" in step)
-    echo = install.replace("/opt/bench/bin/pip", "echo")
-    for index, said in (
-        ("", "install .[codec2,plot]"),
-        ("https://example.org/cpu", "install --extra-index-url https://example.org/cpu .[codec2,plot]"),
-    ):
-        env = environment | {"TORCH_INDEX": index}
-        assert subprocess.run(["bash", "-euc", echo], env=env, cwd=tmp_path, capture_output=True, text=True).stdout.strip() == said
+@pytest.mark.parametrize("torch", ["", "cu130"])
+def test_the_build_argument_chooses_the_torch_and_the_default_is_for_a_cpu(torch: str, environment: dict[str, str], tmp_path: Path) -> None:
+    (install,) = (step for step in STEPS if step.startswith("uv pip install"))
+    env = environment | ({"TORCH": torch} if torch else {})
+    said = subprocess.run(["bash", "-euc", f"echo {install}"], env=env, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert f"--torch-backend {torch or 'cpu'} --constraints constraints.txt" in said and said.endswith(".[codec2,plot]\n")
 
 
 def test_docker_accepts_the_file() -> None:
