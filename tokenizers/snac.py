@@ -130,13 +130,31 @@ def load(spec: Spec, path: Path | None = None) -> Snac:
     config = CONFIGS[spec.variant]
     model = Snac(config, spec)
     if path is None:
-        generator = torch.Generator().manual_seed(seed_of(spec))
-        seeded(model, generator)
-        with torch.no_grad():
-            model.quantizer.scatter(model.encoder(torch.randn(1, 1, 20 * config.block, generator=generator)), generator)
+        draw(model, torch.Generator().manual_seed(seed_of(spec)))
     else:
         fill(model, renamed(load_state(path), config), path)
     return model.eval()
+
+
+@torch.no_grad()
+def draw(model: Snac, generator: torch.Generator) -> None:
+    """Random weights, with codebooks around the latents of noise and a last layer that gives audio within full scale."""
+    seeded(model, generator)
+    wav = torch.randn(1, 1, 20 * model.config.block, generator=generator)
+    model.quantizer.scatter(model.encoder(wav), generator)
+    _, conv, _ = model.decoder.last
+    assert isinstance(conv, nn.Conv1d) and conv.bias is not None
+    loud: list[Tensor] = []
+
+    def hear(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        loud.append(made)  # what the hyperbolic tangent gets
+
+    hook = conv.register_forward_hook(hear)
+    model.decode(model.encode(wav))
+    hook.remove()
+    conv.bias.sub_(loud[0].mean())
+    for value in (conv.weight, conv.bias):
+        value.mul_(0.2 / loud[0].std())
 
 
 PLACES = {  # revision and sha256 of pytorch_model.bin, where it is known
