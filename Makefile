@@ -28,7 +28,7 @@ boards: .venv/installed-test ## every suite for every tokenizer of the leaderboa
 	$(MAKE) picture
 
 picture: .venv/installed-test ## README's picture, from the runs of the leaderboards
-	$(BIN)/bench plot quality 'mimi@*' 'encodec@*' 'dac@*' 'wavtokenizer@*' 'opus@*' 'codec2@*' --results results/boards --out docs/img/quality
+	$(BIN)/bench plot quality 'mimi@*' 'encodec@*' 'dac@*' 'wavtokenizer@*' 'lyra@*' 'opus@*' 'codec2@*' --results results/boards --out docs/img/quality
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest $(ARGS)
