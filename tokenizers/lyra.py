@@ -190,9 +190,10 @@ class LyraByLiteRT:
             yield network.get_tensor(given["index"]).copy()
 
 
+CURE = "and the two others of lyra/model_coeffs beside it; lyra@tiny needs no download, but is untrained"
 COMMIT = "47698dadf0010abff6a848e02642f55f806d4842"
 ENCODER, QUANTIZER, DECODER = (
-    Checkpoint(f"lyra_{name}.tflite", sha256, f"{REPOSITORY}/raw/{COMMIT}/lyra/model_coeffs/{name}.tflite")
+    Checkpoint(f"lyra_{name}.tflite", sha256, f"{REPOSITORY}/raw/{COMMIT}/lyra/model_coeffs/{name}.tflite", CURE)
     for name, sha256 in (
         ("soundstream_encoder", "237da0b16226fb0a68d49551c81bebf614e42142af72764448359f68581e88f1"),
         ("quantizer", "841ee05989687d32d1f616a8ad1419fc7eda37599d3c05c7cf5a0d60ccf8ac5c"),

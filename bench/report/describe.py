@@ -201,7 +201,9 @@ def place(variant: Variant) -> str:
 
 def _place_of(file: Checkpoint) -> str:
     present = download.present(file)
-    return ("downloaded" if present else "downloadable") if file.url else ("bundled" if present else "user-supplied")
+    if file.url and file.sha256:  # what could not be proven is never downloaded
+        return "downloaded" if present else "downloadable"
+    return "bundled" if present and not file.url else "user-supplied"
 
 
 def _codebooks(variant: Variant) -> str:
