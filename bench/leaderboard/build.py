@@ -10,7 +10,6 @@ from bench.api import UserError
 from bench.data import manifests
 from bench.leaderboard import csv_markdown, listening, page, submission
 from bench.leaderboard.aggregate import Board, fold
-from bench.records.reader import Kept
 from bench.records.writer import replace
 
 COLUMNS = "columns.csv"
@@ -37,7 +36,10 @@ def contents(places: Places, boards: Sequence[Board]) -> dict[Path, str]:
     found[places.out / COLUMNS] = csv_markdown.columns(boards)
     found[places.out / TIDY] = csv_markdown.to_tidy_csv(boards)
     found[places.out / "README.md"] = csv_markdown.readme(boards)
-    found[places.out / "index.html"] = page.render(boards, listening.read(places.audio, listening.chosen(corpus)))
+    heard = listening.render(places.audio, boards, page.latest(boards), corpus)
+    if heard:
+        found[places.out / listening.PAGE] = heard
+    found[places.out / "index.html"] = page.render(boards, listening.PAGE if heard else "")
     if places.readme.is_file():
         text = places.readme.read_text(encoding="utf-8")
         found[places.readme] = csv_markdown.into(text, {board.suite: board for board in boards}, str(places.readme))
@@ -50,7 +52,7 @@ def write(places: Places, audio: bool = True) -> Iterator[str]:
     try:
         places.out.mkdir(parents=True, exist_ok=True)
         if audio:
-            yield from listening.make(places.audio, heard(boards), manifests.open_data(listening.CORPUS))
+            yield from listening.make(places.audio, boards, page.latest(boards), manifests.open_data(listening.CORPUS))
         for path, text in contents(places, boards).items():
             if not path.is_file() or path.read_bytes() != text.encode():
                 replace(path, text)
@@ -70,12 +72,8 @@ def check(places: Places) -> list[str]:
     ]
     stale += [f"stale: {line}" for board in boards for entry in board.entries if (line := submission.outdated(entry.run))]
     stale += [f"stale: {path} is a board without runs" for path in strangers(places, boards)]
-    return stale + [f"stale: {line}" for line in listening.wrong(places.audio, heard(boards), manifests.open_data(listening.CORPUS))]
-
-
-def heard(boards: Sequence[Board]) -> dict[str, Kept]:
-    """The tokenizers that give audio back."""
-    return {label: run for label, run in page.latest(boards).items() if run.tokenizer["decodes"]}
+    samples = listening.wrong(places.audio, boards, page.latest(boards), manifests.open_data(listening.CORPUS))
+    return stale + [f"stale: {line}" for line in samples]
 
 
 def strangers(places: Places, boards: Sequence[Board]) -> list[Path]:

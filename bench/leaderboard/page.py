@@ -15,10 +15,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench import registry
-from bench.api import DOMAINS, Clip, Metric, UserError
+from bench.api import DOMAINS, Metric, UserError
 from bench.leaderboard import csv_markdown, model_cards
 from bench.leaderboard.aggregate import Board, Entry
-from bench.leaderboard.listening import ORIGINAL, Listening
 from bench.leaderboard.plots import points
 from bench.records.reader import Kept, natural
 from bench.report import describe, formats, marks
@@ -39,8 +38,8 @@ SHOWN = ("sample rate", "codebooks", "frame rate", "tokens/s", "bitrate", "causa
 Facts = dict[str, object]
 
 
-def render(boards: Sequence[Board], listening: Listening) -> str:
-    """The whole page."""
+def render(boards: Sequence[Board], listening: str) -> str:
+    """The whole page; `listening`: the page of samples beside it, "" for none."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -51,9 +50,9 @@ def render(boards: Sequence[Board], listening: Listening) -> str:
     return environment.get_template("index.html.j2").render(
         suites=[_suite(board, anchors) for board in boards],
         here=marks.line(map(marks.of_run, runs.values())),
-        tokenizers=[_tokenizer(label, run, boards, listening, anchors[label]) for label, run in runs.items()],
+        tokenizers=[_tokenizer(label, run, boards, anchors[label]) for label, run in runs.items()],
         cards=[{"anchor": _card_anchor(path), "name": f"{path.stem}.md", "html": model_cards.rendered(path)} for path in shown],
-        clips=[_clip(clip, listening, anchors, runs) for clip in listening.clips if listening.samples],
+        listening=listening,
         plots=points(boards),
         plot_domains=[domain for domain in DOMAINS if any(domain in board.domains for board in boards)],
         styles=[Markup(path.read_text(encoding="utf-8").strip()) for path in STYLES],
@@ -161,7 +160,7 @@ def _cell(summary: Summary | None, metric: Metric) -> Facts:
     }
 
 
-def _tokenizer(label: str, run: Kept, boards: Sequence[Board], listening: Listening, anchor: str) -> Facts:
+def _tokenizer(label: str, run: Kept, boards: Sequence[Board], anchor: str) -> Facts:
     card = model_cards.card_of(label)
     return {
         "label": label,
@@ -177,7 +176,6 @@ def _tokenizer(label: str, run: Kept, boards: Sequence[Board], listening: Listen
             if e.label == label
         ],
         "card": _card_anchor(card) if card else "",
-        "samples": [{"clip": s.clip, "audio": s.audio, "picture": s.picture} for s in listening.samples.get(label, ())],
     }
 
 
@@ -207,24 +205,3 @@ def _scores(label: str, board: Board) -> list[Facts]:
         for m in metrics
     ]
     return [{"suite": board.suite, "domains": list(board.domains), "lines": lines}]
-
-
-def _clip(clip: Clip, listening: Listening, anchors: Mapping[str, str], runs: Mapping[str, Kept]) -> Facts:
-    labels = [ORIGINAL, *(label for label in anchors if label in listening.samples)]
-    return {
-        "id": clip.id,
-        "domain": clip.domain,
-        "text": clip.text,
-        "samples": [
-            {
-                "label": label,
-                "shown": _shown(runs[label]) if label in runs else label,
-                "anchor": anchors.get(label, ""),
-                "audio": s.audio,
-                "picture": s.picture,
-            }
-            for label in labels
-            for s in listening.samples.get(label, ())
-            if s.clip == clip.id
-        ],
-    }

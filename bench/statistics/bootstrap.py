@@ -216,14 +216,14 @@ def _studentised(parts: Sequence[tuple[np.ndarray, np.ndarray]], error: float, s
     return np.sort(np.abs(off) / np.maximum(errors, FLOOR * error))
 
 
-def t_quantile(freedom: int) -> float:
+def t_quantile(freedom: float) -> float:
     """The t > 0 beyond which 2.5 % of Student's distribution with `freedom` degrees of freedom are found."""
     from scipy.special import stdtrit  # here: the command line answers without waiting for scipy
 
     return -float(stdtrit(freedom, 0.025))
 
 
-def t_tail(t: float, freedom: int) -> float:
+def t_tail(t: float, freedom: float) -> float:
     """P(T >= t) of Student's distribution, to full relative precision far out in its tail."""
     from scipy.special import stdtr
 

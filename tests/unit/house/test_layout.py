@@ -20,6 +20,7 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"commands"},
     {"python"},
     {"plot", "gate", "leaderboard"},
+    {"listening"},
     {"report", "conformance", "train"},
     {"compare", "probe", "throughput"},
     {"evaluators", "engine"},

@@ -37,7 +37,7 @@ def scores(quality: float, kbps: float, missing: bool = False) -> dict:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four tokenizers, one of whose names is an attack, and one of which is real, so that it has samples."""
+    """Four tokenizers, one of whose names is an attack."""
     root = tmp_path_factory.mktemp("page")
     facts = {"record": {"headline": ["quality", "kbps_packed"], "commit": "c" * 40}}
     keep(root / "results", "opus@12kbps", scores(4.0, 12.0), **facts)
@@ -131,13 +131,12 @@ def test_a_column_sorts_its_best_to_the_top_then_its_worst_by_mouse_and_by_key(o
     assert find(browser, "#toy-speech thead th:nth-child(2)").get_attribute("aria-sort") == "none"
 
 
-def test_words_and_a_bitrate_filter_tables_plots_and_samples(opened: Open) -> None:
+def test_words_and_a_bitrate_filter_tables_and_plots(opened: Open) -> None:
     browser = opened()
     find(browser, "#words").send_keys("opus")
     assert set(labels(browser)) == {"opus@6kbps", "opus@12kbps"}
     assert find(browser, "#shown").text == "2 of 4 tokenizers"
     assert len(browser.find_elements(By.CSS_SELECTOR, "#plot-points tr")) == 2
-    assert not find(browser, "#listening figure[data-label='mulaw@8bit']").is_displayed()
     find(browser, "#most").send_keys("7")
     assert labels(browser) == ["opus@6kbps"]
 
@@ -158,26 +157,6 @@ def test_a_name_leads_to_its_tokenizer(opened: Open) -> None:
     assert article.get_attribute("id") == "t-mulaw-8bit"
     assert until(lambda: browser.execute_script("return Math.abs(arguments[0].getBoundingClientRect().top) < 200", article))
     assert "16 kHz" in article.text and "quality" in article.text and "cccccccccc" in article.text
-
-
-def test_a_sample_plays_and_stops_the_one_before(opened: Open) -> None:
-    browser = opened()
-    first, second, *_ = browser.find_elements(By.CSS_SELECTOR, "#clip-1 audio")
-    browser.execute_script("arguments[0].play()", first)
-    assert until(lambda: float(first.get_property("currentTime")) > 0), "it does not advance"  # type: ignore[arg-type]
-    browser.execute_script("arguments[0].play()", second)
-    assert until(lambda: float(second.get_property("currentTime")) > 0)  # type: ignore[arg-type]
-    assert first.get_property("paused")
-    assert 2 < float(second.get_property("duration")) < 6  # type: ignore[arg-type]
-    picture = find(browser, "#clip-1 figure:nth-child(2) img")
-    browser.execute_script("arguments[0].scrollIntoView()", picture)
-    assert until(lambda: picture.get_property("naturalWidth") == 320) and "mulaw@8bit" in str(picture.get_attribute("alt"))
-
-
-def test_another_clip_is_shown_when_it_is_chosen(opened: Open) -> None:
-    browser = opened()
-    find(browser, "input[data-panel='clip-3']").click()
-    assert find(browser, "#clip-3").is_displayed() and not find(browser, "#clip-1").is_displayed()
 
 
 def test_the_plot_is_walked_by_keys_and_its_points_stand_in_a_table(opened: Open) -> None:
