@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,6 +62,9 @@ def train(
     if weights and isinstance(recipe, UnitRecipe):
         raise UserError(f"{family} is trained from the beginning only: leave --weights out")
     keep_memory()
+    if recipe.bf16 and torch.device(device).type == "cpu" and not bfloat16_pays():
+        print("float32: this processor is slower at bfloat16 products", file=sys.stderr)
+        recipe = replace(recipe, bf16=False)
     if isinstance(recipe, UnitRecipe):
         with folder(out):
             units = hubert.prepare(family, variant, data, recipe, seed, device)
@@ -141,6 +145,21 @@ def _proven_step(run: R, steps: int, one_step: Callable[[R, int], dict[str, Tens
     if line := refusal(wrong, torch.bfloat16):
         raise UserError(line)
     return terms
+
+
+def bfloat16_pays() -> bool:
+    """Whether this processor multiplies matrices faster in bfloat16 than in float32: without instructions for it, ten times slower."""
+
+    def seconds(dtype: torch.dtype) -> float:
+        one = torch.ones(512, 512, dtype=dtype)
+        times = []
+        for _ in range(4):  # the first sets up
+            since = time.perf_counter()
+            one @ one
+            times.append(time.perf_counter() - since)
+        return min(times)
+
+    return seconds(torch.bfloat16) < seconds(torch.float32)
 
 
 def keep_memory() -> None:

@@ -216,3 +216,15 @@ def test_fitting_again_brings_codebooks_nearer_to_the_latents():
     codebooks.refit(model, latents)
     assert error() < 0.9 * before
     assert all(bool(part.initialized) for part in model.modules() if isinstance(part, Codebook))
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_a_processor_that_is_slow_at_bfloat16_trains_in_float32(
+    pays: bool, make_data: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    data = str(make_data(3, seconds=1.0, rate=24_000))
+    full = load_file(train("mimi", data, tmp_path / "float32", 3, variant="tiny", recipe=replace(QUICK, bf16=False)))
+    monkeypatch.setattr("bench.train.loop.bfloat16_pays", lambda: pays)
+    given = load_file(train("mimi", data, tmp_path / "run", 3, variant="tiny", recipe=replace(QUICK, bf16=True)))
+    assert all(torch.equal(given[name], full[name]) for name in full) is not pays
+    assert ("float32" in capsys.readouterr().err) is not pays
