@@ -215,6 +215,7 @@ class Clip:
     text: str = ""
     language: str = "en"  # ISO 639, of what is spoken
     split: str = ""  # "train": for probes to learn from; anything else: for their test; "": the suite decides
+    alignment: Path | None = None  # the file that says when each phone is spoken (bench/data/alignments.py)
 
 
 @dataclass(frozen=True)
@@ -460,6 +461,7 @@ class Suite:
     data: str  # the data set it runs on unless told otherwise
     run: Callable[[Session], Iterator[Sequence[Row]]]
     needs_decode: bool = True
+    reads_alignments: bool = False  # when each phone is spoken: what the clips' alignments hold is part of what a run is
     judge: str = ""  # the model that its columns ask, with its weights' sha256: part of what a run is
     with_judge: Callable[[str], Suite] | None = None  # the same suite with another judge, by name or path; None: it asks nobody
     sweep: str = (

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.api import DOMAINS, Clip, Domain, UserError
-from bench.data import unicode_forms
+from bench.data import alignments, unicode_forms
 from bench.data.folders import sha256_of
 from bench.data.manifest_lines import entries
 
-FIELDS = ("path", "id", "text", "speaker", "domain", "language", "split", "sha256")
+FIELDS = ("path", "id", "text", "speaker", "domain", "language", "split", "sha256", "alignment")
 
 
 def from_manifest(manifest: Path) -> Iterator[Clip]:
@@ -43,7 +43,17 @@ def _clip(folder: Path, where: str, entry: dict[str, str]) -> Clip:
         raise UserError(f'{where}: {name!r} cannot be a clip\'s id: letters and signs, no ends of lines, and not "*"')
     language = _language(entry["language"] or "en", where)
     speaker, text = unicode_forms.one_form(" ".join(entry["speaker"].split())), unicode_forms.one_form(entry["text"])
-    return Clip(name, path, entry["sha256"].lower() or sha256_of(path), domain, speaker, text, language, entry["split"].lower())
+    sha256 = entry["sha256"].lower() or sha256_of(path)
+    return Clip(name, path, sha256, domain, speaker, text, language, entry["split"].lower(), _alignment(folder, entry["alignment"], where))
+
+
+def _alignment(folder: Path, named: str, where: str) -> Path | None:
+    if not named:
+        return None
+    path = _file(folder, _inside(folder, named, where), where)
+    if path.suffix.lower() not in alignments.SUFFIXES:
+        raise UserError(f'{where}: "alignment" is {named!r}: a .TextGrid, .ctm or .item file is wanted')
+    return path
 
 
 def _domain(text: str, where: str) -> Domain:

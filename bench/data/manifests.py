@@ -1,9 +1,10 @@
 """Data sets: a manifest of one JSON object per line, or a folder of audio files. Nothing is decoded here.
 
-A manifest line is {"path", "id", "text", "speaker", "domain", "language", "split", "sha256"}: `path` (required) is relative to the manifest
-and stays inside its folder; `id` defaults to the path, `domain` to "speech", `language` (ISO 639, as "de") to "en"; `split`, "train" or
-another, is for suites that learn; a `sha256` that is given is checked whenever the file is read. In a folder, files below one called
-speech, music or general belong to that domain.
+A manifest line is {"path", "id", "text", "speaker", "domain", "language", "split", "sha256", "alignment"}: `path` (required) is relative to
+the manifest and stays inside its folder; `id` defaults to the path, `domain` to "speech", `language` (ISO 639, as "de") to "en"; `split`,
+"train" or another, is for suites that learn; a `sha256` that is given is checked whenever the file is read; `alignment` is a file that
+says when each phone is spoken (bench/data/alignments.py), found as `path` is. In a folder, files below one called speech, music
+or general belong to that domain.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def _found(source: str) -> tuple[str, Found]:
 
 
 def fingerprint(clips: list[Clip]) -> str:
-    """sha256 over every fact of every clip but where its file lies."""
-    facts = [{key: value for key, value in asdict(clip).items() if key != "path"} for clip in clips]
+    """sha256 over every fact of every clip but where its file lies, and the times of phones, which one suite alone reads."""
+    facts = [{key: value for key, value in asdict(clip).items() if key not in ("path", "alignment")} for clip in clips]
     for fact in facts:
         for field, default in (("language", "en"), ("split", "")):
             if fact[field] == default:  # left out, so that data keeps the sha256 it had before there was this field

@@ -44,7 +44,7 @@ from bench.api import (
     Variant,
     scored_domains,
 )
-from bench.data import audio
+from bench.data import alignments, audio
 from bench.data.manifests import partners
 from bench.engine import scored_audio
 from bench.engine.autocast import Lowered, same_codes
@@ -277,6 +277,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
     if facts["block"] == 1:  # most have none: their runs' keys are as they were before it was stated
         del facts["block"]
     judge = {"judge": suite.judge} if suite.judge else {}
+    phones = {"alignments": held} if suite.reads_alignments and (held := alignments.fingerprint(data.clips)) else {}
     timed = {"sweep": suite.sweep, "machine": hardware.speed(options.device)} if suite.sweep else {}
     return {
         "tokenizer": facts,
@@ -288,6 +289,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         "resampler": audio.RESAMPLER,
         **judge,
         **timed,
+        **phones,
     }
 
 

@@ -1,4 +1,4 @@
-"""Renders the embedded corpus `digits` beside this file: audio/*.flac and manifest.jsonl. Run once; the results are committed.
+"""Renders the embedded corpus `digits` beside this file: audio/*.flac, manifest.jsonl and phones.ctm. Run once; the results are committed.
 
     python tasks/data/digits/render_digits.py [--to FOLDER]
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import subprocess
 import sys
 import tempfile
 import zlib
@@ -22,12 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "mini"))
-from render import FLITE, HTS, KED, Wave, load, trim  # noqa: E402  # what renders `mini`'s speech
+from render import FLITE, HTS, KED, PHONES, Spoken, Wave, ctm, festival, festival_said, flite, synthesis, trim  # noqa: E402  # what renders `mini`'s speech
 
 SEED = 1
 RATE = 16_000
@@ -80,34 +78,34 @@ class Take:
         return float(stretch), float(pitch), float(rng.uniform(QUIETEST, LOUDEST))
 
 
-def speak(takes: list[Take], engine: str, folder: Path) -> Iterator[tuple[Take, Wave, int]]:
-    """Each take as the engine speaks it, mono [T] at the engine's rate: its tempo so that it is right once the pitch is moved."""
+def speak(takes: list[Take], engine: str, folder: Path) -> Iterator[tuple[Take, Spoken]]:
+    """Each take as the engine speaks it, at the engine's rate: its tempo so that it is right once the pitch is moved."""
     stretches = {take: take.drawn()[0] * take.drawn()[1] * VOICES[take.voice].moved for take in takes}
     paths = {take: folder / f"{take.id}.wav" for take in takes}
-    if engine in ("ked", "slt_hts"):
-        said = [
-            (f"(set! pace {stretches[take]})", f'(utt.save.wave (utt.synth (Utterance Text "{take.digit}")) "{paths[take]}")')
-            for take in takes
-        ]
-        if engine == "ked":
-            setup, pace = "(voice_ked_diphone)", "(Parameter.set 'Duration_Stretch pace)"
-        else:
-            setup = "(begin (voice_cmu_us_slt_arctic_hts) (set! plain hts_engine_params))"
-            pace = '(set! hts_engine_params (cons (list "-r" (/ 1 pace)) plain))'
-        lines = [line for chosen, say in said for line in (chosen, pace, say)]
-        subprocess.run(["festival", "-b", setup, *lines], check=True, stdout=subprocess.DEVNULL)
-    else:
+    if engine not in ("ked", "slt_hts"):
         for take in takes:
-            command = ["flite", "-voice", engine, "--setf", f"duration_stretch={stretches[take]}", "-t", take.digit, str(paths[take])]
-            subprocess.run(command, check=True)
+            yield take, flite(engine, take.digit, paths[take], "--setf", f"duration_stretch={stretches[take]}")
+        return
+    if engine == "ked":
+        setup, pace = "(voice_ked_diphone)", "(Parameter.set 'Duration_Stretch pace)"
+    else:
+        setup = "(begin (voice_cmu_us_slt_arctic_hts) (set! plain hts_engine_params))"
+        pace = '(set! hts_engine_params (cons (list "-r" (/ 1 pace)) plain))'
+    lines = [line for take in takes for line in (f"(set! pace {stretches[take]})", pace, synthesis(take.digit, paths[take]))]
+    festival([setup, *lines])
     for take in takes:
-        yield take, *load(paths[take])
+        yield take, festival_said(paths[take])
 
 
-def master(take: Take, wave: Wave, rate: int) -> NDArray[np.int16]:
-    """Moved, trimmed, faded over 10 ms, at its level, in 16 bits with triangular dither, [T] at RATE."""
-    _, pitch, level = take.drawn()
-    wave = trim(soxr.resample(wave, rate * pitch * VOICES[take.voice].moved, RATE, "VHQ"), RATE, EDGE)
+def moved(take: Take, spoken: Spoken) -> Spoken:
+    """At the pitch of its voice and take, trimmed, at RATE."""
+    _, pitch, _ = take.drawn()
+    return trim(spoken.played(spoken.rate * pitch * VOICES[take.voice].moved, RATE), EDGE)
+
+
+def master(take: Take, wave: Wave) -> NDArray[np.int16]:
+    """Faded over 10 ms, at its level, in 16 bits with triangular dither, [T] at RATE."""
+    _, _, level = take.drawn()
     wave = wave - wave.mean()
     ramp = np.hanning(RATE // 50)[: RATE // 100]
     wave[: len(ramp)] *= ramp
@@ -126,6 +124,7 @@ def write(take: Take, samples: NDArray[np.int16], folder: Path) -> dict[str, obj
         "domain": "speech",
         "speaker": take.voice,
         "text": take.digit,
+        "alignment": PHONES,
         "sample_rate": RATE,
         "channels": 1,
         "duration": round(len(samples) / RATE, 3),
@@ -146,11 +145,13 @@ def main() -> None:
     folder: Path = parser.parse_args().to
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        lines = [
-            write(take, master(take, wave, rate), folder)
+        said = [
+            (take, moved(take, spoken))
             for name, voice in VOICES.items()
-            for take, wave, rate in speak(takes_of(name), voice.engine, Path(scratch))
+            for take, spoken in speak(takes_of(name), voice.engine, Path(scratch))
         ]
+    lines = [write(take, master(take, spoken.wave), folder) for take, spoken in said]
+    (folder / PHONES).write_text("".join(ctm(take.id, spoken.phones) for take, spoken in said), encoding="utf-8")
     (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Renders the embedded corpus `mini` beside this file: audio/*.flac and manifest.jsonl. Run once; the results are committed.
+"""Renders the embedded corpus `mini` beside this file: audio/*.flac, manifest.jsonl and phones.ctm. Run once; the results are committed.
 
     python tasks/data/mini/render.py [--to FOLDER]
 
@@ -30,6 +30,7 @@ SEED = 2
 PEAK = 10 ** (-3 / 20)  # -3 dBFS, every clip
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 MUSIC_RATE = 44_100
+PHONES = "phones.ctm"  # beside the manifest: when each phone is spoken, as the synthesiser says
 DEEP = 0.82  # of the HTS voice's pitch and formants; festival speaks faster by as much, so the tempo stays
 
 FLITE, HTS, KED = "CMU Flite licence (BSD-like)", "CMU EST-2003 (MIT-like)", "CSTR Edinburgh licence (MIT-like)"
@@ -57,6 +58,31 @@ Wave = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """What a synthesiser said: mono samples [T], their rate in Hz, and its phones, each with the second at which it ends."""
+
+    wave: Wave
+    rate: int
+    phones: tuple[tuple[str, float], ...]
+
+    def played(self, rate: float, to: int) -> Spoken:
+        """Its samples taken as if of another rate, and resampled: pitch, formants and tempo move together."""
+        ends = tuple((phone, end * self.rate / rate) for phone, end in self.phones)
+        return Spoken(soxr.resample(self.wave, rate, to, "VHQ"), to, ends)
+
+    def cut(self, start: int, stop: int) -> Spoken:
+        """Some of its samples; phones before and after them are gone."""
+        first, last = start / self.rate, min(stop, len(self.wave)) / self.rate
+        begins = (0.0, *(end for _, end in self.phones))
+        heard = [
+            (phone, min(end, last) - first)
+            for (phone, end), begin in zip(self.phones, begins, strict=False)
+            if end > first and begin < last
+        ]
+        return Spoken(self.wave[start:stop], self.rate, tuple(heard))
+
+
+@dataclass(frozen=True)
 class Made:
     """A clip before it is written: samples [T, C] of any level."""
 
@@ -67,6 +93,7 @@ class Made:
     licence: str
     speaker: str = ""
     text: str = ""
+    phones: tuple[tuple[str, float], ...] = ()  # with the second at which each ends
 
 
 def rng(name: str) -> np.random.Generator:
@@ -80,38 +107,59 @@ def load(path: Path) -> tuple[Wave, int]:
     return np.asarray(wave, np.float64), rate
 
 
-def speak(voice: str, text: str, folder: Path) -> tuple[Wave, int]:
-    """One text in one voice, mono [T], at the voice's own rate in Hz."""
+def speak(voice: str, text: str, folder: Path) -> Spoken:
+    """One text in one voice, at the voice's own rate."""
     path = folder / "speech.wav"
     if voice in ("awb", "rms", "slt", "kal16"):
-        subprocess.run(["flite", "-voice", voice, "-t", text, str(path)], check=True)
-    else:
-        setup = "(voice_ked_diphone)" if voice == "ked" else "(voice_cmu_us_slt_arctic_hts)"
-        if voice == "slt_hts_deep":
-            setup = f'(begin {setup} (set! hts_engine_params (cons (list "-r" {1 / DEEP}) hts_engine_params)))'
-        say = f'(utt.save.wave (utt.synth (Utterance Text "{text}")) "{path}")'
-        subprocess.run(["festival", "-b", setup, say], check=True, stdout=subprocess.DEVNULL)
-    wave, rate = load(path)
+        return flite(voice, text, path)
+    setup = "(voice_ked_diphone)" if voice == "ked" else "(voice_cmu_us_slt_arctic_hts)"
     if voice == "slt_hts_deep":
-        return soxr.resample(wave, rate * DEEP, 24_000, "VHQ"), 24_000
-    return wave, rate
+        setup = f'(begin {setup} (set! hts_engine_params (cons (list "-r" {1 / DEEP}) hts_engine_params)))'
+    festival([setup, synthesis(text, path)])
+    spoken = festival_said(path)
+    return spoken.played(spoken.rate * DEEP, 24_000) if voice == "slt_hts_deep" else spoken
 
 
-def trim(wave: Wave, rate: int, keep: float = 0.08) -> Wave:
-    """The wave without what is more than 45 dB below its loudest 10 ms at either end, but for `keep` seconds."""
-    hop = rate // 100
+def flite(voice: str, text: str, path: Path, *flags: str) -> Spoken:
+    """Speech by flite, which prints "PHONE:END" of its own segments."""
+    command = ["flite", "-voice", voice, *flags, "-psdur", "-t", text, str(path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    ends = (segment.split(":") for segment in said.split())
+    return Spoken(*load(path), tuple((phone, float(end)) for phone, end in ends))
+
+
+def festival(lines: list[str]) -> None:
+    """Runs lines of Scheme."""
+    subprocess.run(["festival", "-b", *lines], check=True, stdout=subprocess.DEVNULL)
+
+
+def synthesis(text: str, path: Path) -> str:
+    """A line of Scheme that speaks a text into a file and writes its segments beside it."""
+    return f'(let ((u (utt.synth (Utterance Text "{text}")))) (utt.save.wave u "{path}") (utt.save.segs u "{path}.segs"))'
+
+
+def festival_said(path: Path) -> Spoken:
+    """What `synthesis` wrote: behind the line "#", "END COLOUR PHONE" of each segment (xlabel)."""
+    lines = Path(f"{path}.segs").read_text(encoding="utf-8").split("#\n", 1)[1].splitlines()
+    ends = (line.split() for line in lines)
+    return Spoken(*load(path), tuple((phone, float(end)) for end, _, phone in ends))
+
+
+def trim(spoken: Spoken, keep: float = 0.08) -> Spoken:
+    """Without what is more than 45 dB below its loudest 10 ms at either end, but for `keep` seconds."""
+    wave, hop = spoken.wave, spoken.rate // 100
     level = np.sqrt((wave[: wave.size // hop * hop].reshape(-1, hop) ** 2).mean(1))
     loud = np.flatnonzero(level > level.max() * 10 ** (-45 / 20))
-    edge = int(keep * rate)
-    return wave[max(loud[0] * hop - edge, 0) : (loud[-1] + 1) * hop + edge]
+    edge = int(keep * spoken.rate)
+    return spoken.cut(max(loud[0] * hop - edge, 0), (loud[-1] + 1) * hop + edge)
 
 
 def speech(folder: Path) -> Iterator[Made]:
     """Every voice with the shared texts, then each with its own."""
     texts = {(voice, name): text for voice in LICENCES for name, text in SHARED.items()} | OWN_TEXTS
     for (voice, name), text in sorted(texts.items()):
-        wave, rate = speak(voice, text, folder)
-        yield Made(f"speech_{voice}_{name}", "speech", trim(wave, rate)[:, None], rate, LICENCES[voice], voice, text)
+        kept = trim(speak(voice, text, folder))
+        yield Made(f"speech_{voice}_{name}", "speech", kept.wave[:, None], kept.rate, LICENCES[voice], voice, text, kept.phones)
 
 
 def play(piece: Piece, folder: Path) -> Wave:
@@ -147,6 +195,12 @@ def master(made: Made) -> NDArray[np.int16]:
     return np.round(wave / np.abs(wave).max() * PEAK * 32_768 + dither).astype(np.int16)
 
 
+def ctm(clip: str, phones: tuple[tuple[str, float], ...]) -> str:
+    """Lines of a CTM file: clip, channel, start and duration in seconds, phone."""
+    starts = (0.0, *(end for _, end in phones))
+    return "".join(f"{clip} 1 {start:.4f} {end - start:.4f} {phone}\n" for (phone, end), start in zip(phones, starts, strict=False))
+
+
 def write(made: Made, folder: Path) -> dict[str, object]:
     """The FLAC file, and its line of the manifest."""
     samples, path = master(made), folder / "audio" / f"{made.id}.flac"
@@ -157,6 +211,7 @@ def write(made: Made, folder: Path) -> dict[str, object]:
         "domain": made.domain,
         "speaker": made.speaker,
         "text": made.text,
+        **({"alignment": PHONES} if made.phones else {}),
         "sample_rate": made.rate,
         "channels": samples.shape[1],
         "duration": round(len(samples) / made.rate, 3),
@@ -172,8 +227,10 @@ def main() -> None:
     folder: Path = parser.parse_args().to
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        lines = [write(made, folder) for source in (speech(Path(scratch)), music(Path(scratch)), general()) for made in source]
+        clips = [made for source in (speech(Path(scratch)), music(Path(scratch)), general()) for made in source]
+    lines = [write(made, folder) for made in clips]
     (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (folder / PHONES).write_text("".join(ctm(made.id, made.phones) for made in clips), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_the_manifest_and_the_folder_name_the_same_files() -> None:
 
 
 def test_every_line_has_every_field() -> None:
-    fields = {"path", "id", "domain", "speaker", "text", "sha256", "sample_rate", "channels", "duration", "licence"}
+    fields = {"path", "id", "domain", "speaker", "text", "alignment", "sha256", "sample_rate", "channels", "duration", "licence"}
     assert all(set(line) == fields and line["licence"] and line["domain"] == "speech" for line in LINES)
 
 
@@ -72,7 +72,9 @@ def test_a_flite_clip_is_what_the_script_makes(tmp_path: Path, monkeypatch: pyte
     import render_digits  # pyright: ignore[reportMissingImports]
 
     takes = [take for take in render_digits.takes_of("rms_deep") if take.digit == "seven"]
-    for take, wave, rate in render_digits.speak(takes, "rms", tmp_path):
-        fresh = render_digits.master(take, wave, rate)
+    for take, spoken in render_digits.speak(takes, "rms", tmp_path):
+        spoken = render_digits.moved(take, spoken)
+        fresh = render_digits.master(take, spoken.wave)
+        assert render_digits.ctm(take.id, spoken.phones) in (HERE / "phones.ctm").read_text()
         kept = soundfile.read(HERE / "audio" / f"{take.id}.flac", dtype="int16")[0]
         assert fresh.shape == kept.shape and np.abs(fresh.astype(int) - kept).max() <= 1

@@ -35,7 +35,8 @@ def test_the_manifest_and_the_folder_name_the_same_files() -> None:
 
 def test_every_line_has_every_field() -> None:
     fields = {"path", "id", "domain", "speaker", "text", "sha256", "sample_rate", "channels", "duration", "licence"}
-    assert all(set(line) == fields and line["licence"] for line in LINES)
+    assert all(set(line) - {"alignment"} == fields and line["licence"] for line in LINES)
+    assert all(("alignment" in line) == (line["domain"] == "speech") for line in LINES)
 
 
 def test_no_path_leaves_the_corpus() -> None:
@@ -110,8 +111,9 @@ def test_the_general_sounds_are_what_the_script_makes() -> None:
 def test_a_flite_clip_is_what_the_script_makes(tmp_path: Path) -> None:
     import render  # pyright: ignore[reportMissingImports]
 
-    wave, rate = render.speak("rms", render.SHARED["canoe"], tmp_path)
-    assert off_by(render.Made("speech_rms_canoe", "speech", render.trim(wave, rate)[:, None], rate, "")) <= 1
+    spoken = render.trim(render.speak("rms", render.SHARED["canoe"], tmp_path))
+    assert off_by(render.Made("speech_rms_canoe", "speech", spoken.wave[:, None], spoken.rate, "")) <= 1
+    assert render.ctm("speech_rms_canoe", spoken.phones) in (HERE / "phones.ctm").read_text()
 
 
 @pytest.mark.usefixtures("scripts")
