@@ -78,6 +78,7 @@ class Spec:
     licence: str = ""  # of the weights, or of the library that does the work
     trained_here: TrainedHere | None = None  # None: published weights, or none. Every table marks the others
     block: int = 1  # samples that encode fills a clip up to whole multiples of: a short clip costs as many codes as a block
+    sampled: bool = False  # decode draws noise, and is given a seed for each item: see `Draws`
 
     @property
     def label(self) -> str:
@@ -133,6 +134,14 @@ class Tokenizer(Protocol):
         ...
 
 
+class Draws(Protocol):
+    """A tokenizer whose decoder draws noise (`Spec.sampled`): an item's audio is that of its codes and its seed, whatever is beside it."""
+
+    def decode(self, codes: Tensor, seeds: Sequence[int] = ()) -> Tensor:
+        """As `Tokenizer.decode`, with a seed from 0 to 2**32 - 1 for each item. The harness always gives them; without, all are 0."""
+        ...
+
+
 @runtime_checkable
 class Packs(Protocol):
     """A tokenizer whose codes are already bytes or otherwise know their own size, as a variable-rate codec's do."""
@@ -163,7 +172,7 @@ class Streams(Protocol):
         ...
 
     def stream_decoder(self) -> Stream:
-        """codes [B, K, m] -> wav pieces [B, C, n]."""
+        """codes [B, K, m] -> wav pieces [B, C, n]. Of a tokenizer that draws (`Draws`): stream_decoder(seeds)."""
         ...
 
 
@@ -278,8 +287,12 @@ class Coded:
     failure: str = ""
 
 
-Code = Callable[["Tensor", bool], Coded]
-"""code(wav [B, C, T], decode) -> Coded: a tokenizer in the hands of the thread that owns it. Never raises for the tokenizer's faults."""
+class Code(Protocol):
+    """A tokenizer in the hands of the thread that owns it. Never raises for the tokenizer's faults."""
+
+    def __call__(self, wav: Tensor, decode: bool, draw: int = 0) -> Coded:
+        """wav [B, C, T]. `draw`: which of several noises a decoder mixes in that draws them; 0 is the one of the clip's reconstruction."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class Examination:
     def _rounds(self) -> None:
         coded = self.clean
         for n in ROUNDS:
-            coded = self.code(within(coded.est), True)
+            coded = self.code(within(coded.est), True, n)  # a decoder that draws noise draws anew
             self._consistency(f"round_{n}", coded)
             if coded.failure:
                 for later in range(n + 1, ROUNDS[-1] + 1):

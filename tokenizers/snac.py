@@ -2,14 +2,14 @@
 
 wav [B, 1, T] -> codes [B, K, n]: a column holds one code per slow frame, so the levels of the 24 kHz model have 1, 2 and 4 columns, 7 in
 all, those of the others 1, 2, 4 and 8 (bench.nn.multiscale). Clips are padded to whole windows, 2,048 samples at 24 kHz, 12,288 in the
-others: short clips cost more bits. The decoder mixes in noise, here drawn from the codes themselves: the same codes sound the same.
+others: short clips cost more bits. The decoder mixes in noise, of a seed that it is given with the codes.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
 from bench.nn.checks import require_codes, require_wav
 from bench.nn.multiscale import MultiScaleQuantizer
+from bench.nn.noise import Noise
 from bench.nn.snac_layers import SnacNet
 from bench.weights.files import fill, fold_weight_norm, load_state, renamed_by, seed_of, seeded
 
@@ -70,17 +71,11 @@ class Snac(nn.Module):
         return self.quantizer.encode(self.encoder(F.pad(wav, (0, -wav.shape[-1] % self.config.block))))
 
     @torch.no_grad()
-    def decode(self, codes: Tensor) -> Tensor:
-        """codes [B, K, n] -> wav [B, 1, n * slow frame]."""
+    def decode(self, codes: Tensor, seeds: Sequence[int] = ()) -> Tensor:
+        """codes [B, K, n], a seed for each item -> wav [B, 1, n * slow frame]."""
         require_codes(codes, len(self.spec.codebooks))
-        latents = self.quantizer.decode(codes)
-        noise = [self.noise(clip, latents.shape[-1]) for clip in codes]
-        return self.decoder(latents, [torch.stack(stage) for stage in zip(*noise, strict=True)])
-
-    def noise(self, codes: Tensor, frames: int) -> list[Tensor]:
-        """Noise [1, T_i] for each stage of the decoder, by a generator whose seed is the checksum of the clip's codes [K, n]."""
-        generator = torch.Generator().manual_seed(zlib.crc32(codes.cpu().numpy().astype("<i8").tobytes()))
-        return [torch.randn(1, length, generator=generator).to(codes.device) for length in self.decoder.lengths(frames)]
+        latents, noise = self.quantizer.decode(codes), Noise(seeds, len(codes))
+        return self.decoder(latents, [noise.normal(1, length, like=latents) for length in self.decoder.lengths(latents.shape[-1])])
 
 
 NAMES = (  # pattern in a checkpoint of the authors' code -> here; the numbers of encoder and decoder layers are mapped in renamed
@@ -182,6 +177,7 @@ def variant(name: str) -> Variant:
             for _ in range(config.strides[0] // stride)
         ),
         block=config.block,
+        sampled=True,
         weights=sha256_of_all(checkpoint) if checkpoint else "seed:0",
         source="https://arxiv.org/abs/2410.14411, https://github.com/hubertsiuzdak/snac",
         licence="MIT" if checkpoint else "",

@@ -81,7 +81,7 @@ def compare(options: argparse.Namespace) -> int:
         if options.reference not in options.run and not any(folder in where for where in others):
             runs.sort(key=lambda run: run.where != folder)  # named as the reference alone: it comes first
         reference = [run.where for run in runs].index(folder)
-    reader.refuse_unlike(runs)
+    reader.refuse_unlike(runs, any_seed=True)
     metrics = list(runs[0].metrics)
     columns = metrics if options.columns.strip() == "all" else _metrics(options.columns, metrics) or runs[0].headline
     found = ladders(runs)

@@ -49,7 +49,7 @@ class Comparison:
 
 def compare(runs: Sequence[Kept], reference: int = 0, columns: Sequence[str] = (), rates: Mapping[str, int] | None = None) -> Comparison:
     """Lines of the metrics named (none: all). `rates`, by clip: the clips of each rate apart; values of the whole corpus are left out."""
-    refuse_unlike(runs)
+    refuse_unlike(runs, any_seed=True)
     called = names(runs)
     metrics = [runs[0].metrics[name] for name in columns or runs[0].metrics]
     blocks = [

@@ -65,9 +65,9 @@ class Subject:
         """Codes of a copy of wav, by this instance or another."""
         return boundary.encode(by or self.tokenizer, wav)
 
-    def decode(self, codes: Tensor, by: Tokenizer | None = None) -> Tensor:
-        """Audio of a copy of codes, by this instance or another."""
-        return boundary.decode(by or self.tokenizer, codes)
+    def decode(self, codes: Tensor, by: Tokenizer | None = None, first: int = 0) -> Tensor:
+        """Audio of a copy of codes, by this instance or another. A decoder that draws gets the seeds first, first + 1, ... of the items."""
+        return boundary.decode(by or self.tokenizer, codes, range(first, first + len(codes)))
 
     def voice(self, length: int, batch: int = 1, seed: int = 0) -> Tensor:
         """wav [B, C, length]."""

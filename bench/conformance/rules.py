@@ -20,7 +20,7 @@ from bench.conformance.fixture import Broken, Skip, Subject, Warn, good_audio, g
 from bench.data import synthetic_audio
 from bench.engine.autocast import layers
 from bench.metrics.delay import delay_ms
-from bench.plugins import boundary
+from bench.plugins import boundary, calls
 
 DELAY_TOLERANCE = 7.5  # ms: a step and a half of the envelopes by which a delay is found
 
@@ -144,9 +144,20 @@ def batch(s: Subject) -> str:
     together, alone = s.encode(wavs), [s.encode(wav[None]) for wav in wavs]
     line = s.agree(together, torch.cat(alone), "batch of 3 against single clips")
     if s.spec.decodes:
-        apart = torch.cat([s.decode(one) for one in alone])
+        apart = torch.cat([s.decode(one, first=i) for i, one in enumerate(alone)])
         line += ", " + same_audio(s.decode(torch.cat(alone)), apart, "batch of 3 against single clips")
     return line
+
+
+def seeds(s: Subject) -> str:
+    """A decoder that says it draws noise draws by the seed: another seed gives other audio."""
+    if not s.spec.sampled:
+        raise Skip("the decoder draws no noise")
+    given = s.encode(s.voice(s.rate))
+    one, other = s.decode(given, first=1), s.decode(given, first=2)
+    if one.shape == other.shape and torch.equal(one, other):
+        raise Broken("two seeds gave the same audio: use them, or leave Spec.sampled out")
+    return "two seeds, two signals"
 
 
 def padding(s: Subject) -> str:
@@ -193,7 +204,7 @@ def untouched(s: Subject) -> str:
         raise Broken("encode changed its input")
     if s.spec.decodes:
         kept = given.clone()
-        s.tokenizer.decode(given)
+        calls.decode(s.tokenizer, given)
         if not torch.equal(given, kept):
             raise Broken("decode changed its input")
     return "input as it was"
@@ -217,7 +228,7 @@ def streaming(s: Subject) -> str:
     if not isinstance(s.tokenizer, Streams):
         raise Skip("does not stream")
     wav = s.voice(s.rate + 123)
-    given, encoder, decoder = s.encode(wav), s.tokenizer.stream_encoder(), s.tokenizer.stream_decoder()
+    given, encoder, decoder = s.encode(wav), s.tokenizer.stream_encoder(), calls.stream_decoder(s.tokenizer)
     pieces = [encoder.feed(piece) for piece in _pieces(wav, round(1.7 * s.hop), s.seed)]
     line = s.agree(torch.cat([*pieces, encoder.flush()], dim=-1), given, "streamed against offline")
     if not s.spec.decodes:
@@ -235,7 +246,7 @@ def _pieces(whole: Tensor, longest: int, seed: int) -> Iterable[Tensor]:
 
 
 ALWAYS = (spec, weights, codes, lengths, silence, loud, frame_rate, packed, deterministic, batch, padding, causal, untouched, streaming)
-DECODING = (audio, codes_only, delay)
+DECODING = (audio, codes_only, seeds, delay)
 CHECKS: tuple[Callable[[Subject], str], ...] = ALWAYS + DECODING
 
 

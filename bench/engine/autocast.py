@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bench.api import Clip, Spec, Tokenizer, UserError, Variant
 from bench.engine.codec_stage import reconstructions
 from bench.engine.precision_proof import prove
+from bench.plugins import calls
 from bench.tokens.codes import agreement
 
 COMPARED = 16  # clips whose codes are compared
@@ -40,10 +41,10 @@ class Lowered(nn.Module):
         with torch.autocast(wav.device.type, self.dtype):
             return self.tokenizer.encode(wav)
 
-    def decode(self, codes: Tensor) -> Tensor:
+    def decode(self, codes: Tensor, seeds: Sequence[int] = ()) -> Tensor:
         """codes [B, K, F] -> wav [B, C, T']."""
         with torch.autocast(codes.device.type, self.dtype):
-            return self.tokenizer.decode(codes).float()
+            return calls.decode(self.tokenizer, codes, seeds).float()
 
 
 def layers(tokenizer: Tokenizer) -> list[nn.Module]:

@@ -19,6 +19,7 @@ from bench.api import TOKENIZER_FAILED, Audio, Clip, Code, Coded, Given, Packs, 
 from bench.data.audio import BadAudio, mixed, read_clip, resample
 from bench.engine.worker_threads import ahead, staged
 from bench.plugins import boundary
+from bench.plugins.calls import seed_of
 from bench.records.hardware import cores
 from bench.tokens.codes import check_codes, packed_bits
 
@@ -35,19 +36,20 @@ def reconstructions(
     batch_seconds: float | None = None,
     batch: int = 0,
     decode: bool = True,
+    seed: int = 0,
 ) -> Iterator[Reconstruction]:
     """Every clip through the tokenizer, in the order of completion; holds a handful of clips in memory, however many there are.
 
     `load` gives an instance to each thread. `partner`: for the shuffled floor, the clip that is encoded in place of each.
     `batch_seconds` of padded audio make a batch, 0: every clip goes alone; None: what is faster on the device. `batch`: at most so many
-    clips, 0: as many as that. Without `decode`, and of a
-    tokenizer that gives tokens only, est has no samples; codes, tokens, bits and seconds are the same.
+    clips, 0: as many as that. Without `decode`, and of a tokenizer that gives tokens only, est has no samples; codes, tokens, bits and
+    seconds are the same. `seed`: the run's, for the noise that decoders draw.
     """
     source = _read(spec, clips, partner)
     if batch_seconds is None:
         batch_seconds = math.inf if batch > 1 else 0.0 if batch == 1 or _on_cpu(device) else BATCH_SECONDS
     groups = _batches(ahead(source, WINDOW), spec, batch_seconds, batch or WINDOW) if batch_seconds else ([given] for given in source)
-    work = partial(_through, device=device, decode=decode and spec.decodes)
+    work = partial(_through, device=device, decode=decode and spec.decodes, seed=seed)
     return staged(groups, partial(_own, load, device), work, _threads(device))
 
 
@@ -58,12 +60,16 @@ def trials(
     trial: Callable[[Code, Given], Result],
     device: str = "cpu",
     partner: Mapping[str, Clip] | None = None,
+    seed: int = 0,
 ) -> Iterator[Trial[Result]]:
     """trial(code, given) for every clip, in the order of completion: for what a tokenizer is asked beyond one reconstruction a clip."""
 
     def work(tokenizer: Tokenizer, given: Given) -> Iterator[Trial[Result]]:
-        seconds = given.wav.shape[-1] / given.rate
-        yield Trial(given.clip, seconds, None if given.failure else trial(partial(_code, tokenizer, device), given), given.failure)
+        def code(wav: Tensor, decode: bool, draw: int = 0) -> Coded:
+            own = _seed(seed, given.clip)
+            return _code(tokenizer, device, wav, decode, [seed_of(own, f"draw {draw}") if draw else own] * len(wav))
+
+        yield Trial(given.clip, given.wav.shape[-1] / given.rate, None if given.failure else trial(code, given), given.failure)
 
     return staged(_read(spec, clips, partner), partial(_own, load, device), work, _threads(device))
 
@@ -117,21 +123,26 @@ def _batches(items: Iterator[Given], spec: Spec, seconds: float, most: int) -> I
             yield group
 
 
-def _through(tokenizer: Tokenizer, group: list[Given], device: str, decode: bool) -> list[Reconstruction]:
+def _through(tokenizer: Tokenizer, group: list[Given], device: str, decode: bool, seed: int) -> list[Reconstruction]:
     """A group through encode and decode; where that fails, its halves, one after the other, down to the clip that is to blame."""
     if group[0].failure:
         return [_failed(given, given.failure) for given in group]
     longest = max(given.wav.shape[-1] for given in group)
     wav = torch.stack([torch.nn.functional.pad(given.wav, (0, longest - given.wav.shape[-1])) for given in group])
-    coded = _code(tokenizer, device, wav, decode)
+    coded = _code(tokenizer, device, wav, decode, [_seed(seed, given.clip) for given in group])
     if coded.failure and len(group) > 1:
         if not _on_cpu(device):
             torch.cuda.empty_cache()
         half = len(group) // 2
-        return _through(tokenizer, group[:half], device, decode) + _through(tokenizer, group[half:], device, decode)
+        return [item for part in (group[:half], group[half:]) for item in _through(tokenizer, part, device, decode, seed)]
     if coded.failure:
         return [_failed(group[0], coded.failure)]
     return [_one(tokenizer, given, coded, i, given.wav.shape[-1] < longest) for i, given in enumerate(group)]
+
+
+def _seed(seed: int, clip: Clip) -> int:
+    """Of the noise that a decoder draws for the clip, the same in whichever data set, batch or resumed run it is."""
+    return seed_of(seed, clip.sha256)
 
 
 def _failed(given: Given, why: str) -> Reconstruction:
@@ -140,12 +151,12 @@ def _failed(given: Given, why: str) -> Reconstruction:
 
 
 @torch.inference_mode()
-def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool) -> Coded:
+def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool, seeds: Sequence[int]) -> Coded:
     try:
         with boundary.guarded():  # what is lazy on a device may fail as late as in a copy
             codes = boundary.encode(tokenizer, wav.to(device))
             check_codes(codes, tokenizer.spec, len(wav))
-            est = _decoded(tokenizer, codes) if decode else wav[..., :0].clone()
+            est = _decoded(tokenizer, codes, seeds) if decode else wav[..., :0].clone()
             codes = codes.cpu()
     except torch.OutOfMemoryError:
         return _nothing(wav, f"out of memory on {device}: {len(wav)} x {wav.shape[-1]} samples do not fit")
@@ -162,9 +173,9 @@ def _nothing(wav: Tensor, why: str) -> Coded:
     return Coded(torch.zeros(len(wav), 0, 0, dtype=torch.int64), wav[..., :0].clone(), failure=TOKENIZER_FAILED + why)
 
 
-def _decoded(tokenizer: Tokenizer, codes: Tensor) -> Tensor:
+def _decoded(tokenizer: Tokenizer, codes: Tensor, seeds: Sequence[int]) -> Tensor:
     """Audio [B, C, T'] float32 on the CPU."""
-    wav, expected = boundary.decode(tokenizer, codes), (len(codes), tokenizer.spec.channels)
+    wav, expected = boundary.decode(tokenizer, codes, seeds), (len(codes), tokenizer.spec.channels)
     if wav.ndim != 3 or wav.shape[:2] != expected:
         raise ValueError(f"decode must give audio [{expected[0]}, {expected[1]}, T], got {list(wav.shape)}")
     return wav.float().cpu()

@@ -132,7 +132,9 @@ class RunSession:
             return
         partner = partners(self.data.clips) if self.spec.shuffled else None
         decode = self.suite.needs_decode or self.saved is not None
-        for item in reconstructions(self.spec, self.load, tuple(clips), self.device, partner, batch=self.options.batch, decode=decode):
+        for item in reconstructions(
+            self.spec, self.load, tuple(clips), self.device, partner, batch=self.options.batch, decode=decode, seed=self.seed
+        ):
             self._notice(item.clip, item.failure)
             self._odd[item.clip.id] = item.ref.note
             if self.saved:
@@ -142,13 +144,13 @@ class RunSession:
     def trials(self, trial: Callable[[Code, Given], Result], clips: Iterable[Clip]) -> Iterator[Trial[Result]]:
         """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
         partner = partners(self.data.clips) if self.spec.shuffled else None
-        return trials(self.spec, self.load, tuple(clips), partial(self._tried, trial), self.device, partner)
+        return trials(self.spec, self.load, tuple(clips), partial(self._tried, trial), self.device, partner, self.seed)
 
     def _tried(self, trial: Callable[[Code, Given], Result], code: Code, given: Given) -> Result:
         self._odd[given.clip.id] = given.ref.note
 
-        def watched(wav: Tensor, decode: bool) -> Coded:
-            coded = code(wav, decode)
+        def watched(wav: Tensor, decode: bool, draw: int = 0) -> Coded:
+            coded = code(wav, decode, draw)
             self._notice(given.clip, coded.failure)
             return coded
 
@@ -274,8 +276,9 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
     facts |= {name: [getattr(c, name) for c in books] for name in ("table", "levels") if any(getattr(c, name) for c in books)}
-    if facts["block"] == 1:  # most have none: their runs' keys are as they were before it was stated
-        del facts["block"]
+    for rare, usual in (("block", 1), ("sampled", False)):  # most have none: their runs' keys are as they were before it was stated
+        if facts[rare] == usual:
+            del facts[rare]
     judge = {"judge": suite.judge} if suite.judge else {}
     phones = {"alignments": held} if suite.reads_alignments and (held := alignments.fingerprint(data.clips)) else {}
     timed = {"sweep": suite.sweep, "machine": hardware.speed(options.device)} if suite.sweep else {}

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from torch import Tensor
 
 import bench
 from bench.api import Packs, Tokenizer, UserError
+from bench.plugins import calls
 
 PREFIX = "bench_plugin_"  # of the name that a file of the user's own has among the modules
 LONGEST = 300  # characters of what an error says
@@ -69,10 +70,13 @@ def encode(tokenizer: Tokenizer, wav: Tensor) -> Tensor:
     return codes
 
 
-def decode(tokenizer: Tokenizer, codes: Tensor) -> Tensor:
-    """tokenizer.decode of a copy of codes [B, K, F]: a tensor of floating point, not yet looked at. Failed where it gives none."""
+def decode(tokenizer: Tokenizer, codes: Tensor, seeds: Sequence[int] = ()) -> Tensor:
+    """tokenizer.decode of a copy of codes [B, K, F]: a tensor of floating point, not yet looked at. Failed where it gives none.
+
+    `seeds`, one for each item, are for a decoder that draws noise; left out, they are 0.
+    """
     with guarded():
-        wav = tokenizer.decode(codes.clone())
+        wav = calls.decode(tokenizer, codes.clone(), seeds)
         if not isinstance(wav, Tensor) or not wav.is_floating_point():
             raise TypeError(f"decode must give audio, a torch.Tensor [B, C, T] of float32, and gave {described(wav)}")
     return wav

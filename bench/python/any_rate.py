@@ -9,6 +9,7 @@ from torch import Tensor
 from bench import registry
 from bench.api import Spec, Tokenizer
 from bench.data.audio import resample, to_channels
+from bench.plugins import calls
 
 
 class AnyRate:
@@ -34,11 +35,14 @@ class AnyRate:
         return self.tokenizer.encode(given.to(self.device)).cpu()
 
     @torch.inference_mode()
-    def decode(self, codes: Tensor) -> tuple[Tensor, int]:
-        """codes [B, K, F] -> wav [B, C, T] float32 on the CPU, and its rate in Hz: the tokenizer's, or that of the clip encoded last."""
+    def decode(self, codes: Tensor, seed: int = 0) -> tuple[Tensor, int]:
+        """codes [B, K, F] -> wav [B, C, T] float32 on the CPU, and its rate in Hz: the tokenizer's, or that of the clip encoded last.
+
+        `seed`: of the noise that a decoder draws (`Spec.sampled`), the same for each item; others draw none.
+        """
         if not self.spec.decodes:
             raise ValueError(f"{self.spec.label} gives tokens only: there is nothing to decode")
-        return self.tokenizer.decode(codes.to(self.device)).float().cpu(), self._rate
+        return calls.decode(self.tokenizer, codes.to(self.device), [seed] * len(codes)).float().cpu(), self._rate
 
 
 def load_tokenizer(name: str, device: str = "cpu") -> AnyRate:

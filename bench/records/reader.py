@@ -18,6 +18,7 @@ from bench.api import DOMAINS, LARGEST_COUNTED, Metric, Row, UserError
 from bench.records.writer import LAST, key_of, read_rows
 
 _FOLDER = re.compile(r"(?P<label>.+)-[0-9a-f]{8}")
+SEEDLESS = ("reconstruction", "mcd", "asr", "speaker")  # suites that draw nothing by themselves
 CALLED = {"data": "data sha256", "version": "suite version"}  # what a line says for a key of the identity
 
 
@@ -201,13 +202,17 @@ def _rows(path: Path) -> list[Row]:
         raise UserError(f"{path}: cannot be read ({error}): make the run again with bench run --fresh") from error
 
 
-def unlike(a: Kept, b: Kept) -> list[str]:
-    """How two fingerprints differ, a line of words each; empty: the scores may be compared."""
+def unlike(a: Kept, b: Kept, any_seed: bool = False) -> list[str]:
+    """How two fingerprints differ, a line of words each; empty: the scores may be compared.
+
+    `any_seed`: two seeds are no difference where a decoder that draws noise is all that they can have changed.
+    """
     ours, theirs = a.fingerprint, b.fingerprint
+    drawn = any_seed and a.suite in SEEDLESS and any(run.tokenizer.get("sampled") for run in (a, b))
     return [
         f"{CALLED.get(key, key)} ({_short(key, a)} and {_short(key, b)})"
         for key in sorted(ours.keys() | theirs.keys())
-        if ours.get(key) != theirs.get(key)
+        if ours.get(key) != theirs.get(key) and not (drawn and key == "seed")
     ]
 
 
@@ -218,11 +223,11 @@ def _short(key: str, run: Kept) -> str:
     return str(value)
 
 
-def refuse_unlike(runs: Iterable[Kept]) -> None:
-    """UserError where the scores of some runs cannot be compared with those of the first."""
+def refuse_unlike(runs: Iterable[Kept], any_seed: bool = False) -> None:
+    """UserError where the scores of some runs cannot be compared with those of the first; `any_seed` as in `unlike`."""
     first, *rest = runs
     for other in rest:
-        if different := unlike(first, other):
+        if different := unlike(first, other, any_seed):
             raise UserError(f"{first.where} and {other.where} cannot be compared, they differ in {'; '.join(different)}: run both alike")
 
 
@@ -234,10 +239,11 @@ def place(facts: Mapping[str, object]) -> str:
 
 
 def names(runs: Sequence[Kept]) -> list[str]:
-    """What each run is called in a table: its label, with its key where two share it, its machine where speeds are of several; random
+    """What each run is called in a table: its label, with its key where two share it, its seed or machine where there are several; random
     weights are called what they are."""
-    labels = [run.label for run in runs]
-    called = [run.label if labels.count(run.label) == 1 else f"{run.label}-{run.key}" for run in runs]
+    seeds = len({run.identity["seed"] for run in runs}) > 1  # of a decoder that draws noise, they are part of what was heard
+    labels = [run.label + (f" (seed {run.identity['seed']})" if seeds and run.tokenizer.get("sampled") else "") for run in runs]
+    called = [label if labels.count(label) == 1 else f"{label}-{run.key}" for label, run in zip(labels, runs, strict=True)]
     several = len({run.machine for run in runs}) > 1
     places = [f" on {run.machine}" if several else "" for run in runs]
     return [name + ("" if run.trained else " (untrained)") + place for name, run, place in zip(called, runs, places, strict=True)]

@@ -7,12 +7,14 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from bench.api import Tokenizer, UserError
 from bench.engine.autocast import Lowered, layers
+from bench.plugins import calls
 from bench.throughput.macs import LIBRARY
 from bench.throughput.sweep import Point
 
@@ -29,7 +31,7 @@ def way(tokenizer: Tokenizer, side: str, point: Point, example: Tensor) -> Itera
     refuse(tokenizer, point, example.device.type)
     if point.dtype != "float32":
         tokenizer = _proven(Lowered(tokenizer, tokenizer.spec, getattr(torch, point.dtype)), example.device)
-    function = tokenizer.encode if side == "encode" else tokenizer.decode
+    function = tokenizer.encode if side == "encode" else partial(calls.decode, tokenizer)
     if point.mode == "compiled":
         for part in ("torch._dynamo", "torch._inductor"):
             logging.getLogger(part).setLevel(logging.ERROR)  # that a codec is compiled in parts is no news

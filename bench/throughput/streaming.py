@@ -5,24 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import Streams, Tokenizer
-from bench.plugins import boundary
+from bench.api import Tokenizer
+from bench.plugins import boundary, calls
+from bench.plugins.calls import Live
 from bench.throughput.timing import once
 
 CHUNKS = 100  # at most
 SHARE = 16  # places in a frame from which the future is changed
 FRAMES = 2  # so many frames of them
 AUDIBLE = 1e-4  # a smaller change of a sample is rounding
-
-
-class Live(Streams, Tokenizer, Protocol):
-    """A tokenizer that streams."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def streamed(tokenizer: Live, device: str, wav: Tensor, hop: int, rate: int) -> 
 
 
 def _pass(tokenizer: Live, device: str, pieces: Sequence[Tensor]) -> tuple[list[float], list[bool]]:
-    encoder, decoder = tokenizer.stream_encoder(), tokenizer.stream_decoder()
+    encoder, decoder = tokenizer.stream_encoder(), calls.stream_decoder(tokenizer)
     seconds: list[float] = []
     gave: list[bool] = []
 

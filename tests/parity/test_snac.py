@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from bench.nn.noise import Noise
 from bench.tokenizers.snac import CONFIGS, VARIANTS, Snac, renamed
 from tests.parity.test_encodec import noise
 
@@ -69,9 +71,9 @@ def level_points(model: Any, wav: Tensor, expected: list[Tensor]) -> list[tuple[
 class Drawn:
     """In place of torch.randn: the noise of each of our decoder's stages in turn."""
 
-    def __init__(self, model: Snac, codes: Tensor):
-        clips = [model.noise(clip, codes.shape[-1] * model.config.strides[0]) for clip in codes]
-        self.stages = iter([torch.stack(stage) for stage in zip(*clips, strict=True)])
+    def __init__(self, model: Snac, codes: Tensor, seeds: Sequence[int]):
+        drawn, lengths = Noise(seeds, len(codes)), model.decoder.lengths(codes.shape[-1] * model.config.strides[0])
+        self.stages = iter([drawn.normal(1, length, like=torch.zeros(())) for length in lengths])
 
     def __call__(self, size: tuple[int, ...], **_: object) -> Tensor:
         drawn = next(self.stages)
@@ -95,10 +97,11 @@ def test_codes_and_audio_equal_the_authors(kind: str, seed: int, monkeypatch: py
         assert wrong.float().mean() < 2e-3, "more than ties"
         for level, (points, directions) in enumerate(level_points(model, wav, expected)):
             _only_ties(found, codes, level, strides, points, directions)
-        monkeypatch.setattr(torch, "randn", Drawn(mine, codes))
+        seeds = range(7, 7 + len(codes))
+        monkeypatch.setattr(torch, "randn", Drawn(mine, codes, seeds))
         theirs = model.decode(expected)
         monkeypatch.undo()
-        torch.testing.assert_close(mine.decode(codes), theirs, rtol=0, atol=1e-5)
+        torch.testing.assert_close(mine.decode(codes, seeds), theirs, rtol=0, atol=1e-5)
         assert shape[-1] < 5000 or len(codes.unique()) > 50
 
 
