@@ -1,7 +1,7 @@
 """Every tokenizer of the registry keeps the contract, and each rule catches the tokenizer that breaks it."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -158,6 +158,13 @@ class Renamed(MuLaw):
         super().__init__(replace(spec, sample_rate=8_000))
 
 
+class Unmoved(MuLaw):
+    """Takes seeds and draws nothing."""
+
+    def decode(self, codes: Tensor, seeds: Sequence[int] = ()) -> Tensor:
+        return super().decode(codes)
+
+
 WRONG_RATE = replace(MULAW.spec, codebooks=(Codebook(256, 15_000.0),))
 UNKNOWN_WEIGHTS = replace(MULAW.spec, weights="model.bin")
 BROKEN = {
@@ -190,19 +197,22 @@ def test_a_broken_tokenizer_is_caught_by_its_rule(kind: type[MuLaw], caught_by: 
     assert outcomes(MULAW.spec, kind)[caught_by] == "fail"
 
 
-@pytest.mark.parametrize(("spec", "caught_by"), [(WRONG_RATE, "frame_rate"), (UNKNOWN_WEIGHTS, "weights")])
-def test_a_false_statement_is_caught_by_its_rule(spec: Spec, caught_by: str) -> None:
-    assert outcomes(spec, MuLaw)[caught_by] == "fail"
+FALSE = {"frame_rate": (WRONG_RATE, MuLaw), "weights": (UNKNOWN_WEIGHTS, MuLaw), "seeds": (replace(MULAW.spec, sampled=True), Unmoved)}
+
+
+@pytest.mark.parametrize("caught_by", FALSE)
+def test_a_false_statement_is_caught_by_its_rule(caught_by: str) -> None:
+    assert outcomes(*FALSE[caught_by])[caught_by] == "fail"
 
 
 def test_every_rule_has_a_tokenizer_that_breaks_it() -> None:
-    assert {rule.__name__ for rule in CHECKS} == {*BROKEN.values(), "frame_rate", "weights"}
+    assert {rule.__name__ for rule in CHECKS} == {*BROKEN.values(), *FALSE}
 
 
 def test_an_honest_tokenizer_fails_nothing() -> None:
     found = outcomes(MULAW.spec, MuLaw)
     assert "fail" not in found.values()
-    assert {name for name, outcome in found.items() if outcome == "skip"} == {"packed", "streaming"}
+    assert {name for name, outcome in found.items() if outcome == "skip"} == {"packed", "seeds", "streaming"}
 
 
 def test_an_encoder_alone_is_not_asked_to_decode() -> None:
