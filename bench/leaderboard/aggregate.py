@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +46,11 @@ class Entry:
         """(domain, metric) -> mean with its interval, n and n_missing."""
         return {(s.domain, s.metric): s for s in summarise(self.run.rows, self.run.metrics.values())}
 
+    @cached_property
+    def reasons(self) -> Mapping[tuple[str, str], str]:
+        """(domain, metric) -> why a score is missing, of the first clip without one."""
+        return {(row.domain, row.metric): row.note for row in reversed(self.run.rows) if math.isnan(row.value)}
+
 
 @dataclass(frozen=True)
 class Board:
@@ -80,6 +85,11 @@ class Board:
         """The columns that are shown first."""
         return self.first.headline
 
+    @property
+    def overview(self) -> Sequence[str]:
+        """The columns that stand for the suite beside other suites; the first ones where it names none."""
+        return self.first.overview or self.headline
+
     @cached_property
     def domains(self) -> Sequence[str]:
         return [d for d in DOMAINS if any(domain == d for entry in self.entries for domain, _ in entry.summaries)]
@@ -99,19 +109,31 @@ def fold(results: Path) -> list[Board]:
     """Every board that the runs below `results` make, by suite. UserError for a run that has no place on one."""
     folders = reader.folders(results)
     reader.refuse_twins(folders)
-    suites: dict[str, list[Kept]] = {}
+    runs = []
     for folder in folders:
         run = reader.read(folder)
         refuse(run)
         if (folder.parent.name, folder.name) != (run.suite, f"{folder_name(run.label)}-{run.key}"):
             raise UserError(f"{folder}: holds {run.label} of {run.suite}, key {run.key}: give the folder the name that bench run gave it")
+        runs.append(run)
+    found = boards(runs)
+    for board in found:
+        for entry in board.entries[1:]:
+            refuse_gaps(board.first, entry.run)
+    return found
+
+
+def boards(runs: Iterable[Kept]) -> list[Board]:
+    """Runs, at most one of a tokenizer in a suite -> a board for each suite, by suite and label. UserError where those of one suite
+    cannot be compared."""
+    suites: dict[str, list[Kept]] = {}
+    for run in runs:
         suites.setdefault(run.suite, []).append(run)
-    for runs in suites.values():
-        reader.refuse_unlike(runs)
-        for run in runs[1:]:
-            refuse_gaps(runs[0], run)
+    for alike in suites.values():
+        reader.refuse_unlike(alike)
     return [
-        Board(tuple(map(Entry, sorted(runs, key=lambda run: reader.natural(run.label))))) for _, runs in sorted(suites.items(), key=_place)
+        Board(tuple(map(Entry, sorted(alike, key=lambda run: reader.natural(run.label)))))
+        for _, alike in sorted(suites.items(), key=_place)
     ]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.api import UserError
 from bench.data import manifests
-from bench.leaderboard import csv_markdown, listening, page, submission
+from bench.leaderboard import csv_markdown, listening, page, shell, submission
 from bench.leaderboard.aggregate import Board, fold
 from bench.records.writer import replace
 
@@ -39,7 +39,8 @@ def contents(places: Places, boards: Sequence[Board]) -> dict[Path, str]:
     heard = listening.render(places.audio, boards, page.latest(boards), corpus)
     if heard:
         found[places.out / listening.PAGE] = heard
-    found[places.out / "index.html"] = page.render(boards, listening.PAGE if heard else "")
+    site = page.Site(boards, heard=frozenset(listening.labels(places.audio) if heard else ()))
+    found |= {places.out / name: text for name, text in (page.pages(site) | shell.assets()).items()}
     if places.readme.is_file():
         text = places.readme.read_text(encoding="utf-8")
         found[places.readme] = csv_markdown.into(text, {board.suite: board for board in boards}, str(places.readme))
@@ -53,11 +54,13 @@ def write(places: Places, audio: bool = True) -> Iterator[str]:
         places.out.mkdir(parents=True, exist_ok=True)
         if audio:
             yield from listening.make(places.audio, boards, page.latest(boards), manifests.open_data(listening.CORPUS))
-        for path, text in contents(places, boards).items():
+        made = contents(places, boards)
+        for path, text in made.items():
             if not path.is_file() or path.read_bytes() != text.encode():
+                path.parent.mkdir(exist_ok=True)
                 replace(path, text)
                 yield f"written: {path}"
-        for path in strangers(places, boards):
+        for path in strangers(places, made):
             path.unlink()
             yield f"taken away: {path}"
     except OSError as error:
@@ -67,15 +70,15 @@ def write(places: Places, audio: bool = True) -> Iterator[str]:
 def check(places: Places) -> list[str]:
     """What is stale. Samples are not made again, as encoders differ in the last bit, but must be of these tokenizers and as they were."""
     boards = fold(places.results)
-    stale = [
-        f"stale: {path}" for path, text in contents(places, boards).items() if not path.is_file() or path.read_bytes() != text.encode()
-    ]
+    made = contents(places, boards)
+    stale = [f"stale: {path}" for path, text in made.items() if not path.is_file() or path.read_bytes() != text.encode()]
     stale += [f"stale: {line}" for board in boards for entry in board.entries if (line := submission.outdated(entry.run))]
-    stale += [f"stale: {path} is a board without runs" for path in strangers(places, boards)]
+    stale += [f"stale: {path} is of a board or tokenizer without runs" for path in strangers(places, made)]
     samples = listening.wrong(places.audio, boards, page.latest(boards), manifests.open_data(listening.CORPUS))
     return stale + [f"stale: {line}" for line in samples]
 
 
-def strangers(places: Places, boards: Sequence[Board]) -> list[Path]:
-    """Boards of suites that have no runs any more."""
-    return sorted(set(places.out.glob("*.csv")) - {places.out / name for name in (COLUMNS, TIDY, *(f"{b.suite}.csv" for b in boards))})
+def strangers(places: Places, made: Container[Path]) -> list[Path]:
+    """Boards, and pages of suites and tokenizers, that have no runs any more."""
+    there = (path for pattern in ("*.csv", *(f"{folder}/*" for folder in shell.FOLDERS)) for path in places.out.glob(pattern))
+    return sorted(path for path in there if path not in made)

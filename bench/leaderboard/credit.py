@@ -42,6 +42,12 @@ def credit(run: Kept, author: str, source: str, licence: str, recomputed: bool) 
     return Credit(**found, recomputed=recomputed)
 
 
+def known(run: Kept) -> dict[str, str]:
+    """Source and licence of a tokenizer: those of its submission, else of its Spec; "" where nobody says."""
+    said = run.record.get(KEY, {})
+    return {key: str(said.get(key, "")) or value for key, value in _spec(run).items()}
+
+
 def _spec(run: Kept) -> dict[str, str]:
     """Source and licence as the tokenizer's Spec has them: of the registry, or of a file of one's own as its run wrote them down."""
     if not run.identity["code"] and run.label in names.labels():

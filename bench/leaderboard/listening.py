@@ -62,6 +62,11 @@ def heard(runs: Mapping[str, Kept]) -> dict[str, Kept]:
     }
 
 
+def labels(folder: Path) -> list[str]:
+    """The tokenizers whose samples lie there."""
+    return [label for label in _list(folder) if label != ORIGINAL]
+
+
 def render(folder: Path, boards: Sequence[Board], runs: Mapping[str, Kept], data: Data) -> str:
     """The page of what lies there; "" where nothing does."""
     entries, clips = _list(folder), chosen(boards, data)

@@ -1,63 +1,95 @@
-"""Boards -> index.html, one file that needs nothing but the samples beside it. Jinja2 escapes whatever the template is given.
+"""Boards -> pages: the table over suites (index.html), one page for each suite and each tokenizer, and the comparison of a few.
 
-The styles and scripts of templates/ and vendor/ stand inside the page, and its policy lets no other script run.
+The parts take any boards, so that a report of a few runs is made of the same ones: `aggregate.boards(runs)` makes them.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from bench import registry
-from bench.api import DOMAINS, Metric, UserError
-from bench.leaderboard import csv_markdown, model_cards
-from bench.leaderboard.aggregate import Board, Entry
-from bench.leaderboard.plots import points
+from bench.api import UserError
+from bench.leaderboard import csv_markdown, front, plots, shell, starts, suite_page, tokenizer_page
+from bench.leaderboard.aggregate import Board
+from bench.leaderboard.columns import Column, head, of_board, over, place
+from bench.leaderboard.front import Tokenizer
 from bench.records.reader import Kept, natural
-from bench.report import describe, formats, marks
-from bench.report.formats import ARROWS
-from bench.statistics.bootstrap import Summary
+from bench.report import marks
 
-HERE = Path(__file__).parent
-SCRIPTS = (  # the first one runs before anything is shown
-    HERE / "templates" / "theme.js",
-    HERE / "vendor" / "uplot" / "uPlot.iife.min.js",
-    HERE / "templates" / "tables.js",
-    HERE / "templates" / "plots.js",
+TITLE = "Audio tokenizer leaderboard"
+SUMMARY = (
+    "Neural codecs, semantic tokenizers and classical codecs, through the same suites on the same clips. "
+    "Every figure is generated from stored runs."
 )
-STYLES = (HERE / "vendor" / "uplot" / "uPlot.min.css", HERE / "templates" / "page.css")
+FILES = (  # beside the pages of the leaderboards
+    ("results.csv", "has every score, one line each (tokenizer, suite, domain, metric, mean, interval)"),
+    ("columns.csv", "every column's definition"),
+)
 
-SHOWN = ("sample rate", "codebooks", "frame rate", "tokens/s", "bitrate", "causal", "weights", "licence", "source")  # of `bench show`
 
-Facts = dict[str, object]
+@dataclass(frozen=True)
+class Site:
+    """What the pages of some boards have in common."""
+
+    boards: Sequence[Board]
+    heard: frozenset[str] = frozenset()  # labels that the listening page has; none: there is no such page
+    files: Sequence[tuple[str, str]] = FILES  # names of files beside index.html, and what they have
+    csv: bool = True  # whether each suite has a CSV file beside index.html
+    title: str = TITLE
+    summary: str = SUMMARY
+
+    @property
+    def links(self) -> shell.Links:
+        """The navigation: paths and words."""
+        listening = [(shell.LISTENING, "Listening")] if self.heard else []
+        return [(shell.INDEX, "Leaderboard"), *listening]
 
 
-def render(boards: Sequence[Board], listening: str) -> str:
-    """The whole page; `listening`: the page of samples beside it, "" for none."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    runs = latest(boards)
-    anchors = _anchors("t", runs)
-    scripts = [path.read_text(encoding="utf-8").strip() for path in SCRIPTS]
-    shown = [path for path in dict.fromkeys(model_cards.card_of(label) for label in runs) if path]
-    return environment.get_template("index.html.j2").render(
-        suites=[_suite(board, anchors) for board in boards],
-        here=marks.line(map(marks.of_run, runs.values())),
-        tokenizers=[_tokenizer(label, run, boards, anchors[label]) for label, run in runs.items()],
-        cards=[{"anchor": _card_anchor(path), "name": f"{path.stem}.md", "html": model_cards.rendered(path)} for path in shown],
-        listening=listening,
-        plots=points(boards),
-        plot_domains=[domain for domain in DOMAINS if any(domain in board.domains for board in boards)],
-        styles=[Markup(path.read_text(encoding="utf-8").strip()) for path in STYLES],
-        scripts=[Markup(script) for script in scripts],
-        policy=" ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts),
+def pages(site: Site) -> dict[str, str]:
+    """Path below the folder of index.html -> page."""
+    latest(site.boards)
+    tokenizers, columns = front.tokenizers(site.boards), over(site.boards)
+    found = {shell.INDEX: index(site, tokenizers, columns)}
+    for board in site.boards:
+        csv = f"../{board.suite}.csv" if site.csv else ""
+        shared: dict[str, object] = {"suites": _suites(site.boards, "../", board.suite), "at": _at(tokenizers, columns)}
+        shared["href"] = {t.label: "../" + shell.address(shell.tokenizer_path(t.label)) for t in tokenizers}
+        found[shell.suite_path(board.suite)] = suite_page.render(board, tokenizers, csv, site.links, **shared)
+    for tokenizer in tokenizers:
+        page = tokenizer_page.render(tokenizer, site.boards, tokenizers, _y(columns), tokenizer.label in site.heard, site.links)
+        found[shell.tokenizer_path(tokenizer.label)] = page
+    return found
+
+
+def index(site: Site, tokenizers: Sequence[Tokenizer], columns: Sequence[Column]) -> str:
+    """The first page."""
+    ways = starts.usable(columns)
+    domains = list(dict.fromkeys(domain for board in site.boards for domain in board.domains))
+    return shell.render(
+        "index.html.j2",
+        title=site.title,
+        path=shell.INDEX,
+        links=site.links,
+        scripts=("state.js", "tables.js", "plots.js"),
+        summary=site.summary,
+        starts=ways,
+        start_data={start.id: {"reason": start.reason, "set": starts.choices(start, columns)} for start in ways},
+        usual=starts.USUAL,
+        x=columns[0].id if not any(c.id == "kbps_packed" for c in columns) else "kbps_packed",
+        y=_y(columns),
+        kinds=_kinds(tokenizers),
+        limits=[{"key": key, "name": name, "head": _limit(name)} for name, key in starts.LIMITS.items() if _has(columns, name)],
+        tables=front.tables(site.boards),
+        at=_at(tokenizers, columns),
+        href={t.label: shell.address(shell.tokenizer_path(t.label)) for t in tokenizers},
+        suite_href={board.suite: shell.address(shell.suite_path(board.suite)) for board in site.boards},
+        notes=marks.line(marks.of_run(t.run) for t in tokenizers),
+        suites=_suites(site.boards, "", ""),
+        files=site.files,
+        listening=bool(site.heard),
+        numbers=plots.numbers(tokenizers, plots.measures(site.boards), domains, lambda t: shell.address(shell.tokenizer_path(t))),
     )
 
 
@@ -73,135 +105,49 @@ def latest(boards: Iterable[Board]) -> dict[str, Kept]:
     return dict(sorted(found.items(), key=lambda item: natural(item[0])))
 
 
-def _anchors(kind: str, names: Iterable[str]) -> dict[str, str]:
-    """Name -> what can stand behind a #, each its own."""
-    found: dict[str, str] = {}
-    for name in names:
-        plain = f"{kind}-{re.sub(r'[^a-z0-9.]+', '-', name.lower()).strip('-')}"
-        found[name] = plain if plain not in found.values() else f"{plain}-{len(found)}"
-    return found
+def _has(columns: Sequence[Column], name: str) -> bool:
+    return any(c.metric.name == name for c in columns)
 
 
-def _card_anchor(path: Path) -> str:
-    return f"card-{path.stem}"
+def _limit(name: str) -> str:
+    return head(name) + " ms" * name.endswith("_ms")
 
 
-def _suite(board: Board, anchors: Mapping[str, str]) -> Facts:
-    return {
-        "name": board.suite,
-        "about": registry.load_suite(board.suite).about if board.suite in registry.suites() else "",
-        "facts": csv_markdown.facts(board),
-        "commits": sorted({entry.commit for entry in board.entries if entry.commit}),
-        "changed": any(entry.commit.endswith("+") for entry in board.entries),
-        "columns": [_column(m, board.about.get(m.name, ""), True) for m in board.metrics.values()],
-        "notes": csv_markdown.notes(board),
-        "more": len(board.headline) < len(board.metrics),
-        "domains": [_table(board, domain, anchors) for domain in board.domains],
-    }
+def _y(columns: Sequence[Column]) -> str:
+    """The column that plots begin with: the first that is scored clip by clip and not decided by a design."""
+    scored = [c for c in columns if not c.cost and not c.metric.fixed and c.metric.better]
+    return next((c.id for c in scored if c.metric.per == "clip"), scored[0].id if scored else "")
 
 
-def _table(board: Board, domain: str, anchors: Mapping[str, str]) -> Facts:
-    columns = board.columns(domain)
-    first = [m for name in board.headline for m in columns if m.name == name]
-    ordered = [*first, *(m for m in columns if m not in first)]
-    return {
-        "name": domain,
-        "clips": board.clips(domain),
-        "speakers": board.speakers(domain),
-        "columns": [_column(m, board.about.get(m.name, ""), m in first) for m in ordered],
-        "rows": [
-            {
-                "label": entry.label,
-                "shown": _shown(entry.run),
-                "anchor": anchors[entry.label],
-                "kbps": csv_markdown.number(_kbps(entry, domain)),
-                "cells": [_cell(entry.summaries.get((domain, m.name)), m) for m in ordered],
-            }
-            for entry in board.entries
-        ],
-    }
+def _kinds(tokenizers: Sequence[Tokenizer]) -> list[tuple[str, str]]:
+    there = {t.kind for t in tokenizers if not t.reference}
+    references = [("reference", "reference condition")] if any(t.reference for t in tokenizers) else []
+    return [(kind, words) for kind, words in front.KINDS.items() if kind in there] + references
 
 
-def _shown(run: Kept) -> str:
-    return marks.marked(run.label, marks.of_run(run))
+def _at(tokenizers: Sequence[Tokenizer], columns: Sequence[Column]) -> dict[str, str]:
+    """Label -> what filters by a largest value go by, as JSON: of each column the value in the first domain that has one."""
+    limited = [c for c in columns if c.metric.name in starts.LIMITS]
+    return {t.label: json.dumps({c.metric.name: value for c in limited if (value := _value(t, c)) is not None}) for t in tokenizers}
 
 
-def _kbps(entry: Entry, domain: str) -> float:
-    """What the filter by bitrate goes by: the measured rate where there is one."""
-    measured = entry.summaries.get((domain, "kbps_packed"))
-    return measured.mean if measured else entry.kbps
+def _value(tokenizer: Tokenizer, column: Column) -> float | None:
+    """To six digits."""
+    entries = tokenizer.entries.values() if column.cost else [e for s, e in tokenizer.entries.items() if s == column.suite]
+    values = (s.mean for e in entries for (_, name), s in e.summaries.items() if name == column.metric.name and not math.isnan(s.mean))
+    return next((float(csv_markdown.number(value)) for value in values), None)
 
 
-def _column(metric: Metric, about: str, first: bool) -> Facts:
-    better = {"higher": "higher is better", "lower": "lower is better", "zero": "nearest to zero is best", "": ""}[metric.better]
-    return {
-        "name": metric.name,
-        "unit": metric.shown_unit,
-        "arrow": ARROWS[metric.better],
-        "better": metric.better,
-        "about": "; ".join(filter(None, (about, better))),
-        "first": first,
-    }
-
-
-def _cell(summary: Summary | None, metric: Metric) -> Facts:
-    """Text of the mean and of its interval, what the column is sorted by, and how many scores are missing."""
-    if summary is None:
-        return {"mean": "", "interval": "", "missing": 0, "n": 0, "value": ""}
-    text = formats.cell(Summary(summary.domain, summary.metric, summary.mean, summary.low, summary.high, summary.n, 0), metric)
-    mean, _, interval = text.partition(" ")
-    value = abs(summary.mean) if metric.better == "zero" else summary.mean
-    return {
-        "mean": mean,
-        "interval": interval,
-        "missing": summary.n_missing,
-        "n": summary.n,
-        "value": csv_markdown.number(value),
-    }
-
-
-def _tokenizer(label: str, run: Kept, boards: Sequence[Board], anchor: str) -> Facts:
-    card = model_cards.card_of(label)
-    return {
-        "label": label,
-        "shown": _shown(run),
-        "here": marks.line([marks.of_run(run)]),
-        "anchor": anchor,
-        "facts": _facts(label, run),
-        "scores": [scores for board in boards for scores in _scores(label, board)],
-        "runs": [
-            {"suite": board.suite, "key": e.run.key, "commit": e.commit, "started": e.run.record.get("started", "")}
-            for board in boards
-            for e in board.entries
-            if e.label == label
-        ],
-        "card": _card_anchor(card) if card else "",
-    }
-
-
-def _facts(label: str, run: Kept) -> dict[str, str]:
-    """What `bench show` says; of a tokenizer that is not of this installation, what its run states."""
-    try:
-        known = registry.variant(label)
-    except UserError:  # a file of somebody's own
-        known = None
-    if known and known.spec.weights == run.tokenizer["weights"] and not run.identity["code"]:
-        return {name: text for name, text in describe.facts(known).items() if name in SHOWN} | {"weights": str(run.tokenizer["weights"])}
-    codebooks = ", ".join(f"{size} at {rate or 'varying'} Hz" for size, rate in run.tokenizer["codebooks"])
-    return {"sample rate": str(run.tokenizer["sample_rate"]), "codebooks": codebooks, "weights": str(run.tokenizer["weights"])}
-
-
-def _scores(label: str, board: Board) -> list[Facts]:
-    """Its first columns, a line each, in every domain of a board; empty where it is not on it."""
-    entry = next((entry for entry in board.entries if entry.label == label), None)
-    if entry is None:
-        return []
-    metrics = [board.metrics[name] for name in board.headline]
-    lines = [
+def _suites(boards: Sequence[Board], up: str, here: str) -> list[dict[str, object]]:
+    """What pages list of every suite."""
+    return [
         {
-            "column": _column(m, board.about.get(m.name, ""), True),
-            "cells": [_cell(entry.summaries.get((domain, m.name)), m) for domain in board.domains],
+            "title": board.suite,
+            "href": up + shell.address(shell.suite_path(board.suite)),
+            "about": suite_page.about(board.suite),
+            "rows": len(board.entries),
+            "columns": len(of_board(board)),
+            "here": board.suite == here,
         }
-        for m in metrics
+        for board in sorted(boards, key=lambda board: place(board.suite))
     ]
-    return [{"suite": board.suite, "domains": list(board.domains), "lines": lines}]

@@ -1,50 +1,70 @@
-"""Boards -> the numbers that the page draws its plots from."""
+"""Tokenizers and their scores -> the numbers that a page draws its plot from."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from bench.api import Metric
 from bench.leaderboard.aggregate import Board
-from bench.records.reader import Kept
-from bench.report import marks
+from bench.leaderboard.columns import Column, of_board, over, place
+from bench.leaderboard.front import Tokenizer, entry_of
+
+Triple = list[float | None]
+ACROSS = ("throughput",)  # suites whose columns may be the x axis, beside the costs
 
 
-def points(boards: Sequence[Board]) -> dict[str, object]:
-    """What the plots are drawn from: points by domain, metric and label, [mean, low, high]; null where there is no interval."""
-    metrics = [
-        (board, m) for board in boards for m in board.metrics.values() if m.better and any(_drawn(board, d, m) for d in board.domains)
-    ]
+def numbers(
+    tokenizers: Sequence[Tokenizer], columns: Sequence[Column], domains: Sequence[str], link: Callable[[str], str], focus: str = ""
+) -> dict[str, object]:
+    """Every tokenizer's facts, and [mean, low, high] by column, domain and tokenizer, in the order of `labels`; null where there is none.
+
+    `link` gives the address of a tokenizer's page; `focus` is the label of the one that the others are only beside."""
+    metrics = [_metric(column, domains, tokenizers) for column in columns]
+    families = list(dict.fromkeys(t.family for t in tokenizers))
     return {
-        "metrics": [
-            {
-                "id": f"{board.suite}/{m.name}",
-                "suite": board.suite,
-                "name": m.name,
-                "unit": m.shown_unit,
-                "better": m.better,
-                "first": m.name in board.headline,
-                "domains": {domain: _drawn(board, domain, m) for domain in board.domains if _drawn(board, domain, m)},
-            }
-            for board, m in metrics
-        ],
-        "uncoded": sorted({e.label for board in boards for e in board.entries if e.run.reference}),
-        "here": sorted({e.label for board in boards for e in board.entries if marks.of_run(e.run)}),
-        "ladders": {e.label: _ladder(e.run) for board in boards for e in board.entries},
+        "domains": domains,
+        "labels": [t.label for t in tokenizers],
+        "shown": [t.shown for t in tokenizers],
+        "kinds": ["reference" if t.reference else t.kind for t in tokenizers],
+        "families": [families.index(t.family) for t in tokenizers],
+        "links": [link(t.label) for t in tokenizers],
+        "focus": focus,
+        "metrics": [metric for metric in metrics if metric["domains"]],
     }
 
 
-def _ladder(run: Kept) -> str:
-    """Variants of one codec at several rates share it, and are joined by a line."""
-    return f"{run.tokenizer['name']} {run.tokenizer['sample_rate']} {run.tokenizer['weights']}"
+def measures(boards: Sequence[Board]) -> list[Column]:
+    """What an axis may be: the columns of the table over suites, then the first columns of every suite, of those that are good or bad."""
+    found = {c.id: c for c in over(boards)}
+    for board in sorted(boards, key=lambda board: place(board.suite)):
+        found |= {c.id: c for c in of_board(board) if c.first and c.id not in found}
+    return [c for c in found.values() if c.metric.better]
 
 
-def _drawn(board: Board, domain: str, metric: Metric) -> dict[str, list[float | None]]:
-    found = {entry.label: entry.summaries.get((domain, metric.name)) for entry in board.entries}
-    numbers = {label: (s.mean, s.low, s.high) for label, s in found.items() if s and not math.isnan(s.mean)}
-    return {label: [_six(metric.scale * value) for value in three] for label, three in numbers.items()}
+def _metric(column: Column, domains: Sequence[str], tokenizers: Sequence[Tokenizer]) -> dict[str, object]:
+    triples = {domain: [_triple(t, domain, column) for t in tokenizers] for domain in domains}
+    return {
+        "id": column.id,
+        "group": column.group,
+        "name": column.metric.name,
+        "head": column.head,
+        "unit": column.metric.shown_unit,
+        "better": column.metric.better,
+        "across": column.cost or column.suite in ACROSS,
+        "domains": {domain: found for domain, found in triples.items() if any(found)},
+    }
+
+
+def _triple(tokenizer: Tokenizer, domain: str, column: Column) -> Triple | None:
+    entry = entry_of(tokenizer, domain, column)
+    found = entry.summaries.get((domain, column.metric.name)) if entry else None
+    if found is None or math.isnan(found.mean):
+        return None
+    scale = column.metric.scale
+    values = [_six(scale * value) for value in (found.mean, found.low, found.high)]
+    return values if values[1] is not None else values[:1]
 
 
 def _six(value: float) -> float | None:
+    """As many digits as the files have."""
     return None if math.isnan(value) else float(f"{value:.6g}")

@@ -1,67 +1,109 @@
-// Sorting, filtering, one domain or clip at a time, one player at a time. Without this file everything is shown, as it lies in the page.
+// Tables that sort and filter. Without this file every row is shown, in the order of the bitrates.
 (() => {
   "use strict";
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const get = (id) => document.getElementById(id);
+  const boards = all("table.board").map((table) => ({
+    table, heads: all("thead th[data-id]", table), rows: all("tbody tr[data-label]", table), order: all("tbody > tr", table),
+  }));
+  const labels = [...new Set(boards.flatMap(({ rows }) => rows.map((row) => row.dataset.label)))];
+  const limits = all("input[data-limit]");
 
-  // A column's first click brings its best values to the top.
-  for (const button of all("th button")) {
-    const head = button.closest("th");
-    head.setAttribute("aria-sort", "none");
-    button.addEventListener("click", () => {
-      const table = head.closest("table"), place = head.cellIndex;
-      const first = head.dataset.better === "higher" ? "descending" : "ascending";
-      const second = first === "descending" ? "ascending" : "descending";
-      const order = head.getAttribute("aria-sort") === first ? second : first;
-      for (const other of all("thead th", table)) if (other.hasAttribute("aria-sort")) other.setAttribute("aria-sort", "none");
-      head.setAttribute("aria-sort", order);
-      const sign = order === "ascending" ? 1 : -1;
-      const key = (row) => row.cells[place].dataset.value;
-      const compare = (a, b) => {
-        const [x, y] = [key(a), key(b)];
-        if (x === "" || y === "") return (x === "") - (y === ""); // what has no value stays below
-        return sign * (Number(x) - Number(y));
-      };
-      const body = table.tBodies[0];
-      body.append(...[...body.rows].sort(compare));
-    });
-  }
+  // The first number in a cell; what has none goes below, whichever way a column is sorted.
+  const number = (cell, better) => {
+    const found = cell.textContent.match(/-?\d[\d.]*(e[+-]?\d+)?/);
+    return !found || cell.classList.contains("na") ? null : better === "zero" ? Math.abs(Number(found[0])) : Number(found[0]);
+  };
+  const sort = ({ table, heads, rows, order }, key) => {
+    const id = key.replace(/^-/, ""), head = heads.find((th) => th.dataset.id === id);
+    for (const th of heads) th.setAttribute("aria-sort", th !== head ? "none" : key.startsWith("-") ? "descending" : "ascending");
+    const body = table.tBodies[0], feet = [...table.tBodies].slice(1);
+    const plain = !head || key === table.dataset.sort;
+    for (const band of all("tr.band", body)) band.hidden = !plain;
+    if (plain) { body.append(...order.filter((row) => row.closest("tbody") === body)); return; }
+    const place = [...head.parentElement.children].indexOf(head), sign = key.startsWith("-") ? -1 : 1;
+    const value = new Map(rows.map((row) => [row, id === "name" ? row.dataset.label : number(row.cells[place], head.dataset.better)]));
+    const compare = (a, b) => {
+      const [x, y] = [value.get(a), value.get(b)];
+      if (x === null || y === null) return (x === null) - (y === null);
+      return sign * (id === "name" ? x.localeCompare(y, "en", { numeric: true }) : x - y);
+    };
+    for (const part of [body, ...feet]) part.append(...rows.filter((row) => row.closest("tbody") === part).sort(compare));
+  };
+  for (const { heads } of boards)
+    for (const head of heads)
+      head.querySelector("button").addEventListener("click", () => {
+        const down = head.dataset.better === "higher" ? `-${head.dataset.id}` : head.dataset.id; // its best values first
+        state.set({ sort: state.get("sort") === down ? (down.startsWith("-") ? down.slice(1) : `-${down}`) : down });
+      });
 
-  const words = document.getElementById("words"), most = document.getElementById("most"), status = document.getElementById("shown");
-  const labels = [...new Set(all("tbody tr[data-label]").map((row) => row.dataset.label))];
-  const fits = (label) => {
-    const wanted = words.value.toLowerCase().split(/[\s,]+/).filter(Boolean);
-    return !wanted.length || wanted.some((word) => label.toLowerCase().includes(word));
+  const fits = (row) => {
+    const wanted = state.get("q").toLowerCase().split(/[\s,]+/).filter(Boolean), at = JSON.parse(row.dataset.at ?? "{}");
+    const kind = state.get("kind");
+    return (!wanted.length || wanted.some((word) => row.dataset.label.toLowerCase().includes(word))) && (!kind || row.dataset.kind === kind)
+      && limits.every(({ dataset: { key, limit } }) => state.get(key) === "" || (limit in at && at[limit] <= Number(state.get(key))));
   };
   const filter = () => {
-    const limit = most.value === "" ? Infinity : Number(most.value);
     const seen = new Set();
-    for (const item of all("[data-label]")) {
-      const kbps = item.dataset.kbps ?? "";
-      const show = fits(item.dataset.label) && (limit === Infinity || kbps === "" || Number(kbps) <= limit);
-      item.hidden = !show;
-      if (show && item.matches("tr")) seen.add(item.dataset.label);
+    for (const { table, rows } of boards) {
+      for (const row of rows) {
+        const reference = row.closest("tbody").classList.contains("references");
+        row.hidden = !(reference && !state.get("q") ? true : fits(row));
+        if (!row.hidden) seen.add(row.dataset.label);
+      }
+      for (const band of all("tr.band", table)) {
+        let next = band.nextElementSibling, any = false;
+        for (; next && !next.matches(".band"); next = next.nextElementSibling) any ||= !next.hidden;
+        band.hidden ||= !any;
+      }
+      const none = table.closest(".scroll").parentElement.querySelector(".none");
+      if (none) none.hidden = rows.some((row) => !row.hidden && !row.closest(".references"));
     }
-    status.textContent = `${seen.size} of ${labels.length} tokenizers`;
+    if (get("shown")) get("shown").textContent = `${seen.size} of ${labels.length} tokenizers`;
     document.dispatchEvent(new CustomEvent("filter", { detail: seen }));
   };
-  for (const input of [words, most]) input.addEventListener("input", filter);
 
-  // Radio buttons that show one of several panels.
-  for (const radio of all("input[data-panel]")) {
-    const show = () => { document.getElementById(radio.dataset.panel).hidden = !radio.checked; };
-    for (const other of all(`input[name="${CSS.escape(radio.name)}"]`)) other.addEventListener("change", show);
-    show();
-  }
-
-  document.addEventListener("play", (event) => {
-    for (const audio of all("audio")) if (audio !== event.target) audio.pause();
-  }, true);
-
-  const open = () => {
-    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (target instanceof HTMLDetailsElement) { target.open = true; target.scrollIntoView(); }
+  // One of several panels, as the domains; "every" shows further columns, "intervals" the intervals.
+  const panels = () => {
+    const found = all("[data-panel]"), shown = found.find((panel) => panel.dataset.panel === state.get("domain")) ?? found[0];
+    for (const panel of found) panel.hidden = panel !== shown;
+    document.body.classList.toggle("every", state.get("every") === "1");
+    document.body.classList.toggle("intervals", state.get("ci") === "1");
   };
-  addEventListener("hashchange", open);
-  open();
-  filter();
+
+  // Up to three that the reader wants side by side.
+  const tray = get("tray");
+  const picked = () => state.get("t").split(",").filter((label) => labels.includes(label)).slice(0, 3);
+  const pick = () => {
+    const chosen = picked();
+    for (const box of all("input.pick")) {
+      box.checked = chosen.includes(box.value);
+      box.disabled = !box.checked && chosen.length === 3;
+    }
+    if (!tray) return;
+    tray.hidden = !chosen.length;
+    get("tray-names").textContent = chosen.join(", ");
+    for (const link of all("a[data-to]", tray)) link.href = `${link.dataset.to}#${new URLSearchParams("numbered" in link.dataset ? chosen.map((label, i) => [i + 1, label]) : { t: chosen.join(",") })}`;
+    get("tray-compare").hidden = chosen.length < 2;
+    get("tray-more").hidden = chosen.length > 1;
+  };
+  for (const box of all("input.pick"))
+    box.addEventListener("change", () => state.set({ t: box.checked ? [...picked(), box.value].join(",") : picked().filter((label) => label !== box.value).join(",") }));
+  get("tray-clear")?.addEventListener("click", () => state.set({ t: "" }));
+
+  for (const button of all("button[data-start]")) button.addEventListener("click", () => state.begin(button.dataset.start));
+  for (const button of all("button.clear")) button.addEventListener("click", () => state.set({ q: "", kind: "", start: "", ...Object.fromEntries(limits.map((i) => [i.dataset.key, ""])) }, true));
+
+  const details = location.hash.length > 1 && !location.hash.includes("=") && get(decodeURIComponent(location.hash.slice(1)));
+  if (details instanceof HTMLDetailsElement) details.open = true;
+  for (const filters of all("details.filters")) filters.open = innerWidth > 600;
+
+  document.addEventListener("state", () => {
+    for (const board of boards) sort(board, state.get("sort") || board.table.dataset.sort);
+    panels();
+    filter();
+    pick();
+    for (const button of all("button[data-start]")) button.setAttribute("aria-pressed", String(button.dataset.start === state.start()));
+    if (get("reason")) get("reason").textContent = state.reason() || get("reason").dataset.usual;
+  });
 })();

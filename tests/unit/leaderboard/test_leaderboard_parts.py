@@ -1,7 +1,5 @@
-"""What the page of the leaderboards is made of: model cards, and files of others."""
+"""What the page of the leaderboards is made of: model cards."""
 
-import hashlib
-import re
 from pathlib import Path
 
 from bench import registry
@@ -23,11 +21,3 @@ def test_every_shipped_weight_has_a_card_and_a_card_holds_no_tags_of_its_own(tmp
 
 def card_file(name: str) -> bool:
     return any(download.shipped(file.file).is_file() for file in registry.variant(name).files)
-
-
-def test_what_is_shipped_of_others_is_what_its_list_says() -> None:
-    """Each file's sha256 stands in vendor/README.md, and a licence beside it."""
-    vendor = Path(model_cards.__file__).parent / "vendor"
-    stated = re.findall(r"`dist/([^`]+)` \| `([0-9a-f]{64})`", (vendor / "README.md").read_text(encoding="utf-8"))
-    assert {name for name, _ in stated} == {path.name for path in (vendor / "uplot").iterdir()} - {"LICENSE"}
-    assert all(hashlib.sha256((vendor / "uplot" / name).read_bytes()).hexdigest() == sha256 for name, sha256 in stated)

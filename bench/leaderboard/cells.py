@@ -1,0 +1,62 @@
+"""Scores -> cells of pages: what does not apply looks unlike what failed, and a column that is the same in every row becomes a line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bench.api import TOKENIZER_FAILED
+from bench.leaderboard.aggregate import Entry
+from bench.leaderboard.columns import Column
+from bench.report import formats
+from bench.statistics.bootstrap import Summary
+
+LEAST_ROWS = 3  # of which a column may be called the same in every row
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in one place of a table. `state`: "" a score, "n/a" does not apply, "failed" was to be had and is not."""
+
+    mean: str = ""
+    interval: str = ""
+    state: str = ""
+    missing: int = 0  # clips without a score, of a mean of the others
+    why: str = ""  # of what is not there
+    rank: str = ""  # "best", or "tied" where it cannot be distinguished from the best
+
+
+NOTHING = Cell(state="n/a")
+
+
+def cell(entry: Entry | None, domain: str, column: Column, rank: str = "") -> Cell:
+    """Of one run's score; of no run, nothing."""
+    found = entry.summaries.get((domain, column.metric.name)) if entry else None
+    if entry is None or found is None:
+        return NOTHING
+    why = entry.reasons.get((domain, column.metric.name), "")
+    if math.isnan(found.mean):
+        failed = why.startswith(TOKENIZER_FAILED) or found.n_missing > 1  # one row is that of the corpus: its note says why it has none
+        return Cell(state="failed" if failed else "n/a", why=why)
+    alone = Summary(domain, found.metric, found.mean, found.low, found.high, found.n, 0)
+    mean, _, interval = formats.cell(alone, column.metric).partition(" ")
+    return Cell(mean, interval, "", found.n_missing, why, rank)
+
+
+def is_blank(cells: Sequence[Cell]) -> bool:
+    """Whether a column has nothing to show."""
+    return all(c.state == "n/a" for c in cells)
+
+
+def is_constant(cells: Sequence[Cell]) -> bool:
+    """Whether a column says the same in every row that it has."""
+    shown = {replace(c, rank="") for c in cells if c.state != "n/a"}
+    return len(shown) == 1 and sum(c.state == "" for c in cells) >= LEAST_ROWS
+
+
+def constant(column: Column, cells: Sequence[Cell]) -> str:
+    """The line that stands for such a column."""
+    one = next(c for c in cells if c.state == "")
+    unit = column.metric.shown_unit
+    return f"{column.head} {one.mean}{' ' if unit not in ('', '%') else ''}{unit}" + (f" {one.interval}" if one.interval else "")

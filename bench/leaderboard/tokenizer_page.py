@@ -1,0 +1,97 @@
+"""A page for one tokenizer: facts, card, every score, and its place beside the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from urllib.parse import urlencode
+
+from bench import registry
+from bench.api import UserError
+from bench.leaderboard import csv_markdown, model_cards, plots, shell
+from bench.leaderboard.aggregate import Board
+from bench.leaderboard.cells import cell
+from bench.leaderboard.columns import Column, of_board, over
+from bench.leaderboard.front import Tokenizer, entry_of
+from bench.records.reader import Kept
+from bench.report import describe, marks
+
+SHOWN = ("sample rate", "codebooks", "frame rate", "tokens/s", "bitrate", "causal", "weights", "licence", "source")  # of `bench show`
+TIMED = "throughput"  # its columns say little in a plot of quality
+
+
+def render(tokenizer: Tokenizer, boards: Sequence[Board], tokenizers: Sequence[Tokenizer], y: str, heard: bool, links: shell.Links) -> str:
+    """The page. `y`: the column that its plot begins with; `heard`: whether the listening page has it."""
+    columns = over(boards)
+    card = model_cards.card_of(tokenizer.label)
+    query = urlencode({"t": tokenizer.label})
+    up = "../"
+    return shell.render(
+        "tokenizer.html.j2",
+        links=links,
+        title=tokenizer.shown,
+        path=shell.tokenizer_path(tokenizer.label),
+        scripts=("state.js", "plots.js"),
+        tokenizer=tokenizer,
+        here=marks.line([marks.of_run(tokenizer.run)]),
+        family=[(t.shown, up + shell.address(shell.tokenizer_path(t.label))) for t in _relatives(tokenizer, tokenizers)],
+        compare=f"{up}{shell.COMPARE}#{query}",
+        listen=f"{up}{shell.LISTENING}#{urlencode({'1': tokenizer.label})}" if heard else "",
+        key=_key(tokenizer, columns, boards),
+        facts=facts(tokenizer.label, tokenizer.run) | ({"licence": tokenizer.licence} if tokenizer.licence else {}),
+        scores=[_scores(tokenizer, board) for board in boards if board.suite in tokenizer.entries],
+        card={"name": f"{card.stem}.md", "html": model_cards.rendered(card)} if card else None,
+        runs=[
+            {"suite": suite, "key": e.run.key, "commit": e.commit, "started": e.run.record.get("started", "")}
+            for suite, e in tokenizer.entries.items()
+        ],
+        numbers=_numbers(tokenizer, boards, tokenizers, columns),
+        x="kbps_packed",
+        y=y,
+    )
+
+
+def _relatives(tokenizer: Tokenizer, tokenizers: Sequence[Tokenizer]) -> list[Tokenizer]:
+    return [t for t in tokenizers if t.family == tokenizer.family and t.label != tokenizer.label]
+
+
+def _key(tokenizer: Tokenizer, columns: Sequence[Column], boards: Sequence[Board]) -> list[dict[str, object]]:
+    """The figures of the table over suites, in the first domain that has any."""
+    domains = [domain for board in boards for domain in board.domains]
+    for domain in dict.fromkeys(domains):
+        found = [{"column": c, "cell": cell(entry_of(tokenizer, domain, c), domain, c)} for c in columns]
+        if there := [item for item in found if item["cell"].state == ""]:
+            return there
+    return []
+
+
+def _numbers(
+    tokenizer: Tokenizer, boards: Sequence[Board], tokenizers: Sequence[Tokenizer], columns: Sequence[Column]
+) -> dict[str, object]:
+    domains = list(dict.fromkeys(domain for board in boards for domain in board.domains))[:1]
+    drawn = [c for c in columns if c.cost or c.suite != TIMED and c.metric.better]
+    link: Callable[[str], str] = lambda label: shell.address(shell.tokenizer_path(label)).split("/")[-1]  # noqa: E731
+    return plots.numbers([t for t in tokenizers if not t.reference or t == tokenizer], drawn, domains, link, tokenizer.label)
+
+
+def _scores(tokenizer: Tokenizer, board: Board) -> dict[str, object]:
+    entry = tokenizer.entries[board.suite]
+    lines = [(c, [cell(entry, domain, c) for domain in board.domains]) for c in of_board(board)]
+    return {
+        "name": board.suite,
+        "facts": csv_markdown.facts(board),
+        "href": "../" + shell.address(shell.suite_path(board.suite)),
+        "domains": board.domains,
+        "lines": [(c, cells) for c, cells in lines if any(one.state != "n/a" for one in cells)],
+    }
+
+
+def facts(label: str, run: Kept) -> dict[str, str]:
+    """What `bench show` says; of a tokenizer that is not of this installation, what its run states."""
+    try:
+        known = registry.variant(label)
+    except UserError:  # a file of somebody's own
+        known = None
+    if known and known.spec.weights == run.tokenizer["weights"] and not run.identity["code"]:
+        return {name: text for name, text in describe.facts(known).items() if name in SHOWN} | {"weights": str(run.tokenizer["weights"])}
+    codebooks = ", ".join(f"{size} at {rate or 'varying'} Hz" for size, rate in run.tokenizer["codebooks"])
+    return {"sample rate": str(run.tokenizer["sample_rate"]), "codebooks": codebooks, "weights": str(run.tokenizer["weights"])}
