@@ -20,7 +20,7 @@ def test_every_board_has_the_floor_and_the_ceiling_and_a_codec_that_is_trained()
 
 
 def test_the_folder_of_the_boards_stays_small() -> None:
-    assert sum(path.stat().st_size for path in PLACES.out.rglob("*") if path.is_file()) < 8_000_000
+    assert sum(path.stat().st_size for path in PLACES.out.rglob("*") if path.is_file()) < 10_000_000
 
 
 def test_the_first_screen_of_the_readme_is_the_board() -> None:
