@@ -184,6 +184,7 @@ class Checkpoint:
     sha256: str = ""  # needed where it is fetched; of a file beside a ./file.py it is computed
     url: str = ""  # pinned to a revision; empty: shipped
     cure: str = ""  # where --weights is not the way to give it: what is
+    gated: bool = False  # the hub gives it to accounts alone that accepted its licence
 
 
 def sha256_of_all(*files: Checkpoint) -> str:

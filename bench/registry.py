@@ -139,7 +139,7 @@ def untrained(variant: Variant, seed: int) -> Variant:
 def load_tokenizer(chosen: Variant | str, device: str = "cpu") -> Tokenizer:
     """A tokenizer with its weights, on the device, ready for inference."""
     chosen = variant(chosen) if isinstance(chosen, str) else chosen
-    paths = [download.locate(file) for file in chosen.files]
+    paths = [download.locate(file, chosen.spec.licence) for file in chosen.files]
     with loading.active(chosen.file) if chosen.file else nullcontext():
         tokenizer = chosen.load(chosen.spec, *paths)
     if chosen.file:
@@ -161,5 +161,5 @@ def load_features(chosen: Variant, device: str = "cpu") -> Callable[[Tensor], Te
     if chosen.features is None:
         able = [family for family, variants in families().items() if any(v.features for v in variants.values())]
         raise UserError(f"{chosen.spec.label} has no k-means codebook: choose a variant of {', '.join(able)}")
-    features = chosen.features(chosen.spec, *map(download.locate, chosen.beside))
+    features = chosen.features(chosen.spec, *(download.locate(file, chosen.spec.licence) for file in chosen.beside))
     return features.to(device).eval() if isinstance(features, torch.nn.Module) else features

@@ -42,6 +42,25 @@ def device(place: Place) -> None:
     place.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:N or mps (default: auto, cuda where there is one)")
 
 
+def licence(place: Place) -> None:
+    """Licences that forbid some use and that the user accepts, for weights that are downloaded."""
+    place.add_argument(
+        "--accept-licence",
+        action=_Accept,
+        metavar="NAME",
+        help="download weights under a licence that forbids some use, as CC-BY-NC-4.0 (`bench list` names them); may be repeated",
+    )
+
+
+class _Accept(argparse.Action):
+    """Accepts at once, for this process and those that it starts."""
+
+    def __call__(self, parser: object, options: object, values: object, flag: object = None) -> None:
+        from bench.weights.licences import accept
+
+        accept(words(str(values)))
+
+
 def results(place: Place) -> None:
     """Where runs are kept."""
     place.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs (default: results)")

@@ -56,6 +56,7 @@ def add(verbs: Verbs) -> None:
     )
     verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     arguments.device(verb)
+    arguments.licence(verb)
     arguments.verbosity(verb)
 
 

@@ -63,6 +63,7 @@ def add(verbs: Verbs) -> None:
     )
     how = verb.add_argument_group("how")
     arguments.device(how)
+    arguments.licence(how)
     how.add_argument("--workers", type=positive, metavar="N", help="number of scoring processes (default: one per core)")
     how.add_argument(
         "--batch-size",

@@ -36,6 +36,7 @@ def add(verbs: Verbs) -> None:
     verb.add_argument("--asr-model", default="", metavar="NAME", help="ASR model of --suite asr (default: its own)")
     verb.add_argument("--speaker-model", default="", metavar="NAME", help="speaker encoder of --suite speaker (default: its own)")
     arguments.device(verb)
+    arguments.licence(verb)
     verb.add_argument("--workers", type=positive, default=0, metavar="N", help="number of scoring processes (default: one per core)")
     verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     arguments.results(verb)

@@ -48,6 +48,7 @@ def add(verbs: Verbs) -> None:
         "tokenizer", nargs="+", help="mimi (its default variant), mimi@24khz, 'mimi@*', kyutai/mimi (hub id) or ./my_codec.py"
     )
     arguments.device(verb)
+    arguments.licence(verb)
     verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     verb.add_argument("--weights", type=Path, metavar="FILE", help="your own checkpoint for the one tokenizer named")
 

@@ -260,7 +260,7 @@ def prepare(variant: Variant, device: str = "cpu") -> None:
     if variant.audio is not None:
         return
     for file in variant.files:
-        download.locate(file)
+        download.locate(file, variant.spec.licence)
     if variant.exact and torch.device(device).type == "cpu":
         lowered = registry.load_tokenizer(variant)
         assert isinstance(lowered, Lowered)

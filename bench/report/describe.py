@@ -16,7 +16,7 @@ from bench.records import reader
 from bench.records.writer import folder_name
 from bench.report import marks
 from bench.tokens.layouts import CONTEXTS, Layout, layouts
-from bench.weights import download
+from bench.weights import download, licences
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -33,7 +33,7 @@ def tokenizers() -> Listing:
                 _codebooks(variant),
                 _number(spec.bitrate / 1000),
                 _number(spec.tokens_per_s),
-                place(variant) + (", trained by this project" if spec.trained_here else ""),
+                ", ".join(filter(None, (place(variant), "trained by this project" if spec.trained_here else "", asked(variant)))),
             )
         )
     return ("tokenizer", "sample rate", "codebooks", "kbps", "tokens/s", "weights"), lines
@@ -91,6 +91,7 @@ def numbers(variant: Variant) -> dict[str, object]:
         "weights": spec.weights,
         "available": place(variant),
         "licence": spec.licence,
+        "licence_asks": asked(variant),
         "source": spec.source,
         "hub_ids": [name for name, label in names.hub_ids().items() if label == spec.label],
     }
@@ -134,7 +135,7 @@ def facts(variant: Variant) -> dict[str, str]:
         **({"search": f"beam search over {spec.beam} code sequences"} if spec.beam > 1 else {}),
         "decodes": "yes" if spec.decodes else "no (encode-only)",
         "weights": _weights(variant),
-        "licence": spec.licence or "none stated",
+        "licence": (spec.licence or "none stated") + (f" ({told})" if (told := asked(variant)) else ""),
         "source": spec.source or "none stated",
     }
 
@@ -189,6 +190,11 @@ def _weights(variant: Variant) -> str:
     if not variant.files:
         return variant.spec.weights
     return f"{' and '.join(dict.fromkeys(file.file for file in variant.files))} ({place(variant)}), {variant.spec.weights}"
+
+
+def asked(variant: Variant) -> str:
+    """What the licence of its weights asks of who downloads them, as `no commercial use`; "" where it asks nothing."""
+    return licences.terms(variant.spec.licence, any(file.gated for file in variant.files))
 
 
 def place(variant: Variant) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import bench
 from bench.api import Checkpoint, UserError
+from bench.weights import licences
 
 NAME = "audio-tokenizer-bench"
 HUB = re.compile(r"https://huggingface\.co/(?P<kind>datasets/|spaces/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
@@ -35,6 +36,11 @@ class HubFile:
     revision: str
     file: str
     kind: str  # "model", "dataset" or "space"
+
+    @property
+    def page(self) -> str:
+        """Where its licence can be read and accepted."""
+        return f"https://huggingface.co/{'' if self.kind == 'model' else f'{self.kind}s/'}{self.repo}"
 
     def cached(self) -> Path | None:
         """Where the user's hub cache has it; None where it does not. Asks no server."""
@@ -89,8 +95,11 @@ def present(checkpoint: Checkpoint) -> bool:
     return (cache_folder() / checkpoint.file).is_file() or (hub is not None and hub.cached() is not None)
 
 
-def locate(checkpoint: Checkpoint) -> Path:
-    """The file on this machine, shipped, cached or downloaded now, with its sha256 checked; an absolute `file` is one of the user's own."""
+def locate(checkpoint: Checkpoint, licence: str = "") -> Path:
+    """The file on this machine, shipped, cached or downloaded now, with its sha256 checked; an absolute `file` is one of the user's own.
+
+    `licence`: of the weights; what it asks is said, and must have been accepted, before they are downloaded (bench.weights.licences).
+    """
     if not checkpoint.url:
         path = shipped(checkpoint.file)
         if not path.is_file():
@@ -99,11 +108,15 @@ def locate(checkpoint: Checkpoint) -> Path:
             )
         return _proven(path, checkpoint, "reinstall audio-tokenizer-bench, or give the file with --weights PATH")
     if not checkpoint.sha256:  # never download what could not be proven
-        raise UserError(f"the sha256 of {checkpoint.file} is not known here: get {checkpoint.url} and give it with --weights PATH")
+        said = f" ({licence}: {asked})" if (asked := licences.terms(licence, checkpoint.gated)) else ""
+        raise UserError(f"the sha256 of {checkpoint.file} is not known here: get {checkpoint.url}{said} and give it with --weights PATH")
     path = cache_folder() / checkpoint.file
     if path.is_file():
         return _proven(path, checkpoint, "delete it and run again")
     hub = hub_file(checkpoint.url)
+    if hub and (cached := hub.cached()) and sha256_of(cached) == checkpoint.sha256:
+        return cached
+    licences.before_fetch(checkpoint, licence, hub.page if hub else checkpoint.url)
     return _from_hub(hub, checkpoint) if hub else _from_address(checkpoint, path)
 
 
@@ -123,8 +136,6 @@ def _proven(path: Path, checkpoint: Checkpoint, cure: str) -> Path:
 def _from_hub(hub: HubFile, checkpoint: Checkpoint) -> Path:
     """A damaged file in the user's cache is downloaded again; what was downloaded and is not the pinned file does not stay there."""
     cached = hub.cached()
-    if cached and sha256_of(cached) == checkpoint.sha256:
-        return cached
     try:
         path = hub.download(again=cached is not None)
     except Exception as error:  # the library lets through what its HTTP client, its storage client and the disk raise
@@ -182,7 +193,7 @@ def _of_the_hub(error: Exception, hub: HubFile) -> tuple[str, str] | None:
     """The same where the hub refused, or was not to be asked."""
     from huggingface_hub import errors
 
-    page = f"https://huggingface.co/{hub.repo}"
+    page = hub.page
     if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in _chain(error)):
         return "HF_HUB_OFFLINE is set", "unset it, "
     if isinstance(error, errors.GatedRepoError):
