@@ -1,5 +1,7 @@
 """noise_codec.py: the loudness of every 10 ms, filled with noise by the decoder: 100 codes a second."""
 
+from collections.abc import Sequence
+
 import torch
 
 from bench.api import Codebook, Spec, Variant
@@ -13,7 +15,7 @@ class NoiseCodec:
         frames = torch.nn.functional.pad(wav, (0, -wav.shape[-1] % 80)).unflatten(-1, (-1, 80))
         return (frames.square().mean(-1).sqrt() * 63).round().long().clamp(0, 63)
 
-    def decode(self, codes: torch.Tensor, seeds: tuple[int, ...]) -> torch.Tensor:  # a seed for each item
+    def decode(self, codes: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:  # a seed for each item
         drawn = [torch.randn(1, codes.shape[-1] * 80, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         return torch.stack(drawn) * (codes / 63).repeat_interleave(80, dim=-1)
 

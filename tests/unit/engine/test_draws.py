@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from bench.plugins import calls
 from bench.records import reader
 from bench.records.reader import Kept
 from tests.conftest import ROOT
+from tests.examples.noise_codec import NoiseCodec
 
 FILE = ROOT / "tests" / "examples" / "noise_codec.py"
 SUITE = registry.load_suite("reconstruction")
@@ -45,20 +47,20 @@ def test_a_decoder_of_twenty_lines_that_draws_keeps_the_contract(codec: Variant)
 
 
 def test_check_finds_noise_that_ignores_the_seed_or_is_drawn_for_the_whole_batch(codec: Variant) -> None:
-    class Deaf(type(codec.load(codec.spec))):
+    class Deaf(NoiseCodec):
         def decode(self, codes: Tensor, seeds: Sequence[int]) -> Tensor:
             return super().decode(codes, [7] * len(codes))
 
-    class Together(type(codec.load(codec.spec))):
+    class Together(NoiseCodec):
         def decode(self, codes: Tensor, seeds: Sequence[int]) -> Tensor:
             return super().decode(codes, [sum(seeds)] * len(codes))
 
-    class Global(type(codec.load(codec.spec))):
+    class Global(NoiseCodec):
         def decode(self, codes: Tensor, seeds: Sequence[int]) -> Tensor:
             return super().decode(codes, [int(torch.randint(2**31, ())) for _ in seeds])
 
-    def failed(kind: Callable[[Spec], Tokenizer]) -> set[str]:
-        return {name for name, finding in found(codec, lambda: kind(codec.spec)).items() if finding.outcome == "fail"}
+    def failed(kind: type[NoiseCodec]) -> set[str]:
+        return {name for name, finding in found(codec, lambda: cast(Tokenizer, kind(codec.spec))).items() if finding.outcome == "fail"}
 
     assert failed(Deaf) == {"seeds"}
     assert failed(Together) == {"batch"}
@@ -124,11 +126,11 @@ def test_a_stream_draws_by_the_same_seed() -> None:
 def test_a_clips_seed_is_its_own_in_batches_alone_and_in_trials(codec: Variant, make_data: Callable[..., Path]) -> None:
     clips = open_data(str(make_data(4))).clips
 
-    def heard(**how: object) -> dict[str, Tensor]:
-        items = reconstructions(codec.spec, lambda: codec.load(codec.spec), clips, **({"seed": 3} | how))
+    def heard(seed: int, batch: int = 0) -> dict[str, Tensor]:
+        items = reconstructions(codec.spec, lambda: codec.load(codec.spec), clips, batch=batch, seed=seed)
         return {item.clip.id: item.est.wav for item in items}
 
-    alone, together, other = heard(), heard(batch=4, batch_seconds=100.0), heard(seed=4)
+    alone, together, other = heard(3), heard(3, batch=4), heard(4)
     for clip in clips:
         assert torch.equal(alone[clip.id], together[clip.id])
         assert not torch.equal(alone[clip.id], other[clip.id])
@@ -138,8 +140,7 @@ def test_a_clips_seed_is_its_own_in_batches_alone_and_in_trials(codec: Variant, 
     for trial in tried:
         assert trial.result is not None
         assert torch.equal(trial.result[0][0], alone[trial.clip.id]) and not torch.equal(trial.result[1][0], alone[trial.clip.id])
-    expected = codec.load(codec.spec).decode(codec.load(codec.spec).encode(torch.ones(1, 1, 80)), [calls.seed_of(3, clips[0].sha256)])
-    assert expected.shape == (1, 1, 80) and 0 <= calls.seed_of(3, clips[0].sha256) < 2**32
+    assert 0 <= calls.seed_of(3, clips[0].sha256) < 2**32
 
 
 def once(codec: Variant, data: Path, results: Path, seed: int, saved: Path | None = None) -> Run:
@@ -172,7 +173,7 @@ def test_seeds_are_runs_of_their_own_that_can_be_compared_and_resumed(
 def plain(run: Kept) -> Kept:
     """The run as of a tokenizer that draws nothing."""
     tokenizer = {key: value for key, value in run.tokenizer.items() if key != "sampled"}
-    return replace(run, record=run.record | {"identity": run.identity | {"tokenizer": tokenizer}})
+    return replace(run, record={**run.record, "identity": {**run.identity, "tokenizer": tokenizer}})
 
 
 def test_the_key_of_a_tokenizer_that_draws_nothing_is_as_it_was(codec: Variant, make_data: Callable[..., Path]) -> None:

@@ -9,7 +9,7 @@ from bench.report.describe import tokenizers
     ("label", "place"),
     [
         ("snac@24khz", "user-supplied"),  # its place is known, its sha256 is not: it could not be proven
-        ("encodec@32khz-2.2kbps", "user-supplied"),
+        ("encodec@32khz-2.2kbps", "user-supplied, no commercial use"),
         ("snac@tiny", "untrained"),
         ("mulaw@8bit", "none"),
     ],
