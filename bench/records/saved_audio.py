@@ -67,6 +67,10 @@ class SavedAudio:
             self._file(self.originals, clip), self._original_key(clip)
         )
 
+    def files(self, clip: Clip) -> tuple[str, str]:
+        """The names of the clip's reconstruction and of its original."""
+        return self._file(self.folder, clip), self._file(self.originals, clip)
+
     def keep(self, item: Reconstruction, encoded: Clip | None) -> None:
         """Writes the reconstruction, and the original where it is not there; of one that failed nothing is left behind."""
         if item.failure:
@@ -132,6 +136,36 @@ class SavedAudio:
 
     def _failed(self, error: OSError) -> UserError:
         return UserError(f"{self.root}: audio cannot be saved ({error.strerror or error}): give another folder")
+
+
+@dataclass(frozen=True)
+class SavedFiles:
+    """The files of one run below a folder of saved audio: clip -> reconstruction, and the original as the tokenizer got it."""
+
+    root: Path
+    clips: Mapping[str, tuple[str, str]]
+
+    def reconstruction(self, clip: str) -> Path:
+        return self.root / self.clips[clip][0]
+
+    def original(self, clip: str) -> Path:
+        return self.root / self.clips[clip][1]
+
+
+def saved(root: Path, identity: Mapping, clips: Iterable[Clip], encoded: Mapping[str, Clip] | None = None) -> SavedFiles:
+    """The files that a run of that identity made, of the clips that have both; what other weights, codes or seeds made is left out.
+
+    `encoded`: the clip that the tokenizer was given in place of each.
+    """
+    spec = identity["tokenizer"]
+    label, channels = f"{spec['name']}@{spec['variant']}", spec.get("channels", 1)
+    made_by = {name: identity[name] for name in ("tokenizer", "code", "seed", "resampler")}
+    if not (root / "index.jsonl").is_file():
+        raise UserError(f"{root}: no saved audio is there: save it with bench run --save-audio {root}")
+    known = tuple(clips)
+    found = SavedAudio(root, label, channels, made_by, known, "")
+    there = {clip.id: found.files(clip) for clip in known if found.has(clip, clip if encoded is None else encoded.get(clip.id))}
+    return SavedFiles(root, there)
 
 
 def _read(index: Path) -> list[Entry]:
