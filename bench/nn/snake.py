@@ -129,6 +129,19 @@ def flowing(part: nn.Module, pieces: Iterator[Tensor], size: int, kept: dict[nn.
     yield part(joined(held), Flow(kept))
 
 
+def snake(x: Tensor, speed: Tensor, height: Tensor, inplace: bool = False) -> Tensor:
+    """x + height * sin(speed * x)^2 for x [B, C, T], with speed and height [C]; `inplace`: over x where no gradient needs it."""
+    if not for_onednn(x):
+        return torch.addcmul(x, (speed[:, None] * x).sin().square(), height[:, None])
+    rows = x.transpose(1, 2)
+    sine = rows * speed
+    if sine.dtype == torch.float32:
+        np.sin(sine.numpy(), out=sine.numpy())  # torch's takes three times as long
+    else:
+        sine.sin_()
+    return torch.addcmul(rows, sine.square_(), height, out=rows if inplace else sine).transpose(1, 2)
+
+
 class Snake(nn.Module):
     """x + sin(alpha x)^2 / alpha for x [B, C, T], with alpha [C]; `inplace`: it may write over x where no gradient needs it."""
 
@@ -138,16 +151,7 @@ class Snake(nn.Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor, flow: Flow | None = None) -> Tensor:
-        if for_onednn(x):
-            rows, scale = x.transpose(1, 2), (self.alpha + 1e-9).reciprocal()
-            sine = rows * self.alpha
-            if sine.dtype == torch.float32:
-                np.sin(sine.numpy(), out=sine.numpy())  # torch's takes three times as long
-            else:
-                sine.sin_()
-            return torch.addcmul(rows, sine.square_(), scale, out=rows if self.inplace else sine).transpose(1, 2)
-        alpha = self.alpha[:, None]
-        return torch.addcmul(x, (alpha * x).sin().square(), (alpha + 1e-9).reciprocal())
+        return snake(x, self.alpha, (self.alpha + 1e-9).reciprocal(), self.inplace)
 
 
 class Tanh(nn.Tanh):

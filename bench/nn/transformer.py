@@ -31,6 +31,14 @@ class TransformerShape:
     context: int = 250
     layer_scale: float = 0.01
     max_period: float = 10_000.0
+    head: int = 0  # values of a head; 0: the heads share the dimension
+    gated: bool = False  # norms keep the mean (RMS), and a gate multiplies the feed-forward, as in language models
+    epsilon: float = 1e-5  # of the norms
+
+    @property
+    def head_size(self) -> int:
+        """Values of a head."""
+        return self.head or self.dimension // self.heads
 
 
 def rotations(start: int, frames: int, size: int, max_period: float, device: torch.device) -> Tensor:
@@ -77,13 +85,14 @@ def ring_size(context: int) -> int:
 class Attention(nn.Module):
     """Multi-head self-attention over the last `context` positions: [B, F, D] -> [B, F, D]."""
 
-    def __init__(self, dimension: int, heads: int, context: int):
+    def __init__(self, shape: TransformerShape):
         super().__init__()
-        if dimension % (2 * heads):
-            raise ValueError(f"the dimension must be an even multiple of the heads, got {dimension} and {heads}")
-        self.heads, self.context = heads, context
-        self.in_proj = Linear(dimension, 3 * dimension, bias=False)
-        self.out_proj = Linear(dimension, dimension, bias=False)
+        if not shape.head and shape.dimension % (2 * shape.heads):
+            raise ValueError(f"the dimension must be an even multiple of the heads, got {shape.dimension} and {shape.heads}")
+        self.heads, self.context = shape.heads, shape.context
+        width = shape.heads * shape.head_size
+        self.in_proj = Linear(shape.dimension, 3 * width, bias=False)
+        self.out_proj = Linear(width, shape.dimension, bias=False)
 
     def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None, steps: Sequence[Step] = ()) -> Tensor:
         """`steps`: of a stream, with its memory."""
@@ -114,16 +123,22 @@ class Layer(nn.Module):
 
     def __init__(self, shape: TransformerShape):
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(shape.dimension), nn.LayerNorm(shape.dimension)
-        self.attention = Attention(shape.dimension, shape.heads, shape.context)
+        norm = nn.RMSNorm if shape.gated else nn.LayerNorm
+        self.norm1, self.norm2 = norm(shape.dimension, shape.epsilon), norm(shape.dimension, shape.epsilon)
+        self.attention = Attention(shape)
         self.linear1 = Linear(shape.dimension, shape.feedforward, bias=False)
         self.linear2 = Linear(shape.feedforward, shape.dimension, bias=False)
+        self.gate = Linear(shape.dimension, shape.feedforward, bias=False) if shape.gated else None
         self.scale1 = nn.Parameter(torch.full((shape.dimension,), shape.layer_scale))
         self.scale2 = nn.Parameter(torch.full((shape.dimension,), shape.layer_scale))
 
     def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None, steps: Sequence[Step] = ()) -> Tensor:
         x = torch.addcmul(x, self.scale1, self.attention(self.norm1(x), turn, memory, steps))
-        return torch.addcmul(x, self.scale2, self.linear2(self.linear1(self.norm2(x), "gelu")))
+        return torch.addcmul(x, self.scale2, self.linear2(self.hidden(self.norm2(x))))
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Of the feed-forward: GELU of a product, or a product times SiLU of another one (Shazeer 2020, arxiv.org/abs/2002.05202)."""
+        return self.linear1(x, "gelu") if self.gate is None else self.linear1(x) * F.silu(self.gate(x))
 
 
 class Transformer(nn.Module):
@@ -139,7 +154,7 @@ class Transformer(nn.Module):
             return x
         shape, frames = self.shape, x.shape[-1]
         start, steps = (0, []) if memory is None else self.steps(frames, x.device, memory)
-        turn = rotations(start, frames, shape.dimension // shape.heads, shape.max_period, x.device)
+        turn = rotations(start, frames, shape.head_size, shape.max_period, x.device)
         x = x.transpose(1, 2)
         for layer in self.layers:
             x = layer(x, turn, memory, steps)
