@@ -79,6 +79,8 @@ class Spec:
     trained_here: TrainedHere | None = None  # None: published weights, or none. Every table marks the others
     block: int = 1  # samples that encode fills a clip up to whole multiples of: a short clip costs as many codes as a block
     sampled: bool = False  # decode draws noise, and is given a seed for each item: see `Draws`
+    longest: float | None = None  # s of the longest clip that encode and decode take: the harness cuts longer ones into such pieces
+    context: float = 0.0  # s, within longest, of what comes before each piece but the first: coded with it, decoded with it, dropped again
 
     @property
     def label(self) -> str:
@@ -260,6 +262,7 @@ class Reconstruction:
     packed_bits: int = 0
     tail_loss: int = 0  # samples at the tokenizer's rate that decode did not return; zero in est
     failure: str = ""
+    seams: tuple[float, ...] = ()  # s at which it was cut into pieces, where it is longer than the tokenizer takes
 
     @property
     def seconds(self) -> float:
@@ -335,6 +338,7 @@ class Metric:
     span: tuple[float, float] = (-math.inf, math.inf)  # no score lies outside: a leaderboard refuses it
     fixed: bool = False  # decided by a tokenizer's design, as its bitrate: shown, but never tested or called best
     raw: bool = False  # a delay that the tokenizer states is left in; a column of those tokenizers alone that state one
+    cut: bool = False  # of clips that were cut into pieces; a column of those tokenizers alone that state a longest clip
 
     @property
     def scale(self) -> float:

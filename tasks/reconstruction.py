@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from bench.api import Clip, Job, Row, Score, Suite
 from bench.engine.scoring import Pair, on_gpu, pair_of, score
 from bench.metrics import METRICS
+from bench.metrics.seams import RATE, seam_db
 from bench.tokens.codes import CodeCounts, rates
 
 if TYPE_CHECKING:
-    from bench.api import Session
+    from bench.api import Reconstruction, Session
 
 
 def run(session: Session) -> Iterator[list[Row]]:
@@ -54,7 +55,16 @@ def _jobs(session: Session, counts: CodeCounts) -> Iterator[Job[Facts, Pair]]:
         else:
             steps, known = tuple(metric.name for metric in expected if metric.score is not None), rates(item)
             known["tail_loss_ms"] = Score(1000 * item.tail_loss / item.est.sample_rate)
-        yield Job(Facts(item.clip, item.seconds, steps, known), pair_of(item, session.spec), steps)
+        pair = pair_of(item, session.spec)
+        if session.spec.longest is not None and not item.failure:
+            known |= _of_seams(item, pair)
+        yield Job(Facts(item.clip, item.seconds, steps, known), pair, steps)
+
+
+def _of_seams(item: Reconstruction, pair: Pair) -> dict[str, Score]:
+    """Into how many pieces a clip was cut, and what that costs where they meet."""
+    ref, est = pair.heard(RATE, raw=False) if item.seams else (item.ref.wav, item.est.wav)
+    return {"pieces": Score(1 + len(item.seams)), "seam_db": seam_db(ref, est, [seam - pair.delay for seam in item.seams])}
 
 
 def _on_gpu(device: str, jobs: Iterator[Job[Facts, Pair]]) -> Iterator[Job[Facts, Pair]]:

@@ -21,6 +21,7 @@ from bench.data import synthetic_audio
 from bench.engine.autocast import layers
 from bench.metrics.delay import delay_ms
 from bench.plugins import boundary, calls
+from bench.plugins.pieces import Cutting
 
 DELAY_TOLERANCE = 7.5  # ms: a step and a half of the envelopes by which a delay is found
 
@@ -47,6 +48,12 @@ def spec(s: Subject) -> str:
         raise Broken("a codebook's levels do not multiply to its size")
     if any(len({(stated.codebooks[k].size, stated.codebooks[k].rate) for k in table}) > 1 for table in stated.tables):
         raise Broken("streams of one table differ in size or rate")
+    if stated.longest is not None:
+        if stated.sample_rate is None or not math.isfinite(stated.frame_rate):
+            raise Broken("Spec.longest needs a sample rate and a frame rate, by which clips are cut")
+        cutting = Cutting(stated)
+        if not 0 <= cutting.context < cutting.longest:
+            raise Broken(f"pieces of {stated.longest:g} s with {stated.context:g} s of context hold no whole frame, or block, of their own")
     return f"{len(stated.codebooks)} codebooks, {stated.bitrate:g} bit/s nominal"
 
 
@@ -85,6 +92,24 @@ def lengths(s: Subject) -> str:
         if s.spec.decodes:
             good_audio(s, given, length)
     return f"{', '.join(map(str, tried))} samples"
+
+
+def pieces(s: Subject) -> str:
+    """A clip that is longer than it takes is coded and decoded in pieces: each gives all of its frames, and all of its audio."""
+    if s.spec.longest is None:
+        raise Skip("takes clips of any length")
+    cutting = Cutting(s.spec)
+    frames = cutting.longest + max(1, cutting.longest // 4)
+    length = cutting.sample(frames) - 1
+    given = good_codes(s, s.voice(length))
+    count = len(cutting.pieces(given.shape[-1]))
+    if given.shape[-1] != cutting.frames(length):
+        raise Broken(f"{length} samples in {count} pieces gave {given.shape[-1]} frames, not {cutting.frames(length)}")
+    if s.spec.decodes:
+        good_audio(s, given, length)
+        full = cutting.sample(cutting.longest)
+        good_audio(s, given[..., : cutting.longest], full)
+    return f"{length / s.rate:.3g} s in {count} pieces"
 
 
 def silence(s: Subject) -> str:
@@ -245,7 +270,23 @@ def _pieces(whole: Tensor, longest: int, seed: int) -> Iterable[Tensor]:
         whole = whole[..., n:]
 
 
-ALWAYS = (spec, weights, codes, lengths, silence, loud, frame_rate, packed, deterministic, batch, padding, causal, untouched, streaming)
+ALWAYS = (
+    spec,
+    weights,
+    codes,
+    lengths,
+    pieces,
+    silence,
+    loud,
+    frame_rate,
+    packed,
+    deterministic,
+    batch,
+    padding,
+    causal,
+    untouched,
+    streaming,
+)
 DECODING = (audio, codes_only, seeds, delay)
 CHECKS: tuple[Callable[[Subject], str], ...] = ALWAYS + DECODING
 

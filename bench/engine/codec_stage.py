@@ -20,6 +20,7 @@ from bench.data.audio import BadAudio, mixed, read_clip, resample
 from bench.engine.worker_threads import ahead, staged
 from bench.plugins import boundary
 from bench.plugins.calls import seed_of
+from bench.plugins.pieces import seams
 from bench.records.hardware import cores
 from bench.tokens.codes import check_codes, packed_bits
 
@@ -115,12 +116,18 @@ def _batches(items: Iterator[Given], spec: Spec, seconds: float, most: int) -> I
             fits = (
                 group and len(group) < most and item.rate == group[0].rate and item.wav.shape[-1] * (len(group) + 1) <= seconds * item.rate
             )
-            if group and not (fits and (paddable or item.wav.shape[-1] == group[0].wav.shape[-1])):
+            if group and not (fits and _together(spec, paddable, item, group[0])):
                 yield group
                 group = []
             group.append(item)
         if group:
             yield group
+
+
+def _together(spec: Spec, paddable: bool, one: Given, other: Given) -> bool:
+    """Whether two clips may share a batch: of equal lengths, or padded, cut into as many pieces as each alone."""
+    a, b = (given.wav.shape[-1] for given in (one, other))
+    return a == b or (paddable and len(seams(spec, a)) == len(seams(spec, b)))
 
 
 def _through(tokenizer: Tokenizer, group: list[Given], device: str, decode: bool, seed: int) -> list[Reconstruction]:
@@ -195,4 +202,14 @@ def _one(tokenizer: Tokenizer, given: Given, coded: Coded, i: int, padded: bool)
         tokens = bits // 8
     else:
         bits, tokens = packed_bits(codes, tokenizer.spec), codes.numel()
-    return Reconstruction(given.clip, given.ref, Audio(est.clone(), given.rate), codes.clone(), length, tokens, bits, missing)
+    return Reconstruction(
+        given.clip,
+        given.ref,
+        Audio(est.clone(), given.rate),
+        codes.clone(),
+        length,
+        tokens,
+        bits,
+        missing,
+        seams=seams(tokenizer.spec, length),
+    )

@@ -50,6 +50,7 @@ from bench.engine import scored_audio
 from bench.engine.autocast import Lowered, same_codes
 from bench.engine.codec_stage import reconstructions, trials
 from bench.engine.worker_pool import WorkerPool
+from bench.plugins import pieces
 from bench.records import hardware, provenance
 from bench.records.devices import device_of
 from bench.records.hardware import cores
@@ -136,7 +137,7 @@ class RunSession:
             self.spec, self.load, tuple(clips), self.device, partner, batch=self.options.batch, decode=decode, seed=self.seed
         ):
             self._notice(item.clip, item.failure)
-            self._odd[item.clip.id] = item.ref.note
+            self._odd[item.clip.id] = _notes(item.ref.note, pieces.told(self.spec, len(item.seams)))
             if self.saved:
                 self.saved.keep(item, _encoded(item.clip, partner))
             yield item
@@ -147,7 +148,8 @@ class RunSession:
         return trials(self.spec, self.load, tuple(clips), partial(self._tried, trial), self.device, partner, self.seed)
 
     def _tried(self, trial: Callable[[Code, Given], Result], code: Code, given: Given) -> Result:
-        self._odd[given.clip.id] = given.ref.note
+        cuts = len(pieces.seams(self.spec, given.wav.shape[-1]))
+        self._odd[given.clip.id] = _notes(given.ref.note, pieces.told(self.spec, cuts))
 
         def watched(wav: Tensor, decode: bool, draw: int = 0) -> Coded:
             coded = code(wav, decode, draw)
@@ -178,7 +180,8 @@ class RunSession:
 
     def expected(self, domain: Domain) -> tuple[Metric, ...]:
         """The suite's metrics that a clip of the domain has."""
-        fitting = (metric for metric in self.suite.metrics if self.spec.delay or not metric.raw)
+        lacking = {"raw": not self.spec.delay, "cut": self.spec.longest is None}  # columns that the tokenizer cannot have
+        fitting = (m for m in self.suite.metrics if not any(getattr(m, fact) for fact, lacks in lacking.items() if lacks))
         return tuple(metric for metric in fitting if domain in metric.rates and metric.per == "clip")
 
     def clip_rows(self, clip: Clip, scores: Mapping[str, Score], seconds: float, some: bool = False) -> list[Row]:
@@ -199,6 +202,10 @@ class RunSession:
     def load(self) -> Tokenizer:
         """A tokenizer of the run on its device: one for each codec thread."""
         return registry.load_tokenizer(self.variant, self.device)
+
+
+def _notes(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def _saved(variant: Variant, suite: Suite, data: Data, options: Options) -> SavedAudio | None:
@@ -276,7 +283,12 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
     facts |= {name: [getattr(c, name) for c in books] for name in ("table", "levels") if any(getattr(c, name) for c in books)}
-    for rare, usual in (("block", 1), ("sampled", False)):  # most have none: their runs' keys are as they were before it was stated
+    for rare, usual in (
+        ("block", 1),
+        ("sampled", False),
+        ("longest", None),
+        ("context", 0.0),
+    ):  # most have none: their runs' keys are as they were before it was stated
         if facts[rare] == usual:
             del facts[rare]
     judge = {"judge": suite.judge} if suite.judge else {}
@@ -305,7 +317,7 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
             {
                 **{"name": m.name, "unit": m.unit, "better": m.better, "tolerance": m.tolerance, "per": m.per, "about": m.about},
                 "span": stated_span(m),
-                **{fact: True for fact in ("fixed", "raw") if getattr(m, fact)},
+                **{fact: True for fact in ("fixed", "raw", "cut") if getattr(m, fact)},
             }
             for m in suite.metrics
         ],

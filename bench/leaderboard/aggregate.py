@@ -163,5 +163,5 @@ def refuse_gaps(a: Kept, b: Kept) -> None:
 
 
 def _places(run: Kept) -> set[tuple[str, str]]:
-    some = {name for name, metric in run.metrics.items() if metric.raw}  # columns of those tokenizers alone that state a delay
+    some = {name for name, metric in run.metrics.items() if metric.raw or metric.cut}  # columns of some tokenizers alone
     return {(row.clip, row.metric) for row in run.rows if row.clip != "*" and row.metric not in some}

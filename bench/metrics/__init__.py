@@ -7,6 +7,7 @@ need of the same Pairs is worked out once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from bench.api import CORRELATION, DOMAINS, POSITIVE, SHARE, Domain, Metric
@@ -98,6 +99,28 @@ _ALL = (
         span=(-200.0, 200.0),
     ),
     Metric("gain_db", "dB", "zero", WAVEFORM, 0.1, waveform.gain_db, "gain error (estimate vs reference), ratio of standard deviations"),
+    Metric(
+        "pieces",
+        "",
+        "",
+        NO_SIGNAL,
+        0.5,
+        None,
+        "pieces that a clip is cut into; only of tokenizers that state a longest clip",
+        span=(1.0, math.inf),
+        fixed=True,
+        cut=True,
+    ),
+    Metric(
+        "seam_db",
+        "dB",
+        "lower",
+        NO_SIGNAL,
+        0.1,
+        None,
+        "log-mel distance within 40 ms of the seams between pieces less that elsewhere; only of tokenizers that state a longest clip",
+        cut=True,
+    ),
     Metric("tail_loss_ms", "ms", "lower", NO_SIGNAL, 0.1, None, "missing tail after decoding", span=POSITIVE),
     Metric("tokens_per_s", "1/s", "lower", NO_SIGNAL, 0.01, None, "codes per second of audio", span=POSITIVE, fixed=True),
     Metric(

@@ -64,7 +64,7 @@ def _folder() -> str:
 def encode(tokenizer: Tokenizer, wav: Tensor) -> Tensor:
     """tokenizer.encode of a copy of wav [B, C, T]: a tensor, not yet looked at. Failed where it gives none."""
     with guarded():
-        codes = tokenizer.encode(wav.clone())
+        codes = calls.encode(tokenizer, wav.clone())
         if not isinstance(codes, Tensor):
             raise TypeError(f"encode must give codes, a torch.Tensor [B, K, F] of int64, and gave {described(codes)}")
     return codes

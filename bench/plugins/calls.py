@@ -1,4 +1,4 @@
-"""How a tokenizer's encode and decode are called, by what its spec says: decoders that draw noise are given seeds.
+"""How a tokenizer's encode and decode are called, by what its spec says: in pieces, where clips may be too long, and with seeds.
 
 The seed of an item is the first 32 bits of sha256("<seed of the run> <sha256 of the clip's audio file>"): one clip, one seed, whichever
 data set it is in, however a run is batched, stopped and resumed.
@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from torch import Tensor
 
 from bench.api import Draws, Stream, Streams, Tokenizer
+from bench.plugins import pieces
 
 
 class Live(Streams, Tokenizer, Protocol):
@@ -24,11 +25,24 @@ def seed_of(seed: int, what: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {what}".encode()).digest()[:4])
 
 
+def encode(tokenizer: Tokenizer, wav: Tensor) -> Tensor:
+    """wav [B, C, T] -> codes [B, K, F], in pieces where it is longer than the tokenizer takes."""
+    return pieces.encode(tokenizer.spec, wav, tokenizer.encode)
+
+
 def decode(tokenizer: Tokenizer, codes: Tensor, seeds: Sequence[int] = ()) -> Tensor:
-    """codes [B, K, F] -> wav [B, C, T']. `seeds`, one for each item, are 0 unless given; only a decoder that draws noise sees them."""
-    if not tokenizer.spec.sampled:
-        return tokenizer.decode(codes)
-    return cast(Draws, tokenizer).decode(codes, seeds=tuple(seeds) or (0,) * len(codes))
+    """codes [B, K, F] -> wav [B, C, T'], in the same pieces.
+
+    `seeds`, one for each item, are 0 unless given. Only a decoder that draws noise sees them; later pieces have seeds of their own.
+    """
+    spec, given = tokenizer.spec, tuple(seeds) or (0,) * len(codes)
+
+    def one(part: Tensor, number: int) -> Tensor:
+        if not spec.sampled:
+            return tokenizer.decode(part)
+        return cast(Draws, tokenizer).decode(part, seeds=tuple(seed_of(s, f"piece {number}") for s in given) if number else given)
+
+    return pieces.decode(spec, codes, spec.sample_rate or 0, one)
 
 
 def stream_decoder(tokenizer: Live, seeds: Sequence[int] = (0,)) -> Stream:

@@ -25,14 +25,17 @@ class AnyRate:
 
     @torch.inference_mode()
     def encode(self, wav: Tensor | np.ndarray, sample_rate: int) -> Tensor:
-        """wav [T], [C, T] or [B, C, T] in [-1, 1] at `sample_rate` Hz -> codes [B, K, F] int64 on the CPU."""
+        """wav [T], [C, T] or [B, C, T] in [-1, 1] at `sample_rate` Hz -> codes [B, K, F] int64 on the CPU.
+
+        What is longer than `spec.longest` is coded and decoded in pieces, as the harness does it.
+        """
         batch = torch.as_tensor(wav, dtype=torch.float32).cpu()
         if batch.ndim not in (1, 2, 3) or batch.shape[-1] == 0:
             raise ValueError(f"wav must be [T], [C, T] or [B, C, T] with T >= 1, got {list(batch.shape)}")
         batch = batch.reshape(-1, 1 if batch.ndim == 1 else batch.shape[-2], batch.shape[-1])
         self._rate = self.spec.sample_rate or sample_rate
         given = torch.stack([resample(to_channels(one, self.spec.channels), sample_rate, self._rate) for one in batch])
-        return self.tokenizer.encode(given.to(self.device)).cpu()
+        return calls.encode(self.tokenizer, given.to(self.device)).cpu()
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, seed: int = 0) -> tuple[Tensor, int]:

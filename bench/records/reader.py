@@ -106,7 +106,8 @@ class Kept:
 
 def _metric(f: Mapping) -> Metric:
     facts = (f["name"], f["unit"], f["better"], {}, f["tolerance"], None)
-    return Metric(*facts, per=f["per"], span=_span(f), fixed=f.get("fixed", False), raw=f.get("raw", False))
+    rare = {name: f.get(name, False) for name in ("fixed", "raw", "cut")}
+    return Metric(*facts, per=f["per"], span=_span(f), **rare)
 
 
 def _span(fact: Mapping) -> tuple[float, float]:

@@ -86,6 +86,8 @@ def numbers(variant: Variant) -> dict[str, object]:
         "causal": spec.causal,
         "decodes": spec.decodes,
         "sampled": spec.sampled,
+        "longest": spec.longest,
+        "context": spec.context,
         "trained": spec.trained,
         "trained_by_this_project": spec.trained_here is not None,
         "weights": spec.weights,
@@ -130,6 +132,7 @@ def facts(variant: Variant) -> dict[str, str]:
         **({"tables": _tables(spec)} if len(spec.tables) < len(spec.codebooks) else {}),
         **({"block": f"clips are filled up to whole {spec.block:,} samples"} if spec.block > 1 else {}),
         **({"noise": "drawn by the decoder, by the run's seed and the clip: bench run --seed"} if spec.sampled else {}),
+        **({"longest clip": _longest(spec)} if spec.longest is not None else {}),
         "delay": _delay(spec),
         "causal": "yes" if spec.causal else "no",
         **({"search": f"beam search over {spec.beam} code sequences"} if spec.beam > 1 else {}),
@@ -164,6 +167,11 @@ def _speed(run: reader.Kept) -> str:
 
 
 HOURS = {"encode_hours_per_device_hour": "encoded", "decode_hours_per_device_hour": "decoded"}
+
+
+def _longest(spec: Spec) -> str:
+    before = f", each with {spec.context:g} s of what comes before" if spec.context else ""
+    return f"{spec.longest:g} s; longer ones are cut into pieces{before}: see seam_db of the suite reconstruction"
 
 
 def _delay(spec: Spec) -> str:

@@ -31,7 +31,7 @@ def way(tokenizer: Tokenizer, side: str, point: Point, example: Tensor) -> Itera
     refuse(tokenizer, point, example.device.type)
     if point.dtype != "float32":
         tokenizer = _proven(Lowered(tokenizer, tokenizer.spec, getattr(torch, point.dtype)), example.device)
-    function = tokenizer.encode if side == "encode" else partial(calls.decode, tokenizer)
+    function = partial(calls.encode if side == "encode" else calls.decode, tokenizer)
     if point.mode == "compiled":
         for part in ("torch._dynamo", "torch._inductor"):
             logging.getLogger(part).setLevel(logging.ERROR)  # that a codec is compiled in parts is no news

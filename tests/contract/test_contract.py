@@ -165,6 +165,13 @@ class Unmoved(MuLaw):
         return super().decode(codes)
 
 
+class Fewer(MuLaw):
+    """Loses the last sample of whatever it is given."""
+
+    def encode(self, wav: Tensor) -> Tensor:
+        return super().encode(wav)[..., :-1]
+
+
 WRONG_RATE = replace(MULAW.spec, codebooks=(Codebook(256, 15_000.0),))
 UNKNOWN_WEIGHTS = replace(MULAW.spec, weights="model.bin")
 BROKEN = {
@@ -197,7 +204,13 @@ def test_a_broken_tokenizer_is_caught_by_its_rule(kind: type[MuLaw], caught_by: 
     assert outcomes(MULAW.spec, kind)[caught_by] == "fail"
 
 
-FALSE = {"frame_rate": (WRONG_RATE, MuLaw), "weights": (UNKNOWN_WEIGHTS, MuLaw), "seeds": (replace(MULAW.spec, sampled=True), Unmoved)}
+TOO_SHORT = replace(MULAW.spec, longest=1.0)
+FALSE = {
+    "frame_rate": (WRONG_RATE, MuLaw),
+    "weights": (UNKNOWN_WEIGHTS, MuLaw),
+    "seeds": (replace(MULAW.spec, sampled=True), Unmoved),
+    "pieces": (TOO_SHORT, Fewer),
+}
 
 
 @pytest.mark.parametrize("caught_by", FALSE)
@@ -212,7 +225,7 @@ def test_every_rule_has_a_tokenizer_that_breaks_it() -> None:
 def test_an_honest_tokenizer_fails_nothing() -> None:
     found = outcomes(MULAW.spec, MuLaw)
     assert "fail" not in found.values()
-    assert {name for name, outcome in found.items() if outcome == "skip"} == {"packed", "seeds", "streaming"}
+    assert {name for name, outcome in found.items() if outcome == "skip"} == {"packed", "pieces", "seeds", "streaming"}
 
 
 def test_an_encoder_alone_is_not_asked_to_decode() -> None:
