@@ -81,6 +81,7 @@ class Spec:
     sampled: bool = False  # decode draws noise, and is given a seed for each item: see `Draws`
     longest: float | None = None  # s of the longest clip that encode and decode take: the harness cuts longer ones into such pieces
     context: float = 0.0  # s, within longest, of what comes before each piece but the first: coded with it, decoded with it, dropped again
+    labelled: bool = False  # the ceiling of what codes can tell: a suite that reads alignments puts the phones in place of its codes
 
     @property
     def label(self) -> str:

@@ -1,43 +1,51 @@
 """Codebook utilization, information content of the codes, and their cost in a language model's context.
 
-Encode only. Everything but the rates is pooled over all clips of a domain, one codebook at a time; a column is the mean over the codebooks
-(of dead_codes the sum), and the table of codebooks shows each. Shares are of the FULL codebook, dead codes included.
+Encode only. Everything but the rates is pooled over all clips of a domain. Of what a codebook has by itself a column is the mean over the
+codebooks (of dead_codes the sum), and the table of codebooks shows each; of what needs all codes together, as a probe does, it is one
+value. Shares of a codebook are of the FULL one, dead codes included. What counts dependence is adjusted for chance, so that it does not
+depend on how many codes there are.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from bench.api import Domain, Metric, Row, Score, Suite
+from bench.data import alignments
 from bench.metrics import METRICS, NO_SIGNAL
-from bench.tokens.alignment import Trio, aligned, features, times, trios, words
+from bench.tokens import bpe
+from bench.tokens.alignment import features, trios, words
 from bench.tokens.codes import CodeCounts, rates, streams, uncountable
+from bench.tokens.labels import inventory, labelled
 from bench.tokens.layouts import CONTEXTS
-from bench.tokens.mutual_information import entropy, of_label, of_next, zipf_slope
+from bench.tokens.mutual_information import of_label
+from bench.tokens.parallel_scores import shared_scores
+from bench.tokens.scored import Encoded, Scored, mean_of, missing
+from bench.tokens.spoken_scores import abx_scores, adjusted, phone_scores, speaker_scores
+from bench.tokens.usage import usage_scores
 
 if TYPE_CHECKING:
     from bench.api import Reconstruction, Session
 
-ENOUGH = 10  # frames for each code: with fewer, a good codebook cannot be told from one that is half dead
-FEW = "below 10: utilization, entropies and perplexity are underestimated on so little audio"
-Scores = dict[str, list[Score]]
-"""By metric, the scores of all codebooks, or a single one that holds for all."""
+Scores = dict[str, Scored]
+"""By metric."""
 
 
 def run(session: Session) -> Iterator[list[Row]]:
     """Rows of one clip at a time, then the pooled ones of each domain."""
     pool = Pool(session)
     done = [clip for clip in session.data.clips if clip not in session.todo]
-    for item in session.reconstructions(session.todo):
+    for item in map(pool.told, session.reconstructions(session.todo)):
         pool.add(item)
-        missing = {metric.name: Score(math.nan, note=item.failure) for metric in session.expected(item.clip.domain)}
-        yield session.clip_rows(item.clip, missing if item.failure else rates(item), item.seconds)
-    for item in session.reconstructions(done):  # a resumed run: their codes count too, and were not kept
+        none = {metric.name: Score(math.nan, note=item.failure) for metric in session.expected(item.clip.domain)}
+        yield session.clip_rows(item.clip, none if item.failure else rates(item), item.seconds)
+    for item in map(pool.told, session.reconstructions(done)):  # a resumed run: their codes count too, and were not kept
         pool.add(item)
     for domain in sorted(pool.spent):
         yield pool.rows(domain)
@@ -50,10 +58,19 @@ class Pool:
         self.spec, self.seed, self.clips = session.spec, session.seed, session.data.clips
         self.counts = CodeCounts(session.spec)
         self.spent: dict[str, list[tuple[int, float]]] = defaultdict(list)  # by domain, tokens and seconds of each clip
-        self.codes: dict[str, list[np.ndarray]] = {}  # of each table, in the order of time
+        self.encoded: dict[str, Encoded] = {}
+        self.letters: dict[str, np.ndarray] = {}  # of each clip, its codes frame by frame
         self.features: dict[str, np.ndarray] = {}
+        self.alignments = {clip.id: alignments.read(clip) for clip in self.clips if clip.domain == "speech"}
+        self.phones = inventory(self.alignments.values(), self.spec) if self.spec.labelled else {}
         self.trios = [] if uncountable(self.spec) else trios([clip for clip in self.clips if clip.domain == "speech"])
         self._aligned = {clip for trio in self.trios for clip in (trio.a, trio.b, trio.other)}
+
+    def told(self, item: Reconstruction) -> Reconstruction:
+        """The item; of phone labels as codes, with the labels."""
+        if not self.spec.labelled:
+            return item
+        return labelled(item, self.alignments.get(item.clip.id), self.phones, self.spec.frame_rate)
 
     def add(self, item: Reconstruction) -> None:
         """Takes in one clip."""
@@ -62,25 +79,30 @@ class Pool:
         self.spent[clip.domain].append((item.tokens, item.seconds))
         if not item.failure and not uncountable(self.spec):
             largest = max(book.size for book in self.spec.codebooks)
-            self.codes[clip.id] = streams(item.codes.numpy().astype(np.min_scalar_type(largest - 1)), self.spec)
+            codes = item.codes.numpy().astype(np.min_scalar_type(largest - 1))
+            self.encoded[clip.id] = Encoded(clip, streams(codes, self.spec), item.seconds, self.alignments.get(clip.id))
+            self.letters[clip.id] = bpe.letters(codes[:, : math.ceil(LETTERS / len(codes))], self.spec)
             if clip.id in self._aligned:
                 self.features[clip.id] = features(item.ref)
 
     def rows(self, domain: str) -> list[Row]:
         """All pooled rows of a domain, in an order of clips that does not depend on which was done first."""
         rows = self.counts.rows(domain) + self._budget(domain)
-        clips = [clip for clip in self.clips if clip.domain == domain and clip.id in self.codes]
+        clips = [self.encoded[clip.id] for clip in self.clips if clip.domain == domain and clip.id in self.encoded]
+        asked = [metric for metric in POOLED if domain in metric.rates]
         if not clips:
             note = uncountable(self.spec) or "no clip was encoded"
-            return rows + [Row("*", domain, "", metric.name, math.nan, note=note) for metric in BY_CODEBOOK if domain in metric.rates]
-        coded = [self.codes[clip.id] for clip in clips]
-        scores = self._health(coded)
+            return rows + [Row("*", domain, "", metric.name, math.nan, note=note) for metric in asked]
+        scores = usage_scores(clips, self.spec, self.seed) | self._learnt(clips)
         if domain == "speech":
-            scores |= self._told("mi_speaker", coded, [clip.speaker for clip in clips], "speakers")
-            said = [words(clip.text) for clip in clips]
-            scores |= self._told("mi_word", coded, [text if " " not in text else "" for text in said], "single-word clip labels")
-            scores |= self._parallel()
-        return rows + [row for metric in BY_CODEBOOK if metric.name in scores for row in self._rows(metric, domain, scores[metric.name])]
+            per_second = [len(table) * self.spec.frame_rate for table in self.spec.tables]
+            scores |= self._told("mi_speaker", clips, [clip.clip.speaker for clip in clips], "speakers")
+            said = [words(clip.clip.text) for clip in clips]
+            scores |= self._told("mi_word", clips, [text if " " not in text else "" for text in said], "single-word clip labels")
+            scores |= phone_scores(clips, per_second, self.seed) | speaker_scores(clips, per_second, self.seed)
+            scores |= shared_scores(self.trios, {clip.clip.id: clip for clip in clips}, self.features, per_second, self.seed)
+            scores |= abx_scores(clips, per_second, self.seed)
+        return rows + [row for metric in asked for row in _rows(metric, domain, scores[metric.name])]
 
     def _budget(self, domain: str) -> list[Row]:
         tokens, seconds = map(math.fsum, zip(*self.spent[domain], strict=True))  # exact, and so the same in any order
@@ -89,79 +111,45 @@ class Pool:
         values = [30 * tokens / seconds, *(context * seconds / tokens for context in CONTEXTS.values())]
         return [Row("*", domain, "", metric.name, value) for metric, value in zip(BUDGET, values, strict=True)]
 
-    def _health(self, coded: list[list[np.ndarray]]) -> Scores:
-        """How each codebook is used."""
-        scores: Scores = {}
-        for k, table in enumerate(self.spec.tables):
-            book, mine = self.spec.codebooks[table[0]], [tables[k] for tables in coded]
-            counts = np.bincount(np.concatenate(mine), minlength=book.size)
-            again = sum(int((codes[1:] == codes[:-1]).sum()) for codes in mine)
-            bits, next_bits = entropy(counts), of_next(mine, self.seed)
-            values = {
-                "frames_per_code": counts.sum() / book.size,
-                "codebook_utilization": (counts > 0).mean(),
-                "dead_codes": (counts == 0).sum(),
-                "perplexity_norm": 2**bits / book.size,
-                "entropy_bits": bits,
-                "entropy_norm": bits / math.log2(book.size) if book.size > 1 else math.nan,
-                "zipf_slope": zipf_slope(counts),
-                "repeat_rate": again / max(1, counts.sum() - len(mine)),
-                "bigram_bits": next_bits.raw,
-                "bigram_bits_shuffled": next_bits.control,
-            }
-            notes = {"frames_per_code": FEW if values["frames_per_code"] < ENOUGH else ""}
-            for name, value in values.items():
-                note = notes.get(name, "" if math.isfinite(value) else "too few codes")
-                scores.setdefault(name, []).append(Score(float(value), note=note))
-        return scores
-
-    def _told(self, name: str, coded: list[list[np.ndarray]], labels: list[str], what: str) -> Scores:
+    def _told(self, name: str, clips: Sequence[Encoded], labels: list[str], what: str) -> Scores:
         """What a code tells of its clip's label; clips without one stay out."""
-        there = [i for i, label in enumerate(labels) if label]
-        if len({labels[i] for i in there}) < 2:
-            missing = [Score(math.nan, note=f"needs at least two {what}")]
-            return {name: missing, f"{name}_shuffled": missing}
-        scores: Scores = {name: [], f"{name}_shuffled": []}
-        for k in range(len(self.spec.tables)):
-            found = of_label([coded[i][k] for i in there], [labels[i] for i in there], self.seed)
-            scores[name].append(Score(found.raw - found.control))
-            scores[f"{name}_shuffled"].append(Score(found.control))
-        return scores
+        there = [(clip, label) for clip, label in zip(clips, labels, strict=True) if label]
+        if len({label for _, label in there}) < 2:
+            return dict.fromkeys((name, f"{name}_shuffled"), missing(f"needs at least two {what}"))
+        named = [label for _, label in there]
+        found = [of_label([clip.codes[k] for clip, _ in there], named, self.seed) for k in range(len(self.spec.tables))]
+        return {name: mean_of(list(map(adjusted, found))), f"{name}_shuffled": mean_of([Score(one.control) for one in found])}
 
-    def _parallel(self) -> Scores:
-        """How often two voices that say the same have the same code at the same time, beside the same two with different texts."""
-        found = [trio for trio in self.trios if {trio.a, trio.b, trio.other} <= self.codes.keys()]
-        names = ("code_agreement_same_text", "code_agreement_other_text", "code_agreement_excess")
-        if not found:
-            note = "needs one text read by two speakers, and another text of the same two"
-            return {name: [Score(math.nan, note=note)] for name in names}
-        same, other = (np.sum(equal, axis=0) for equal in zip(*map(self._both, found), strict=True))
-        same, other = same[:-1] / same[-1], other[:-1] / other[-1]
-        return dict(zip(names, ([Score(float(v)) for v in values] for values in (same, other, same - other)), strict=True))
+    def _learnt(self, clips: Sequence[Encoded]) -> Scores:
+        """Acoustic BPE, learnt on every second clip and tried on the others."""
+        learn, test = (_first([self.letters[clip.clip.id] for clip in clips[start::2]]) for start in (0, 1))
+        if not test:
+            return dict.fromkeys((metric.name for metric in BPE), missing("needs two clips, one to learn from and one to try it on"))
+        learnt = bpe.learn(learn, bpe.vocabulary(self.spec), MERGES)
+        codes = sum(map(len, test))
+        per_token = codes / sum(len(learnt.encode(letters)) for letters in test)
+        tokens, seconds = map(math.fsum, zip(*self.spent[clips[0].clip.domain], strict=True))
+        return {"bpe_codes_per_token": Scored(Score(per_token)), "bpe_tokens_per_s": Scored(Score(tokens / seconds / per_token))}
 
-    def _both(self, trio: Trio) -> tuple[np.ndarray, np.ndarray]:
-        return self._equal(trio.a, trio.b), self._equal(trio.a, trio.other)
 
-    def _equal(self, a: str, b: str) -> np.ndarray:
-        """Steps of the alignment at which codebook k's codes are equal [K], then the steps in all."""
-        path = aligned(self.features[a], self.features[b])
-        at_a, at_b = (self._at(clip, path[:, side]) for side, clip in enumerate((a, b)))
-        return np.append((at_a == at_b).sum(1), len(path)).astype(np.float64)
+def _first(found: list[np.ndarray]) -> list[np.ndarray]:
+    """Streams until LETTERS are reached, the last one cut."""
+    before = np.cumsum([0, *map(len, found)])
+    return [stream[: LETTERS - start] for stream, start in zip(found, before, strict=False) if start < LETTERS and len(stream)]
 
-    def _at(self, clip: str, frames: np.ndarray) -> np.ndarray:
-        """Codes [tables, P] of a clip in the middle of frames of its features."""
-        rates = [len(table) * self.spec.frame_rate for table in self.spec.tables]
-        at = [(times(frames) * rate).astype(int).clip(max=len(codes) - 1) for codes, rate in zip(self.codes[clip], rates, strict=True)]
-        return np.stack([codes[index] for codes, index in zip(self.codes[clip], at, strict=True)])
 
-    def _rows(self, metric: Metric, domain: str, scores: list[Score]) -> list[Row]:
-        values = [score.value for score in scores]
-        pooled = sum(values) if metric.name == "dead_codes" else sum(values) / len(values)
-        row = Row("*", domain, "", metric.name, pooled, note=next((s.note for s in scores if s.note), ""))
-        return [row, *(Row("*", domain, "", metric.of_codebook(k), v) for k, v in enumerate(values) if math.isfinite(v))]
+def _rows(metric: Metric, domain: str, scored: Scored) -> list[Row]:
+    row = Row("*", domain, "", metric.name, scored.whole.value, note=scored.whole.note)
+    each = [(k, score.value) for k, score in enumerate(scored.codebooks)]
+    return [row, *(Row("*", domain, "", metric.of_codebook(k), value) for k, value in each if math.isfinite(value))]
+
+
+LETTERS = 100_000  # codes that BPE learns from, and as many that it is tried on, at most
+MERGES = 512
 
 
 SPEECH: Mapping[Domain, int] = {"speech": 0}
+SHARES = (-math.inf, 1.0)
 
 
 def _metric(
@@ -170,6 +158,19 @@ def _metric(
     return Metric(name, unit, better, domains, tolerance, None, about, "codebook")
 
 
+def _told(name: str, about: str, better: Literal["higher", "lower", ""] = "") -> Metric:
+    """A share adjusted for chance."""
+    return replace(_metric(name, "share", better, 0.001, about, SPEECH), span=SHARES)
+
+
+def _whole(
+    name: str, unit: str, better: Literal["higher", "lower", ""], tolerance: float, about: str, domains: Mapping[Domain, int] = SPEECH
+) -> Metric:
+    return Metric(name, unit, better, domains, tolerance, None, about, "corpus")
+
+
+SHARED = "log2 of how much oftener two voices' codes are equal at aligned moments of one text than of two (Renyi-2 information)"
+ABX = "ABX error on triphones (ZeroSpeech), distance: share of unequal codes along the warped path;"
 BUDGET = (
     Metric("tokens_30s", "", "lower", NO_SIGNAL, 1, None, "codes per 30 s of audio at the measured rate", "corpus", fixed=True),
     *(
@@ -203,59 +204,52 @@ BY_CODEBOOK = (
     _metric("repeat_rate", "share", "", 0.001, "share of codes equal to the previous one (what deduplication would remove)"),
     _metric("bigram_bits", "bit", "", 0.01, "conditional entropy given the previous code, by counting; underestimated on few frames"),
     _metric("bigram_bits_shuffled", "bit", "", 0.01, "control: bigram_bits in shuffled order"),
-    _metric(
-        "mi_speaker",
-        "share",
-        "",
-        0.001,
-        "mutual information of code and speaker divided by the speaker entropy, minus mi_speaker_shuffled",
-        SPEECH,
-    ),
-    _metric("mi_speaker_shuffled", "share", "", 0.001, "control: the same with speakers shuffled over the clips", SPEECH),
-    _metric(
-        "mi_word",
-        "share",
-        "",
-        0.001,
-        "mutual information of code and word divided by the word entropy (single-word clips), minus mi_word_shuffled",
-        SPEECH,
-    ),
-    _metric("mi_word_shuffled", "share", "", 0.001, "control: the same with words shuffled over the clips", SPEECH),
-    _metric(
-        "code_agreement_same_text",
-        "share",
-        "",
-        0.001,
-        "share of equal codes between two speakers reading the same text, time-aligned by cepstra",
-        SPEECH,
-    ),
-    _metric(
-        "code_agreement_other_text",
-        "share",
-        "",
-        0.001,
-        "control: the same two speakers with different texts",
-        SPEECH,
-    ),
-    _metric(
-        "code_agreement_excess",
-        "share",
+    _told("mi_speaker", "mutual information of code and speaker divided by the speaker entropy, adjusted for chance: (raw - c) / (1 - c)"),
+    _metric("mi_speaker_shuffled", "share", "", 0.001, "its c: the same with speakers shuffled over the clips", SPEECH),
+    _told("mi_word", "mutual information of code and word divided by the word entropy (single-word clips), adjusted for chance alike"),
+    _metric("mi_word_shuffled", "share", "", 0.001, "its c: the same with words shuffled over the clips", SPEECH),
+    _told(
+        "pnmi",
+        "mutual information of code and phone, 50 a second, divided by the phone entropy, adjusted for chance: phones turned against codes",
         "higher",
-        0.001,
-        "code_agreement_same_text minus code_agreement_other_text",
-        SPEECH,
     ),
+    _metric("pnmi_raw", "share", "", 0.001, "the same by counting alone, as papers report it: rises with the codebook's size", SPEECH),
+    _metric("phone_purity", "share", "", 0.001, "share of moments whose phone is the commonest one of their code", SPEECH),
+    _metric("cluster_purity", "share", "", 0.001, "share of moments whose code is the commonest one of their phone", SPEECH),
+    _metric("shared_bits", "bit", "higher", 0.05, SHARED, SPEECH),
+    _told("shared_share", "shared_bits over the Renyi-2 entropy of codes across voices; 1: voices code alike always", "higher"),
+    _metric("shared_mi", "bit", "higher", 0.05, "adjusted mutual information of aligned codes, each pair of voices by itself", SPEECH),
+    _metric("abx_within", "share", "lower", 0.001, f"{ABX} a, b and x of one voice", SPEECH),
+    _metric("abx_across", "share", "lower", 0.001, f"{ABX} x of another voice than a and b", SPEECH),
 )
+CORPUS = (
+    _whole(
+        "phone_bits_per_s", "bit/s", "higher", 0.5, "phones a second x bits that all codes of a phone tell of it, by tables of other clips"
+    ),
+    _whole("speaker_bits_1s", "bit", "", 0.01, "bits that all codes of a second tell of the speaker, by tables of other clips"),
+    _whole("shared_bits_low", "bit", "", 0.05, "lower end of the 95 % interval of shared_bits, by drawing texts"),
+    _whole("shared_bits_high", "bit", "", 0.05, "upper end of the 95 % interval of shared_bits, by drawing texts"),
+    _whole("abx_codes_per_item", "", "", 0.1, "codes of the fastest codebook in an item of the ABX test, on the average"),
+    _whole("abx_excluded", "", "", 1, "items of the ABX test left out, since they have fewer than two codes"),
+)
+BPE = (
+    _whole(
+        "bpe_codes_per_token", "", "", 0.01, f"codes in a token of acoustic BPE: {MERGES} merges learnt on every second clip", NO_SIGNAL
+    ),
+    _whole("bpe_tokens_per_s", "1/s", "", 0.01, "tokens of that acoustic BPE per second of audio, on the other clips", NO_SIGNAL),
+)
+POOLED = (*BY_CODEBOOK, *CORPUS, *BPE)
 RATES = tuple(METRICS[name] for name in ("tokens_per_s", "kbps_packed", "kbps_nominal", "kbps_entropy"))
 
 SUITE = Suite(
     name="codes",
-    version=2,
+    version=3,
     about="codebook utilization, information content, and context cost for a language model",
-    metrics=(*RATES, *BUDGET, *BY_CODEBOOK),
+    metrics=(*RATES, *BUDGET, *POOLED),
     data="mini",
     run=run,
     needs_decode=False,
+    reads_alignments=True,
     overview=("kbps_packed", "tokens_per_s", "codebook_utilization"),
     headline=(
         "kbps_packed",
@@ -263,7 +257,10 @@ SUITE = Suite(
         "codebook_utilization",
         "perplexity_norm",
         "entropy_norm",
+        "pnmi",
+        "phone_bits_per_s",
+        "shared_bits",
+        "abx_across",
         "mi_speaker",
-        "code_agreement_excess",
     ),
 )

@@ -99,6 +99,12 @@ def spelled(text: str) -> str:
     return text[:-1] if re.fullmatch("[A-Z]{2}[0-2]", text) else text
 
 
+def forget() -> None:
+    """Files that were read are read again."""
+    for reader in (_sha256, _ctm, _items):
+        reader.cache_clear()
+
+
 @lru_cache(maxsize=8)
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -35,18 +35,18 @@ def _tiers(path: Path) -> Iterator[tuple[str, list[Interval]]]:
     tokens = _Tokens(path)
     if (tokens.text(), tokens.text()) != ("ooTextFile", "TextGrid"):
         raise UserError(f'{path}: no TextGrid: it does not begin with "ooTextFile" and "TextGrid" (binary ones: save as text from Praat)')
-    tokens.number(), tokens.number()
+    _ = tokens.number(), tokens.number()
     if tokens.next() != "<exists>":
         return
     for _ in range(int(tokens.number())):
         kind, name = tokens.text(), tokens.text()
-        tokens.number(), tokens.number()
+        _ = tokens.number(), tokens.number()
         count = int(tokens.number())
         if kind == "IntervalTier":
             yield name, [(tokens.number(), tokens.number(), tokens.text()) for _ in range(count)]
         elif kind == "TextTier":
             for _ in range(count):
-                tokens.number(), tokens.text()
+                _ = tokens.number(), tokens.text()
         else:
             raise UserError(f"{path}: a tier is an IntervalTier or a TextTier, not {kind!r}")
 

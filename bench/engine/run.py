@@ -254,6 +254,8 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
     for variant in variants:
         if suite.needs_decode and not variant.spec.decodes:
             raise UserError(f"{variant.spec.label} is encode-only, and the {suite.name} suite needs decoded audio: choose another suite")
+        if variant.spec.labelled and not suite.reads_alignments:
+            raise UserError(f"{variant.spec.label} has the labels of the clips for codes, which the {suite.name} suite does not read")
         if options.save_audio and not variant.spec.decodes:
             raise UserError(f"{variant.spec.label} is encode-only, no audio to save: leave --save-audio out")
     device_of(options.device)
@@ -288,6 +290,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         ("sampled", False),
         ("longest", None),
         ("context", 0.0),
+        ("labelled", False),
     ):  # most have none: their runs' keys are as they were before it was stated
         if facts[rare] == usual:
             del facts[rare]

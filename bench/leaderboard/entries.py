@@ -21,7 +21,7 @@ def candidates(suite: Suite) -> list[Variant]:
     """Those that the suite can ask."""
     variants = [variant for family in registry.families().values() for variant in family.values()]
     here = [v for v in variants if v.spec.trained and all(not f.url and download.shipped(f.file).is_file() for f in v.files)]
-    return [v for v in here if v.spec.decodes or not suite.needs_decode]
+    return [v for v in here if (v.spec.decodes or not suite.needs_decode) and (suite.reads_alignments or not v.spec.labelled)]
 
 
 def run(named: Sequence[tuple[str, str]], only: Sequence[str], results: Path, progress: Progress | None = None) -> Iterator[str]:

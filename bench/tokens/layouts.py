@@ -7,7 +7,7 @@ one_late   a position holds a code of every codebook, all but the first one fram
            predicted (Moshi, arxiv.org/abs/2410.00037); vocabularies as in delayed
 parallel   a position holds the codes of one frame; a vocabulary for each
 
-A tokenizer of one codebook has only the first.
+A tokenizer of one codebook has only the first. A layout that is learnt, whose positions depend on what is said: bench/tokens/bpe.py.
 """
 
 from __future__ import annotations
