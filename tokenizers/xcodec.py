@@ -2,7 +2,8 @@
 
 wav [B, 1, T] at 16 kHz -> codes [B, K, ceil(T / 320)], 50 frames per second, 8 codebooks of 1,024 in 1,024 dimensions. The mean of all of
 HuBERT's states, convolved, beside DAC's latents; the decoder is DAC's and hears the codes alone. Not causal. Codes and audio equal those of
-transformers' XcodecModel, whose checkpoints (hf-audio) are read; T is filled up with zeros to whole frames, as its feature extractor does.
+transformers' XcodecModel; checkpoints of both, the authors' and transformers' (hf-audio), are read. T is filled up with zeros to whole
+frames, as transformers' feature extractor does.
 """
 
 from __future__ import annotations
@@ -112,7 +113,14 @@ def build(spec: Spec) -> LatentCodec[ResidualQuantizer]:
     return LatentCodec(spec, Encoder(config), quantizer, Decoder(config), config.acoustic.hop, whole=True)
 
 
-TRAINING = ("decoder_semantic.", "fc1.")  # compare codes with HuBERT's features
+TRAINING = ("decoder_semantic.", "fc1.", "fc_post1.")  # compare codes with HuBERT's features
+AUTHORS = (  # pattern in a checkpoint of the authors' code -> in transformers' port
+    (r"^encoder\.block\.", "acoustic_encoder.block."),
+    (r"^decoder_2\.", "acoustic_decoder."),
+    (r"^fc_prior\.", "fc."),
+    (r"^fc_post2\.", "fc2."),
+    (r"^(encoder_semantic\..*conv1?)\.conv\.", r"\1."),
+)
 NAMES = (  # pattern in transformers' port -> here
     (r"^encoder_semantic\.conv\.", "encoder.first."),
     (r"^encoder_semantic\.conv_blocks\.(\d+)\.res_units\.(\d+)\.", r"encoder.blocks.\1.\2."),
@@ -123,8 +131,8 @@ NAMES = (  # pattern in transformers' port -> here
 
 
 def renamed(state: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
-    """A state dict of transformers' XcodecModel under our names, weight norm folded, without what training alone needs."""
-    state = fold_weight_norm({name: value for name, value in state.items() if not name.startswith(TRAINING)})
+    """A state dict of the authors' or of transformers' class under our names, weight norm folded, without what training alone needs."""
+    state = fold_weight_norm({renamed_by(AUTHORS, name): value for name, value in state.items() if not name.startswith(TRAINING)})
     semantic = {name.removeprefix("semantic_model."): state.pop(name) for name in list(state) if name.startswith("semantic_model.")}
     sides = {name.removeprefix("acoustic_"): state.pop(name) for name in list(state) if name.startswith("acoustic_")}
     acoustic = dac_names.renamed(sides, len(config.acoustic.rates))
