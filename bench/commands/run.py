@@ -112,8 +112,28 @@ def run(options: argparse.Namespace) -> int:
         runs = list(_runs(options, variants, [(suite, data[suite.name]) for suite in suites], how, report))
     _print_failures(runs)
     _print_notes(options, runs)
+    if options.save_audio:
+        _print_page(options, runs, data)
     print_runs(runs, options, columns)
     return 1 if any(run.failed for run in runs) and not options.allow_failures else 0
+
+
+def _print_page(options: argparse.Namespace, runs: Sequence[Run], data: Mapping[str, Data]) -> None:
+    """Where the saved audio can be heard: a page of all tokenizers whose audio and scores on this data are there."""
+    from bench.listening import samples
+    from bench.records import reader
+    from bench.records.choose import heads
+
+    if own := [run for run in runs if run.suite.name == runs[0].suite.name]:
+        first = reader.read(own[0].folder)
+        others = [
+            head for head in heads(options.results, [first.suite]) if head.finished and head.record["identity"]["tokenizer"]["decodes"]
+        ]
+        kept = {reader.label_of(head.folder): head.folder for head in others if head.record["identity"]["data"] == first.identity["data"]}
+        kept |= {reader.label_of(run.folder): run.folder for run in own}
+        page = samples.folder_page(options.save_audio, [reader.read(folder) for folder in kept.values()], data[first.suite])
+        if page:
+            note(options, f"to be heard: {page}")
 
 
 def _seem_finished(options: argparse.Namespace, data: Mapping[str, Data]) -> bool:

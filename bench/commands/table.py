@@ -52,7 +52,7 @@ def table(options: argparse.Namespace) -> int:
     from bench.records.selection import alike
     from bench.report.overview import overview
 
-    found = [run for run in _runs(options) if options.data in (None, run.record["data_name"])]
+    found = [run for run in named_runs(options) if options.data in (None, run.record["data_name"])]
     runs = alike(found)
     if not runs:
         raise UserError(f"no complete run in {options.results}: resume it with bench run, or choose with --results, --suite or --data")
@@ -60,11 +60,12 @@ def table(options: argparse.Namespace) -> int:
     if columns == ["all"]:
         columns = list(dict.fromkeys(name for run in runs for name in run.metrics))
     kind = "headline" if columns == ["headline"] else "overview"
-    write(overview(runs, [] if columns == ["headline"] else columns, kind), options, options.domain or DOMAINS, _left_out(found, runs))
+    write(overview(runs, [] if columns == ["headline"] else columns, kind), options, options.domain or DOMAINS, left_out(found, runs))
     return 0
 
 
-def _runs(options: argparse.Namespace) -> list[Kept]:
+def named_runs(options: argparse.Namespace) -> list[Kept]:
+    """The runs that the words of a command name; all where it names none."""
     from bench.catalog import names
     from bench.records import choose, reader
 
@@ -85,7 +86,7 @@ def _runs(options: argparse.Namespace) -> list[Kept]:
     return [reader.read(folder) for folder in chosen]
 
 
-def _left_out(found: list[Kept], runs: list[Kept]) -> list[str]:
+def left_out(found: list[Kept], runs: list[Kept]) -> list[str]:
     """How many runs are not in the table, and why that is."""
     taken = {run.where for run in runs}
     others = [run for run in found if run.where not in taken]

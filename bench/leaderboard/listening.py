@@ -11,19 +11,12 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from bench import registry
-from bench.api import Audio, Clip, Data, UserError, Variant
+from bench.api import Audio, Clip, Data, UserError
 from bench.data.audio import read_clip, resample, to_channels
-from bench.data.manifests import partners
-from bench.engine.codec_stage import reconstructions
 from bench.leaderboard.aggregate import FIRST, Board
-from bench.listening import carrier, page, picks
+from bench.listening import carrier, page, picks, samples
 from bench.listening.page import Shown, Sound
 from bench.records.reader import Kept
 from bench.records.writer import key_of, replace
@@ -50,7 +43,7 @@ def chosen(boards: Sequence[Board], data: Data) -> tuple[Chosen, ...]:
     runs = [e.run for board in boards if board.suite == FIRST and board.first.identity["data"] == data.sha256 for e in board.entries]
     coded = [run for run in runs if not run.reference]
     clips = {clip.id: clip for clip in data.clips}
-    return tuple(Chosen(clips[pick.clip], pick.why(len(coded))) for pick in picks.picks(coded, COUNTS))
+    return tuple(Chosen(clips[pick.clip], pick.why) for pick in picks.picks(coded, COUNTS))
 
 
 def heard(runs: Mapping[str, Kept]) -> dict[str, Kept]:
@@ -200,7 +193,7 @@ def _tracks(
 ) -> dict[str, dict]:
     rates = _rates(boards, run.label)
     files: dict[str, dict] = {}
-    for clip, audio in through(registry.variant(run.label), run.tokenizer, data, [pick.clip for pick in clips]):
+    for clip, audio in samples.through(run, data, [pick.clip for pick in clips]):
         original = originals[clip]
         bitrate = min(MOST, max(LEAST, 8000 * round(FACTOR * rates.get(clip, math.inf) / 8))) if clip in rates else MOST
         sound = page.sound(folder.parent, FOLDER, audio.wav[0], audio.sample_rate, bitrate, (original.wav[0], original.sample_rate))
@@ -212,17 +205,3 @@ def _rates(boards: Sequence[Board], label: str) -> dict[str, float]:
     """Clip -> measured kbit/s."""
     found = [e.run for board in boards if board.suite == FIRST for e in board.entries if e.label == label]
     return {clip: row.value for run in found for (_, m), rows in run.scores.items() if m == "kbps_packed" for clip, row in rows.items()}
-
-
-def through(variant: Variant, facts: Mapping, data: Data, clips: Sequence[Clip]) -> Iterator[tuple[str, Audio]]:
-    """Clips through a tokenizer, mono and without the delay that it states. UserError where it is not the one of the run."""
-    if variant.spec.weights != facts["weights"]:
-        raise UserError(f"its run had other weights ({facts['weights'][:16]}...): make the run again")
-    partner = partners(data.clips) if variant.spec.shuffled else None
-    for item in reconstructions(variant.spec, partial(registry.load_tokenizer, variant), tuple(clips), "cpu", partner):
-        if not item.failure:
-            yield item.clip.id, Audio(_undelayed(to_channels(item.est.wav, 1), variant.spec.delay), item.est.sample_rate)
-
-
-def _undelayed(wav: Tensor, delay: int) -> Tensor:
-    return torch.nn.functional.pad(wav[..., delay:], (0, min(delay, wav.shape[-1]))) if delay else wav

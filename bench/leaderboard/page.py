@@ -39,12 +39,14 @@ class Site:
     csv: bool = True  # whether each suite has a CSV file beside index.html
     title: str = TITLE
     summary: str = SUMMARY
+    first: str = "Leaderboard"  # what the navigation calls index.html
+    further: shell.Links = ()  # of the navigation: pages that others write
 
     @property
     def links(self) -> shell.Links:
         """The navigation: paths and words."""
         listening = [(shell.LISTENING, "Listening")] if self.heard else []
-        return [(shell.INDEX, "Leaderboard"), *listening]
+        return [(shell.INDEX, self.first), *listening, *self.further]
 
 
 def pages(site: Site) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,12 +18,14 @@ def lowpass(wav: Tensor, sample_rate: int, hz: float) -> Tensor:
     return torch.from_numpy(fftconvolve(wav.double().numpy(), taps(sample_rate, hz), mode="same")).float()
 
 
-def taps(sample_rate: int, hz: float):
-    """The filter: an odd number of taps, the middle one at 0."""
-    from scipy.signal import firwin, kaiserord
+def taps(sample_rate: int, hz: float) -> np.ndarray:
+    """The filter, a sinc in a window of Kaiser's: an odd number of taps, the middle one at 0."""
+    from scipy.signal import kaiserord
 
     count, beta = kaiserord(STOPBAND, WIDTH / (sample_rate / 2))
-    return firwin(count | 1, hz + WIDTH / 2, window=("kaiser", beta), fs=sample_rate)
+    cutoff, places = 2 * (hz + WIDTH / 2) / sample_rate, np.arange(count | 1) - (count | 1) // 2
+    found = cutoff * np.sinc(cutoff * places) * np.kaiser(count | 1, beta)
+    return found / found.sum()
 
 
 def audible(source_rate: int, hz: float) -> bool:

@@ -52,7 +52,7 @@ def _weighted(wav: np.ndarray, rate: int) -> np.ndarray:
     from scipy.signal import lfilter  # here: the command line answers without waiting for scipy
 
     for b, a in filters(rate):
-        wav = lfilter(b, a, wav)
+        wav = np.asarray(lfilter(b, a, wav))
     return wav
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from bench.api import DOMAINS, Metric, UserError
 from bench.records.reader import Kept
@@ -23,10 +24,12 @@ class Pick:
     metric: str
     mean: float  # over the runs, in the metric's own unit
     of: int  # clips that were ordered
+    runs: int
 
-    def why(self, runs: int) -> str:
-        """In words, of a mean over so many runs."""
-        over = f", mean of {runs} tokenizers" if runs > 1 else ""
+    @property
+    def why(self) -> str:
+        """In words."""
+        over = f", mean of {self.runs} tokenizers" if self.runs > 1 else ""
         return f"{self.place} of {self.of} by {self.metric}{over}"
 
 
@@ -37,9 +40,9 @@ def ordered(runs: Sequence[Kept], domain: str, metric: str) -> list[tuple[str, f
     facts = runs[0].metrics[metric]
     means: dict[str, float] = {}
     for clip in common:
-        values = [float(sized(facts, scores[clip].value)) for scores in found]
-        if not any(math.isnan(value) for value in values):
-            means[clip] = sum(values) / len(values)
+        values = sized(facts, np.array([scores[clip].value for scores in found]))
+        if not np.isnan(values).any():
+            means[clip] = float(values.mean())
     return sorted(means.items(), key=lambda item: (-harm(facts) * item[1], item[0]))
 
 
@@ -66,7 +69,7 @@ def picks(runs: Sequence[Kept], counts: dict[str, int], wanted: str = "") -> lis
         order = ordered(runs, domain, metric.name)
         for place, at in _places(len(order), count):
             clip, mean = order[at]
-            found.append(Pick(clip, domain, place, metric.name, mean, len(order)))
+            found.append(Pick(clip, domain, place, metric.name, mean, len(order), len(runs)))
     return found
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TextIO
 
 from bench.listening.analysis import HEARD, SHARE, Analysis
 from bench.listening.blind_test import REFERENCE
+from bench.report import tidy
 from bench.report.formats import ARROWS, Grid, Strong, probability
 from bench.statistics.bootstrap import FEWEST, Estimate
 
 LEVEL = 0.05
 COLUMNS = ("what", "name", "against", "mean", "low", "high", "p", "p_holm", "listeners", "items", "pearson", "spearman", "n", "out")
-Record = dict[str, str | int | float | None]
 
 
 def grids(found: Analysis) -> list[Grid]:
@@ -85,9 +84,9 @@ def _strong(text: str, p: float) -> str:
     return Strong(text) if p < LEVEL else text
 
 
-def records(found: Analysis) -> list[Record]:
+def records(found: Analysis) -> list[tidy.Record]:
     """Every number, a line each: what it is of is in `what`."""
-    lines: list[Mapping[str, object]] = []
+    lines: list[tidy.Record] = []
     for m in found.means:
         e = m.estimate
         lines.append(
@@ -104,18 +103,12 @@ def records(found: Analysis) -> list[Record]:
         lines.append({"what": "correlation of means", "name": c.metric, **means})
     for s in found.screened:
         lines.append({"what": "listener", "name": s.listener, "n": s.trials, "out": int(s.listener not in found.answers.listeners)})
-    return [_plain(dict.fromkeys(COLUMNS) | dict(line)) for line in lines]
-
-
-def _plain(line: Mapping[str, object]) -> Record:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in line.items()}  # type: ignore[misc]
+    return [tidy.plain(dict.fromkeys(COLUMNS) | line) for line in lines]
 
 
 def to_csv(found: Analysis, out: TextIO) -> None:
     """The records as CSV; what does not apply is an empty cell."""
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records(found))
+    tidy.to_csv(records(found), out, COLUMNS)
 
 
 def to_json(found: Analysis, below: Iterable[str], out: TextIO) -> None:

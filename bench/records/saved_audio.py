@@ -152,10 +152,12 @@ class SavedFiles:
         return self.root / self.clips[clip][1]
 
 
-def saved(root: Path, identity: Mapping, clips: Iterable[Clip], encoded: Mapping[str, Clip] | None = None) -> SavedFiles:
+def saved(
+    root: Path, identity: Mapping, clips: Iterable[Clip], encoded: Mapping[str, Clip] | None = None, only: Iterable[str] | None = None
+) -> SavedFiles:
     """The files that a run of that identity made, of the clips that have both; what other weights, codes or seeds made is left out.
 
-    `encoded`: the clip that the tokenizer was given in place of each.
+    `clips`: all of the data; `encoded`: the clip that the tokenizer was given in place of each; `only`: ids of those that are wanted.
     """
     spec = identity["tokenizer"]
     label, channels = f"{spec['name']}@{spec['variant']}", spec.get("channels", 1)
@@ -164,7 +166,8 @@ def saved(root: Path, identity: Mapping, clips: Iterable[Clip], encoded: Mapping
         raise UserError(f"{root}: no saved audio is there: save it with bench run --save-audio {root}")
     known = tuple(clips)
     found = SavedAudio(root, label, channels, made_by, known, "")
-    there = {clip.id: found.files(clip) for clip in known if found.has(clip, clip if encoded is None else encoded.get(clip.id))}
+    wanted = [clip for clip in known if only is None or clip.id in only]
+    there = {clip.id: found.files(clip) for clip in wanted if found.has(clip, clip if encoded is None else encoded.get(clip.id))}
     return SavedFiles(root, there)
 
 

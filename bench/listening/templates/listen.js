@@ -57,7 +57,7 @@
     const canvas = cards[slot].querySelector("canvas");
     spectrogram.draw(canvas, buffer, clip.top_hz, decibels(t) - clip.trim_db);
     canvas.setAttribute("aria-label", `Spectrogram of ${name}, 0 to ${clip.top_hz / 1000} kHz`);
-    cards[slot].querySelector("h3").replaceChildren(make("kbd", slot), ` ${name}`);
+    cards[slot].querySelector("h2").replaceChildren(make("kbd", slot), ` ${name}`);
     cards[slot].querySelector("dl").replaceChildren(...facts(slot, t));
     buttons[slot].replaceChildren(make("kbd", slot), ` ${name}`);
     const ticks = [500, 1000, 2000, 4000, 8000, 16000].filter((hz) => hz < clip.top_hz * 0.95).map((hz) => {

@@ -367,6 +367,8 @@ def test_audio_is_saved_where_asked_also_from_finished_runs(tmp_path: Path, make
     original, _ = soundfile.read(tmp_path / "audio" / "original" / "clip0.wav")
     saved, rate = soundfile.read(tmp_path / "audio" / "identity@float32" / "clip0.wav")
     assert rate == 16_000 and (original == saved).all() and abs(saved).max() > 0.01
+    page = (tmp_path / "audio" / "index.html").read_text()
+    assert "identity@float32" in page and "clip0" in page and "worst of" in page
 
 
 def test_a_run_that_cannot_start_leaves_no_trace(tmp_path: Path, make_data: Callable[..., Path]) -> None:

@@ -10,10 +10,10 @@ import soundfile
 import torch
 
 from bench import registry
-from bench.api import Clip, Data
+from bench.api import Clip, Data, UserError
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
-from bench.records.saved_audio import file_names
+from bench.records.saved_audio import file_names, saved
 
 LONG = "x" * 5_000
 
@@ -124,3 +124,16 @@ def test_a_long_id_has_rows_and_a_file(tmp_path: Path, data: Data) -> None:
         == [LONG * 40]
         == [row.clip for row in done.rows if row.metric == "seconds"]
     )
+
+
+def test_saved_audio_is_that_of_the_very_run_and_of_no_other(tmp_path: Path, data: Data) -> None:
+    identity = json.loads((ran(data, tmp_path).folder / "run.json").read_text())["identity"]
+    found = saved(tmp_path / "audio", identity, data.clips)
+    assert list(found.clips) == [clip.id for clip in data.clips]
+    assert found.reconstruction("clip1") == tmp_path / "audio" / "mulaw@8bit" / "clip1.wav" and found.original("clip1").is_file()
+    assert list(saved(tmp_path / "audio", identity, data.clips, only=["clip2"]).clips) == ["clip2"]
+    assert saved(tmp_path / "audio", {**identity, "seed": 1}, data.clips).clips == {}
+    found.reconstruction("clip1").write_bytes(b"something else")
+    assert "clip1" not in saved(tmp_path / "audio", identity, data.clips).clips
+    with pytest.raises(UserError, match="no saved audio is there"):
+        saved(tmp_path / "nowhere", identity, data.clips)
