@@ -20,6 +20,7 @@ Key = TypeVar("Key")
 Result = TypeVar("Result")
 Domain = Literal["speech", "music", "general"]
 DOMAINS: tuple[Domain, ...] = ("speech", "music", "general")
+LEVEL_BITS = 16  # of the loudness of a clip, a float16, where a tokenizer loses it
 LARGEST_COUNTED = 2**16  # a codebook beyond it holds raw samples: no entropy can be counted, and its tokenizer is a reference condition
 SHARE, POSITIVE, CORRELATION = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0)  # where the scores of many metrics lie
 
@@ -42,11 +43,15 @@ class TokenizerFailed(UserError):
 
 @dataclass(frozen=True)
 class Codebook:
-    """One stream of codes: `size` possible values, `rate` codes per second (NaN: it varies, as the bytes of a VBR codec do)."""
+    """One stream of codes: `size` possible values, `rate` codes per second.
+
+    NaN: it varies, as the bytes of a VBR codec do, or frames whose lengths are codes; 0: one code an utterance (in Spec.side alone).
+    """
 
     size: int
     rate: float
-    role: Literal["", "semantic", "acoustic", "prosody", "content", "timbre"] = ""  # what its authors made it for
+    role: Literal["", "semantic", "acoustic", "prosody", "content", "timbre", "duration"] = ""
+    """What its authors made it for; duration: how long its frame lasts, of a tokenizer whose frames vary."""
     table: str = ""  # streams that name the same table look their codes up in the same entries, as the columns of a fast level do
     levels: tuple[int, ...] = ()  # of a product code (FSQ): the steps of each dimension; their product is `size`
 
@@ -65,14 +70,14 @@ class Spec:
 
     name: str
     variant: str
-    sample_rate: int | None  # Hz of what encode takes and decode gives; None: whatever rate the clip has
+    sample_rate: int | None  # Hz of what encode takes, and of what decode gives unless output_rate says otherwise; None: the clip's own
     codebooks: tuple[Codebook, ...]
     weights: str = "none"  # "sha256:<hex>" of the file, "<hex>+<hex>" of two; "seed:<n>" when untrained, "none" without any
     channels: int = 1
     causal: bool = False  # a frame depends on no later sample: right padding changes nothing before it
     decodes: bool = True
     shuffled: bool = False  # the floor of every table: encodes ANOTHER clip of the corpus
-    delay: int = 0  # samples by which decode lags encode, as the codec's authors state it: taken out before signals are compared
+    delay: int = 0  # samples of the output by which it lags the input, as the codec's authors state it: taken out before scores
     beam: int = 1  # sequences of codes that encode follows from codebook to codebook; above 1 it finds better ones than level by level
     source: str = ""  # paper, standard or repository
     licence: str = ""  # of the weights, or of the library that does the work
@@ -82,6 +87,9 @@ class Spec:
     longest: float | None = None  # s of the longest clip that encode and decode take: the harness cuts longer ones into such pieces
     context: float = 0.0  # s, within longest, of what comes before each piece but the first: coded with it, decoded with it, dropped again
     labelled: bool = False  # the ceiling of what codes can tell: a suite that reads alignments puts the phones in place of its codes
+    side: tuple[Codebook, ...] = ()  # codes beside those of the frames: all of rate 0, once an utterance, or all once a chunk, at one rate
+    output_rate: int | None = None  # Hz of what decode gives; None: sample_rate
+    keeps_level: bool = True  # False: decode gives another loudness; the harness restores it, and counts LEVEL_BITS a clip
 
     @property
     def label(self) -> str:
@@ -95,8 +103,13 @@ class Spec:
 
     @property
     def tokens_per_s(self) -> float:
-        """Codes per second over all codebooks."""
-        return sum(c.rate for c in self.codebooks)
+        """Codes per second over all codebooks, without what is sent once an utterance."""
+        return sum(c.rate for c in (*self.codebooks, *self.side))
+
+    @property
+    def durations(self) -> bool:
+        """Whether frames vary in length, and how long each lasts is among the codes."""
+        return any(c.role == "duration" for c in self.codebooks)
 
     @property
     def tables(self) -> tuple[tuple[int, ...], ...]:
@@ -108,8 +121,17 @@ class Spec:
 
     @property
     def bitrate(self) -> float:
-        """Nominal bit/s: the sum of rate x log2(size). NaN where the rate varies; there only the measured one has a meaning."""
-        return sum(c.rate * math.log2(c.size) for c in self.codebooks)
+        """Nominal bit/s: the sum of rate x log2(size), without bits_once. NaN where the rate varies; there only the measured one counts."""
+        return sum(c.rate * math.log2(c.size) for c in (*self.codebooks, *self.side))
+
+    @property
+    def bits_once(self) -> float:
+        """Nominal bits that an utterance costs whatever its length: side codes of rate 0, and the level where decode loses it."""
+        return sum(math.log2(c.size) for c in self.side if c.rate == 0) + (0 if self.keeps_level else LEVEL_BITS)
+
+    def decoded(self, samples: int) -> int:
+        """Samples that decode owes for so many that encode was given: as many, or at output_rate as long, rounded up."""
+        return -(-samples * self.output_rate // self.sample_rate) if self.output_rate and self.sample_rate else samples
 
     @property
     def reference(self) -> bool:
@@ -120,6 +142,19 @@ class Spec:
     def trained(self) -> bool:
         """False for seeded random weights, whose rows are marked and never enter a leaderboard."""
         return not self.weights.startswith("seed:")
+
+
+@dataclass(frozen=True)
+class Codes:
+    """All that encode gives for a batch, in the hands of the harness."""
+
+    frames: Tensor  # [B, K, F] int64
+    side: Tensor | None = None  # [B, S, N] int64, of each of spec.side a code (N = 1) or one for each of N chunks, or pieces; None: none
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """What a tokenizer's decode is called with."""
+        return (self.frames,) if self.side is None else (self.frames, self.side)
 
 
 class Tokenizer(Protocol):
@@ -145,12 +180,27 @@ class Draws(Protocol):
         ...
 
 
+class SideTokenizer(Protocol):
+    """The contract of a tokenizer whose spec names side codes: encode gives them beside the frames', decode takes both."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    def encode(self, wav: Tensor) -> tuple[Tensor, Tensor]:
+        """wav [B, C, T] -> codes [B, K, F] and side [B, S, N], both int64; N is 1, or the number of chunks."""
+        ...
+
+    def decode(self, codes: Tensor, side: Tensor) -> Tensor:
+        """The two, and nothing else -> wav [B, C, T']; `seeds` beside them as in `Draws`."""
+        ...
+
+
 @runtime_checkable
 class Packs(Protocol):
     """A tokenizer whose codes are already bytes or otherwise know their own size, as a variable-rate codec's do."""
 
     def packed_bits(self, codes: Tensor) -> int:
-        """Bits of the stream that codes [1, K, F] stand for, without any container."""
+        """Bits of the stream that codes [1, K, F] stand for, without any container and without side codes, which the harness counts."""
         ...
 
 
@@ -256,19 +306,21 @@ class Reconstruction:
 
     clip: Clip
     ref: Audio  # [C, T] at the file's own rate
-    est: Audio  # [C, length] at the tokenizer's rate; no samples where nothing was decoded
+    est: Audio  # [C, T'] at the tokenizer's output rate, as long as what was encoded; no samples where nothing was decoded
     codes: Tensor  # [K, F] int64 on the CPU
-    length: int  # samples at the tokenizer's rate that encode was given
-    tokens: int = 0  # codes; for a codec of varying rate, bytes
+    length: int  # samples that encode was given
+    tokens: int = 0  # codes, side codes among them; for a codec of varying bytes, bytes
     packed_bits: int = 0
-    tail_loss: int = 0  # samples at the tokenizer's rate that decode did not return; zero in est
+    tail_loss: int = 0  # samples at the output rate that decode did not return; zero in est
     failure: str = ""
     seams: tuple[float, ...] = ()  # s at which it was cut into pieces, where it is longer than the tokenizer takes
+    side: Tensor | None = None  # [S, N] int64 on the CPU; None where the spec names no side codes
+    rate: int = 0  # Hz of what encode was given; 0: est's
 
     @property
     def seconds(self) -> float:
         """Duration of what was encoded."""
-        return self.length / self.est.sample_rate
+        return self.length / (self.rate or self.est.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -287,9 +339,10 @@ class Coded:
     """What a tokenizer made of a batch of audio. `failure` says why it made nothing of it; then codes and est are empty."""
 
     codes: Tensor  # [B, K, F] int64 on the CPU
-    est: Tensor  # [B, C, T] float32 on the CPU, as long as what was encoded; [B, C, 0] where nothing was decoded
+    est: Tensor  # [B, C, T'] float32 on the CPU, at the output rate, as long as what was encoded; [B, C, 0] where nothing was decoded
     tail_loss: int = 0  # samples that decode did not return; zero in est
     failure: str = ""
+    side: Tensor | None = None  # [B, S, N] int64 on the CPU; None where the spec names no side codes
 
 
 class Code(Protocol):

@@ -3,9 +3,9 @@
 Each clip (its first 10 s) is encoded some 20 times and decoded some 10 times, at the tokenizer's rate.
 
 `code_consistency_*`: share of the clip's codes, over all codebooks and frames, that stay as they are when the input is changed. Frames
-are compared one by one; a shift by whole frames is undone first. `*_drop_*`: how much worse the codec does with the changed input than
-with the clip: PESQ and STOI drop by so much, mel_dac rises. The reference of a changed input's reconstruction is that very input, so
-what the change itself costs is not charged to the codec.
+are compared one by one; a shift by whole frames is undone first; side codes, which belong to no frame, are left out.
+`*_drop_*`: how much worse the codec does with the changed input than with the clip: PESQ and STOI drop by so much, mel_dac rises. The
+reference of a changed input's reconstruction is that very input, so what the change itself costs is not charged to the codec.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from bench.api import SHARE, Audio, Clip, Domain, Job, Metric, Row, Score, Spec, Suite
+from bench.data.audio import resample
 from bench.engine.perturbations import louder, narrow, noisy, overloaded, within
 from bench.engine.scoring import Pair
 from bench.engine.scoring import score as scores_of_pair
@@ -76,6 +77,7 @@ class Examination:
     def __init__(self, spec: Spec, seed: int, code: Code, given: Given):
         self.domain: Domain = given.clip.domain
         self.spec, self.rate, self.code = spec, given.rate, code
+        self.output_rate = spec.output_rate or given.rate
         self.seed = int.from_bytes(hashlib.sha256(f"{seed} {given.clip.id}".encode()).digest()[:4])
         self.wav = given.wav[None, :, : int(LONGEST * given.rate)]
         self.clean = code(self.wav, spec.decodes)
@@ -125,7 +127,7 @@ class Examination:
     def _rounds(self) -> None:
         coded = self.clean
         for n in ROUNDS:
-            coded = self.code(within(coded.est), True, n)  # a decoder that draws noise draws anew
+            coded = self.code(within(resample(coded.est, self.output_rate, self.rate)), True, n)  # a decoder that draws noise draws anew
             self._consistency(f"round_{n}", coded)
             if coded.failure:
                 for later in range(n + 1, ROUNDS[-1] + 1):
@@ -164,8 +166,8 @@ class Examination:
         self.scores |= {f"{metric}_drop_{name}": Score(math.nan, note=why) for metric in SCORED if name in SCORED[metric]}
 
     def _pair(self, name: str, ref: Tensor, est: Tensor, rounds: int = 1) -> None:
-        delay = rounds * self.spec.delay / self.rate  # every round adds the codec's own
-        self.pairs[name] = Pair(Audio(ref[0].clone(), self.rate), Audio(est[0].clone(), self.rate), self.domain, delay)
+        delay = rounds * self.spec.delay / self.output_rate  # every round adds the codec's own
+        self.pairs[name] = Pair(Audio(ref[0].clone(), self.rate), Audio(est[0].clone(), self.output_rate), self.domain, delay)
 
 
 def examine(spec: Spec, seed: int, code: Code, given: Given) -> Tried:

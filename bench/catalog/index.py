@@ -23,7 +23,7 @@ from bench.api import Checkpoint, Codebook, Domain, Metric, Spec, Suite, Tokeniz
 
 FILE = Path(__file__).with_name("index.json")
 HUB = re.compile(r"https://huggingface\.co/([^/]+/[^/]+)/resolve/")
-SPEC = tuple(field.name for field in fields(Spec) if field.name not in ("name", "variant", "codebooks"))
+SPEC = tuple(field.name for field in fields(Spec) if field.name not in ("name", "variant", "codebooks", "side"))
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,10 @@ def _family_from(name: str, known: Mapping) -> Family:
 
 
 def _variant(family: str, name: str, facts: dict) -> Variant:
-    books = tuple(book for count, *facts_of in facts["codebooks"] for book in (_codebook(*facts_of),) * count)
+    books, side = (_codebooks(facts.get(key, ())) for key in ("codebooks", "side"))
     rest = {key: facts[key] for key in SPEC if key in facts and key not in ("sample_rate", "trained_here")}
     trained = TrainedHere(**facts["trained_here"]) if "trained_here" in facts else None
-    spec = Spec(family, name, facts.get("sample_rate"), books, trained_here=trained, **rest)
+    spec = Spec(family, name, facts.get("sample_rate"), books, trained_here=trained, side=side, **rest)
     files = [Checkpoint(**file) for file in facts.get("files", [])]
 
     def load(spec: Spec, *paths: Path) -> Tokenizer:
@@ -146,9 +146,16 @@ def _family_line(family: Family) -> dict:
 def _variant_line(variant: Variant) -> dict:
     default = asdict(Spec("", "", None, ()))
     facts = {key: value for key, value in asdict(variant.spec).items() if key in SPEC and value != default[key]}
-    books = [(len(list(same)), *facts_of) for facts_of, same in groupby(variant.spec.codebooks, _book_line)]
+    books = {key: _book_lines(getattr(variant.spec, key)) for key in ("codebooks", "side")}
+    if not books["side"]:
+        del books["side"]
     files = [{key: value for key, value in asdict(file).items() if value or key == "sha256"} for file in variant.files]
-    return facts | {"codebooks": books} | ({"files": files} if files else {})
+    return facts | books | ({"files": files} if files else {})
+
+
+def _book_lines(books: Sequence[Codebook]) -> list[tuple]:
+    """Neighbours that are alike together, their number first."""
+    return [(len(list(same)), *facts_of) for facts_of, same in groupby(books, _book_line)]
 
 
 def _book_line(book: Codebook) -> list:
@@ -156,6 +163,11 @@ def _book_line(book: Codebook) -> list:
     more = {field.name: getattr(book, field.name) for field in fields(book) if getattr(book, field.name) != field.default}
     size, rate = more.pop("size"), more.pop("rate")
     return [size, None if math.isnan(rate) else rate, *([more] if more else [])]
+
+
+def _codebooks(lines: Sequence[Sequence]) -> tuple[Codebook, ...]:
+    """The inverse of _book_lines."""
+    return tuple(book for count, *facts_of in lines for book in (_codebook(*facts_of),) * count)
 
 
 def _codebook(size: int, rate: float | None, more: Mapping = MappingProxyType({})) -> Codebook:

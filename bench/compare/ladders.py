@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.api import DOMAINS, Metric, Row
 from bench.records.reader import Kept
+from bench.records.writer import LAST
 from bench.statistics.bd_rate import FEWEST, DeltaRate, Point, delta_rate, percent
 from bench.statistics.bootstrap import FEWEST as FEWEST_SPEAKERS
 from bench.statistics.bootstrap import columns, t_quantile
@@ -118,8 +119,9 @@ def _means(rows: Sequence[Row], index: np.ndarray, count: int) -> np.ndarray:
 
 
 def nominal(run: Kept) -> float:
-    """bit/s of the spec; NaN where the rate varies."""
-    return sum(rate * math.log2(size) if rate is not None else math.nan for size, rate in run.tokenizer["codebooks"])
+    """bit/s of the spec, what is sent once spread over the run's mean clip; NaN where the rate varies."""
+    seconds = [row.value for row in run.rows if row.metric == LAST and row.value > 0]
+    return run.bitrate + (run.bits_once * len(seconds) / math.fsum(seconds) if seconds else 0.0)
 
 
 def _interval(whole: float, left: np.ndarray) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The contract of every tokenizer, as a list of named checks: `check()` runs them and gives one Finding each.
 
-wav is [B, C, T] float32, codes [B, K, F] int64. A check returns one line when the contract is kept, raises Broken with one line
+wav is [B, C, T] float32, codes are int64. A check returns one line when the contract is kept, raises Broken with one line
 when it is not, Skip when it does not apply, and Warn where it is kept but wants a word. A new rule is a function here and a line in CHECKS.
 """
 
@@ -15,15 +15,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.api import Packs, Streams, Tokenizer, Variant, sha256_of_all
+from bench.api import Codes, Packs, Spec, Streams, Tokenizer, Variant, sha256_of_all
 from bench.conformance.fixture import Broken, Skip, Subject, Warn, good_audio, good_codes, same_audio
 from bench.data import synthetic_audio
+from bench.data.audio import resample
 from bench.engine.autocast import layers
 from bench.metrics.delay import delay_ms
 from bench.plugins import boundary, calls
+from bench.plugins.given import codes_of
 from bench.plugins.pieces import Cutting
 
 DELAY_TOLERANCE = 7.5  # ms: a step and a half of the envelopes by which a delay is found
+HALFWAY = 10.0  # dB, of 20 by which the input changes
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ def spec(s: Subject) -> str:
         raise Broken(f"a size, a rate, the channels or the delay is out of range in {stated}")
     if stated.sample_rate is not None and stated.sample_rate <= 0:
         raise Broken(f"sample_rate is {stated.sample_rate}")
+    if stated.output_rate is not None and (stated.output_rate <= 0 or stated.sample_rate is None):
+        raise Broken(f"output_rate is {stated.output_rate}, sample_rate {stated.sample_rate}: give both in Hz")
     if any(b.levels and math.prod(b.levels) != b.size for b in stated.codebooks):
         raise Broken("a codebook's levels do not multiply to its size")
     if any(len({(stated.codebooks[k].size, stated.codebooks[k].rate) for k in table}) > 1 for table in stated.tables):
@@ -54,7 +59,26 @@ def spec(s: Subject) -> str:
         cutting = Cutting(stated)
         if not 0 <= cutting.context < cutting.longest:
             raise Broken(f"pieces of {stated.longest:g} s with {stated.context:g} s of context hold no whole frame, or block, of their own")
-    return f"{len(stated.codebooks)} codebooks, {stated.bitrate:g} bit/s nominal"
+    if wrong := _wrong_rates(stated):
+        raise Broken(wrong)
+    once = f" and {stated.bits_once:g} bit once" if stated.bits_once else ""
+    return f"{len(stated.codebooks)} codebooks, {stated.bitrate:g} bit/s{once} nominal"
+
+
+def _wrong_rates(stated: Spec) -> str:
+    """What cannot be of codes that come once, once a chunk, or at varying times."""
+    varies, rates = [math.isnan(b.rate) for b in stated.codebooks], {b.rate for b in stated.side}
+    if any(varies) and not all(varies):
+        return "some codebooks have a rate and some do not: all codes of a frame come together"
+    if stated.durations and not any(varies):
+        return "a codebook of role duration says that frames vary in length: their rate is math.nan"
+    if any(b.size < 1 or not b.rate >= 0 for b in stated.side) or len(rates) > 1:
+        return "side codes must all have the rate 0 (once an utterance) or all the rate of their chunks"
+    if stated.longest is not None and any(rates):
+        return "pieces of the longest clip, and side codes of chunks that may lie across them: state one of the two"
+    if stated.causal and (stated.side or not stated.keeps_level):
+        return "causal, and yet side codes or a lost level depend on what is still to come"
+    return ""
 
 
 def weights(s: Subject) -> str:
@@ -74,14 +98,14 @@ def weights(s: Subject) -> str:
 
 def codes(s: Subject) -> str:
     """Codes are [B, K, F] int64, each below its codebook's size."""
-    return f"{list(good_codes(s, s.voice(s.rate, batch=2)).shape)}, in range"
+    return f"{' and '.join(str(list(part.shape)) for part in good_codes(s, s.voice(s.rate, batch=2)).parts)}, in range"
 
 
 def audio(s: Subject) -> str:
     """Audio is [B, C, T'] float32, finite, and as long as the input."""
     length = s.rate + 1
-    missing = length - good_audio(s, good_codes(s, s.voice(length, batch=2)), length).shape[-1]
-    return "finite, nothing missing" if missing <= 0 else f"finite, tail loss {1000 * missing / s.rate:.1f} ms"
+    missing = s.spec.decoded(length) - good_audio(s, good_codes(s, s.voice(length, batch=2)), length).shape[-1]
+    return "finite, nothing missing" if missing <= 0 else f"finite, tail loss {1000 * missing / s.output_rate:.1f} ms"
 
 
 def lengths(s: Subject) -> str:
@@ -102,13 +126,15 @@ def pieces(s: Subject) -> str:
     frames = cutting.longest + max(1, cutting.longest // 4)
     length = cutting.sample(frames) - 1
     given = good_codes(s, s.voice(length))
-    count = len(cutting.pieces(given.shape[-1]))
-    if given.shape[-1] != cutting.frames(length):
-        raise Broken(f"{length} samples in {count} pieces gave {given.shape[-1]} frames, not {cutting.frames(length)}")
+    found = given.frames.shape[-1]
+    count = len(cutting.pieces(found))
+    if found != cutting.frames(length):
+        raise Broken(f"{length} samples in {count} pieces gave {found} frames, not {cutting.frames(length)}")
     if s.spec.decodes:
         good_audio(s, given, length)
         full = cutting.sample(cutting.longest)
-        good_audio(s, given[..., : cutting.longest], full)
+        side = None if given.side is None else given.side[..., :1]
+        good_audio(s, Codes(given.frames[..., : cutting.longest], side), full)
     return f"{length / s.rate:.3g} s in {count} pieces"
 
 
@@ -133,12 +159,15 @@ def _goes_through(s: Subject, *wavs: Tensor) -> str:
 
 
 def frame_rate(s: Subject) -> str:
-    """10 s give as many frames as the spec states, give or take two, which a window longer than the hop leaves out."""
+    """10 s give as many frames and chunks as the spec states, give or take two, which a window longer than the hop leaves out."""
     if not math.isfinite(s.spec.frame_rate):
-        raise Skip("the spec states no frame rate")
-    frames, stated = good_codes(s, s.voice(10 * s.rate)).shape[-1], 10 * s.spec.frame_rate
+        raise Skip("the length of a frame is among the codes" if s.spec.durations else "the spec states no frame rate")
+    given, stated = good_codes(s, s.voice(10 * s.rate)), 10 * s.spec.frame_rate
+    frames, chunks = given.frames.shape[-1], 10 * max((book.rate for book in s.spec.side), default=0.0)
     if abs(frames - stated) > 2:
         raise Broken(f"10 s gave {frames} frames, the spec states {stated:g}")
+    if chunks and given.side is not None and abs(given.side.shape[-1] - chunks) > 2:
+        raise Broken(f"10 s gave {given.side.shape[-1]} chunks, the spec states {chunks:g}")
     return f"{frames} frames in 10 s, {stated:g} stated"
 
 
@@ -146,7 +175,7 @@ def packed(s: Subject) -> str:
     """A tokenizer that counts its own bits counts them clip by clip."""
     if not isinstance(s.tokenizer, Packs):
         raise Skip("its codes are packed by the harness")
-    bits = boundary.bits(s.tokenizer, good_codes(s, s.voice(s.rate)))
+    bits = boundary.bits(s.tokenizer, good_codes(s, s.voice(s.rate)).frames)
     if bits <= 0:
         raise Broken(f"packed_bits gave {bits!r} for 1 s of audio")
     return f"{bits} bits for 1 s"
@@ -156,8 +185,8 @@ def deterministic(s: Subject) -> str:
     """The same twice, by the same instance and by a fresh one."""
     wav, other = s.voice(2 * s.rate), s.fresh()
     first = s.encode(wav)
-    line = s.agree(first, s.encode(wav), "a second encode")
-    s.agree(first, s.encode(wav, other), "a fresh instance's encode")
+    line = s.same(first, s.encode(wav), "a second encode")
+    s.same(first, s.encode(wav, other), "a fresh instance's encode")
     if s.spec.decodes:
         line += ", " + same_audio(s.decode(first), s.decode(first), "a second decode")
     return line
@@ -167,10 +196,11 @@ def batch(s: Subject) -> str:
     """A batch of three gives what each clip gives alone."""
     wavs = s.voice(s.rate + s.rate // 7, batch=3) * torch.tensor([1.0, 0.3, 0.01], device=s.device)[:, None, None]
     together, alone = s.encode(wavs), [s.encode(wav[None]) for wav in wavs]
-    line = s.agree(together, torch.cat(alone), "batch of 3 against single clips")
+    joined = Codes(*map(torch.cat, zip(*(one.parts for one in alone), strict=True)))
+    line = s.same(together, joined, "batch of 3 against single clips")
     if s.spec.decodes:
         apart = torch.cat([s.decode(one, first=i) for i, one in enumerate(alone)])
-        line += ", " + same_audio(s.decode(torch.cat(alone)), apart, "batch of 3 against single clips")
+        line += ", " + same_audio(s.decode(joined), apart, "batch of 3 against single clips")
     return line
 
 
@@ -193,7 +223,7 @@ def padding(s: Subject) -> str:
     frames = s.whole_frames(length)
     wav = s.voice(length)
     padded = torch.nn.functional.pad(wav, (0, s.rate // 3))
-    alone, with_zeros = (s.encode(w)[..., :frames] for w in (wav, padded))
+    alone, with_zeros = (s.encode(w).frames[..., :frames] for w in (wav, padded))
     return s.agree(alone, with_zeros, "right-padded against not")
 
 
@@ -206,8 +236,8 @@ def causal(s: Subject) -> str:
     start = math.ceil((frames + (0 if math.isfinite(s.spec.frame_rate) else 1)) * hop)
     changed = wav.clone()
     changed[..., start:] = 2 * s.voice(wav.shape[-1] - start, seed=1)  # louder, to find who looks at the level of the whole
-    heard = s.encode(changed)[..., :frames]
-    return s.agree(s.encode(wav)[..., :frames], heard, f"frames before a change at sample {start}")
+    heard = s.encode(changed).frames[..., :frames]
+    return s.agree(s.encode(wav).frames[..., :frames], heard, f"frames before a change at sample {start}")
 
 
 def codes_only(s: Subject) -> str:
@@ -215,7 +245,7 @@ def codes_only(s: Subject) -> str:
     length = 2 * s.rate
     given = s.encode(s.voice(length))
     expected = s.decode(given)
-    copied = torch.from_numpy(given.cpu().numpy().copy()).to(s.device)
+    copied = Codes(*(torch.from_numpy(part.cpu().numpy().copy()).to(s.device) for part in given.parts))
     s.encode(s.voice(length, seed=1))  # whoever keeps a side door in a global now keeps the wrong clip there
     return same_audio(expected, s.decode(copied, s.fresh()), "decoded by an instance that never saw the clip")
 
@@ -224,13 +254,13 @@ def untouched(s: Subject) -> str:
     """Neither the samples nor the codes handed over are changed."""
     wav = (s.voice(s.rate) * 8).clamp(-1, 1)
     before = wav.clone()
-    given = s.tokenizer.encode(wav)
+    given = codes_of(s.tokenizer.encode(wav), s.spec).parts
     if not torch.equal(wav, before):
         raise Broken("encode changed its input")
     if s.spec.decodes:
-        kept = given.clone()
-        calls.decode(s.tokenizer, given)
-        if not torch.equal(given, kept):
+        kept = [part.clone() for part in given]
+        calls.decode(s.tokenizer, Codes(*given))
+        if not all(map(torch.equal, given, kept)):
             raise Broken("decode changed its input")
     return "input as it was"
 
@@ -240,25 +270,41 @@ def delay(s: Subject) -> str:
     if not s.spec.trained:
         raise Skip("untrained: the output is unlike the input")
     wav = s.voice(8 * s.rate)  # a vocoder moves single syllables by some milliseconds: enough of them to even that out
-    back = s.decode(s.encode(wav))
+    back = resample(s.decode(s.encode(wav))[0].cpu(), s.output_rate, s.rate)
     length = min(wav.shape[-1], back.shape[-1])
-    found, stated = delay_ms(wav[0, 0, :length].cpu(), back[0, 0, :length].cpu(), s.rate), 1000 * s.spec.delay / s.rate
+    found, stated = delay_ms(wav[0, 0, :length].cpu(), back[0, :length], s.rate), 1000 * s.spec.delay / s.output_rate
     if not abs(found.value - stated) <= DELAY_TOLERANCE:
         raise Broken(f"lags by {found.value:.1f} ms, the spec states {stated:.1f}" + (f" ({found.note})" if found.note else ""))
     return f"{found.value:.1f} ms, {stated:.1f} stated"
+
+
+def level(s: Subject) -> str:
+    """Where the spec says that decode keeps the loudness, audio 20 dB softer comes back softer; where it says the contrary, it does not."""
+    if not s.spec.trained:
+        raise Skip("untrained: the output is unlike the input")
+    wav = s.voice(2 * s.rate)
+    loud, soft = (s.decode(s.encode(x)).square().mean().sqrt() for x in (wav, wav / 10))
+    follows = float(20 * torch.log10(loud / soft.clamp_min(1e-9)))
+    if s.spec.keeps_level and follows < HALFWAY:
+        raise Broken(f"20 dB softer came back {follows:.1f} dB softer: the spec must say keeps_level=False")
+    if not s.spec.keeps_level and follows > HALFWAY:
+        raise Broken(f"20 dB softer came back {follows:.1f} dB softer: decode keeps the level, and the spec says that it does not")
+    return f"20 dB softer came back {follows:.1f} dB softer"
 
 
 def streaming(s: Subject) -> str:
     """Fed in pieces, a stream gives the codes and the audio of the offline path."""
     if not isinstance(s.tokenizer, Streams):
         raise Skip("does not stream")
+    if s.spec.side:
+        raise Broken("streams, and yet has side codes, for which a stream has no place")
     wav = s.voice(s.rate + 123)
     given, encoder, decoder = s.encode(wav), s.tokenizer.stream_encoder(), calls.stream_decoder(s.tokenizer)
     pieces = [encoder.feed(piece) for piece in _pieces(wav, round(1.7 * s.hop), s.seed)]
-    line = s.agree(torch.cat([*pieces, encoder.flush()], dim=-1), given, "streamed against offline")
+    line = s.agree(torch.cat([*pieces, encoder.flush()], dim=-1), given.frames, "streamed against offline")
     if not s.spec.decodes:
         return line
-    heard = [decoder.feed(piece) for piece in _pieces(given, 3, s.seed)]
+    heard = [decoder.feed(piece) for piece in _pieces(given.frames, 3, s.seed)]
     return f"{line}, " + same_audio(torch.cat([*heard, decoder.flush()], dim=-1), s.decode(given), "streamed against offline")
 
 
@@ -287,7 +333,7 @@ ALWAYS = (
     untouched,
     streaming,
 )
-DECODING = (audio, codes_only, seeds, delay)
+DECODING = (audio, codes_only, seeds, delay, level)
 CHECKS: tuple[Callable[[Subject], str], ...] = ALWAYS + DECODING
 
 

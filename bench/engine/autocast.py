@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.api import Clip, Spec, Tokenizer, UserError, Variant
+from bench.api import Clip, Codes, Reconstruction, Spec, Tokenizer, UserError, Variant
 from bench.engine.codec_stage import reconstructions
 from bench.engine.precision_proof import prove
 from bench.plugins import calls
@@ -35,16 +35,16 @@ class Lowered(nn.Module):
             self.proven = True
 
     def encode(self, wav: Tensor) -> Tensor:
-        """wav [B, C, T] -> codes [B, K, F]."""
+        """wav [B, C, T] -> codes [B, K, F], with side codes where the tokenizer gives any."""
         if wav.device.type == "cpu":
             self.prove()
         with torch.autocast(wav.device.type, self.dtype):
             return self.tokenizer.encode(wav)
 
-    def decode(self, codes: Tensor, seeds: Sequence[int] = ()) -> Tensor:
-        """codes [B, K, F] -> wav [B, C, T']."""
+    def decode(self, codes: Tensor, side: Tensor | None = None, seeds: Sequence[int] = ()) -> Tensor:
+        """codes [B, K, F], and side codes where there are any -> wav [B, C, T']."""
         with torch.autocast(codes.device.type, self.dtype):
-            return calls.decode(self.tokenizer, codes, seeds).float()
+            return calls.decode(self.tokenizer, Codes(codes, side), seeds).float()
 
 
 def layers(tokenizer: Tokenizer) -> list[nn.Module]:
@@ -73,9 +73,14 @@ def same_codes(spec: Spec, load: Callable[[], Tokenizer], exact: Callable[[], To
     """Share 0..1 of equal codes over up to COMPARED of the clips, evenly spread; NaN where no clip could be encoded in both precisions."""
     chosen = [clips[i * len(clips) // COMPARED] for i in range(COMPARED)] if len(clips) > COMPARED else clips
     ours, theirs = (
-        {item.clip.id: item.codes for item in reconstructions(spec, one, chosen, device, decode=False) if not item.failure}
+        {item.clip.id: _codes(item) for item in reconstructions(spec, one, chosen, device, decode=False) if not item.failure}
         for one in (load, exact)
     )
     both = [name for name in ours if name in theirs]
     codes = sum(ours[name].numel() for name in both)
     return sum(agreement(ours[name], theirs[name]) * ours[name].numel() for name in both) / codes if codes else math.nan
+
+
+def _codes(item: Reconstruction) -> Tensor:
+    """All of a clip [n], side codes among them."""
+    return item.codes.flatten() if item.side is None else torch.cat([item.codes.flatten(), item.side.flatten()])

@@ -15,14 +15,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from bench.api import TOKENIZER_FAILED, Audio, Clip, Code, Coded, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial
+from bench.api import TOKENIZER_FAILED, Audio, Clip, Code, Coded, Codes, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial
 from bench.data.audio import BadAudio, mixed, read_clip, resample
 from bench.engine.worker_threads import ahead, staged
 from bench.plugins import boundary
 from bench.plugins.calls import seed_of
 from bench.plugins.pieces import seams
 from bench.records.hardware import cores
-from bench.tokens.codes import check_codes, packed_bits
+from bench.tokens.codes import check_codes, packed_bits, side_bits
 
 BATCH_SECONDS = 240.0  # of padded audio in one GPU batch, to begin with: running out of memory halves it
 WINDOW = 64  # clips that a GPU stage sorts by length at a time
@@ -108,7 +108,8 @@ def _load(spec: Spec, clip: Clip, encoded: Clip | None) -> Given:
 
 def _batches(items: Iterator[Given], spec: Spec, seconds: float, most: int) -> Iterator[list[Given]]:
     """Groups of like length, of at most so many clips: any for a causal tokenizer, equal lengths for others."""
-    paddable = spec.causal and math.isfinite(spec.frame_rate)  # it is known which frames are of the padding
+    whole = bool(spec.side) or not spec.keeps_level  # hears the clip to its end
+    paddable = spec.causal and math.isfinite(spec.frame_rate) and not whole  # it is known which frames are of the padding
     while window := list(itertools.islice(items, WINDOW)):
         yield from ([item] for item in window if item.failure)
         group: list[Given] = []
@@ -158,58 +159,71 @@ def _failed(given: Given, why: str) -> Reconstruction:
 
 
 @torch.inference_mode()
-def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool, seeds: Sequence[int]) -> Coded:
+def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool, seeds: Sequence[int] = ()) -> Coded:
     try:
         with boundary.guarded():  # what is lazy on a device may fail as late as in a copy
             codes = boundary.encode(tokenizer, wav.to(device))
             check_codes(codes, tokenizer.spec, len(wav))
             est = _decoded(tokenizer, codes, seeds) if decode else wav[..., :0].clone()
-            codes = codes.cpu()
+            frames, *side = (part.cpu() for part in codes.parts)
     except torch.OutOfMemoryError:
         return _nothing(wav, f"out of memory on {device}: {len(wav)} x {wav.shape[-1]} samples do not fit")
     except boundary.Failed as failed:
         return _nothing(wav, str(failed))
-    missing = max(0, wav.shape[-1] - est.shape[-1]) if decode else 0
-    est = torch.nn.functional.pad(est[..., : wav.shape[-1]], (0, missing))
+    length = tokenizer.spec.decoded(wav.shape[-1])
+    missing = max(0, length - est.shape[-1]) if decode else 0
+    est = torch.nn.functional.pad(est[..., :length], (0, missing))
+    if not tokenizer.spec.keeps_level and decode:
+        est = levelled(est, wav)
     if not bool(torch.isfinite(est).all()):
         return _nothing(wav, "decode gave NaN or infinite samples")
-    return Coded(codes.clone(), est.clone(), missing)
+    return Coded(frames.clone(), est.clone(), missing, side=side[0].clone() if side else None)
+
+
+def levelled(est: Tensor, wav: Tensor) -> Tensor:
+    """est [B, C, T'] as loud as wav [B, C, T]: by the root mean square of each clip, rounded to the float16 that is counted for it."""
+    stated, found = (x.square().mean((1, 2), keepdim=True).sqrt() for x in (wav, est))
+    return est * torch.where(found > 0, stated.half().float() / found, 1.0)
 
 
 def _nothing(wav: Tensor, why: str) -> Coded:
     return Coded(torch.zeros(len(wav), 0, 0, dtype=torch.int64), wav[..., :0].clone(), failure=TOKENIZER_FAILED + why)
 
 
-def _decoded(tokenizer: Tokenizer, codes: Tensor, seeds: Sequence[int]) -> Tensor:
+def _decoded(tokenizer: Tokenizer, codes: Codes, seeds: Sequence[int]) -> Tensor:
     """Audio [B, C, T'] float32 on the CPU."""
-    wav, expected = boundary.decode(tokenizer, codes, seeds), (len(codes), tokenizer.spec.channels)
+    wav, expected = boundary.decode(tokenizer, codes, seeds), (len(codes.frames), tokenizer.spec.channels)
     if wav.ndim != 3 or wav.shape[:2] != expected:
         raise ValueError(f"decode must give audio [{expected[0]}, {expected[1]}, T], got {list(wav.shape)}")
     return wav.float().cpu()
 
 
 def _one(tokenizer: Tokenizer, given: Given, coded: Coded, i: int, padded: bool) -> Reconstruction:
-    length, codes = given.wav.shape[-1], coded.codes[i]
+    spec, length, codes = tokenizer.spec, given.wav.shape[-1], coded.codes[i]
+    side = None if coded.side is None else coded.side[i]
     if padded:  # frames past the clip's own end are of the padding
-        codes = codes[:, : math.ceil(length * tokenizer.spec.frame_rate / given.rate - 1e-6)]
-    est = coded.est[i, :, :length]
-    missing = max(0, length - (coded.est.shape[-1] - coded.tail_loss)) if coded.est.shape[-1] else 0
+        codes = codes[:, : math.ceil(length * spec.frame_rate / given.rate - 1e-6)]
+    est = Audio(coded.est[i, :, : spec.decoded(length)].clone(), spec.output_rate or given.rate)
+    missing = max(0, spec.decoded(length) - (coded.est.shape[-1] - coded.tail_loss)) if coded.est.shape[-1] else 0
     if isinstance(tokenizer, Packs):
         try:
             bits = boundary.bits(tokenizer, codes[None])
         except boundary.Failed as failed:
             return _failed(given, TOKENIZER_FAILED + str(failed))
-        tokens = bits // 8
+        bits, tokens = bits + side_bits(spec, side), bits // 8
     else:
-        bits, tokens = packed_bits(codes, tokenizer.spec), codes.numel()
+        bits, tokens = packed_bits(codes, spec, side), codes.numel()
+    tokens += 0 if side is None else side.numel()
     return Reconstruction(
         given.clip,
         given.ref,
-        Audio(est.clone(), given.rate),
+        est,
         codes.clone(),
         length,
         tokens,
         bits,
         missing,
-        seams=seams(tokenizer.spec, length),
+        seams=seams(spec, length),
+        side=side,
+        rate=given.rate,
     )

@@ -285,12 +285,16 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
     facts |= {name: [getattr(c, name) for c in books] for name in ("table", "levels") if any(getattr(c, name) for c in books)}
+    facts["side"] = [[c.size, c.rate, *([list(c.levels)] if c.levels else [])] for c in variant.spec.side]
     for rare, usual in (
         ("block", 1),
         ("sampled", False),
         ("longest", None),
         ("context", 0.0),
         ("labelled", False),
+        ("side", []),
+        ("output_rate", None),
+        ("keeps_level", True),
     ):  # most have none: their runs' keys are as they were before it was stated
         if facts[rare] == usual:
             del facts[rare]

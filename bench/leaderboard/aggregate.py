@@ -38,8 +38,8 @@ class Entry:
 
     @property
     def kbps(self) -> float:
-        """Nominal kbit/s of the spec; NaN where the rate varies."""
-        return sum(rate * math.log2(size) if rate is not None else math.nan for size, rate in self.run.tokenizer["codebooks"]) / 1000
+        """Nominal kbit/s of the spec, without what is sent once an utterance; NaN where the rate varies."""
+        return self.run.bitrate / 1000
 
     @cached_property
     def summaries(self) -> Mapping[tuple[str, str], Summary]:

@@ -22,6 +22,13 @@ def _codebook(value: object) -> bool:
     return value[1] is None or isinstance(value[1], int | float) and value[1] > 0
 
 
+def _side(value: object) -> bool:
+    """Size, rate (0: once an utterance) and, of a product code, its steps."""
+    if not isinstance(value, list) or len(value) not in (2, 3) or not _codebook([value[0], value[1] or 1]):
+        return False
+    return len(value) == 2 or _all(_count)(value[2])
+
+
 def _all(test: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and len(value) > 0 and all(map(test, value))
 
@@ -38,8 +45,19 @@ TOKENIZER = {
     **{"name": _text, "variant": _text, "weights": _text, "codebooks": _all(_codebook)},
     **{"sample_rate": lambda value: value is None or _count(value), "decodes": lambda value: isinstance(value, bool)},
 }
+FEW_HAVE = {
+    "side": _all(_side),
+    "output_rate": _count,
+    "keeps_level": lambda value: isinstance(value, bool),
+}
+
+
+def _tokenizer(value: object) -> bool:
+    return _fits(TOKENIZER)(value) and isinstance(value, dict) and all(test(value[key]) for key, test in FEW_HAVE.items() if key in value)
+
+
 IDENTITY = {
-    **{"tokenizer": _fits(TOKENIZER), "code": _text, "suite": _text, "version": _count, "data": _text, "seed": _count, "resampler": _text},
+    **{"tokenizer": _tokenizer, "code": _text, "suite": _text, "version": _count, "data": _text, "seed": _count, "resampler": _text},
 }
 
 

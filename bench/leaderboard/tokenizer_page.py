@@ -15,7 +15,10 @@ from bench.leaderboard.front import Tokenizer, entry_of
 from bench.records.reader import Kept
 from bench.report import describe, marks
 
-SHOWN = ("sample rate", "codebooks", "frame rate", "tokens/s", "bitrate", "causal", "weights", "licence", "source")  # of `bench show`
+SHOWN = (  # of `bench show`
+    *("sample rate", "codebooks", "side codes", "frame rate", "tokens/s", "bitrate", "level"),
+    *("causal", "weights", "licence", "source"),
+)
 TIMED = "throughput"  # its columns say little in a plot of quality
 
 
@@ -94,4 +97,5 @@ def facts(label: str, run: Kept) -> dict[str, str]:
     if known and known.spec.weights == run.tokenizer["weights"] and not run.identity["code"]:
         return {name: text for name, text in describe.facts(known).items() if name in SHOWN} | {"weights": str(run.tokenizer["weights"])}
     codebooks = ", ".join(f"{size} at {rate or 'varying'} Hz" for size, rate in run.tokenizer["codebooks"])
-    return {"sample rate": str(run.tokenizer["sample_rate"]), "codebooks": codebooks, "weights": str(run.tokenizer["weights"])}
+    stated = {"sample rate": str(run.tokenizer["sample_rate"]), "codebooks": codebooks, "weights": str(run.tokenizer["weights"])}
+    return stated | ({"once an utterance": f"{run.bits_once:g} bit"} if run.bits_once else {})

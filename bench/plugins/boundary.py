@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 import bench
-from bench.api import Packs, Tokenizer, UserError
+from bench.api import Codes, Packs, Tokenizer, UserError
 from bench.plugins import calls
+from bench.plugins.given import described
 
 PREFIX = "bench_plugin_"  # of the name that a file of the user's own has among the modules
 LONGEST = 300  # characters of what an error says
@@ -61,22 +62,19 @@ def _folder() -> str:
         return ""
 
 
-def encode(tokenizer: Tokenizer, wav: Tensor) -> Tensor:
-    """tokenizer.encode of a copy of wav [B, C, T]: a tensor, not yet looked at. Failed where it gives none."""
+def encode(tokenizer: Tokenizer, wav: Tensor) -> Codes:
+    """tokenizer.encode of a copy of wav [B, C, T]: tensors, not yet looked at. Failed where it gives none."""
     with guarded():
-        codes = calls.encode(tokenizer, wav.clone())
-        if not isinstance(codes, Tensor):
-            raise TypeError(f"encode must give codes, a torch.Tensor [B, K, F] of int64, and gave {described(codes)}")
-    return codes
+        return calls.encode(tokenizer, wav.clone())
 
 
-def decode(tokenizer: Tokenizer, codes: Tensor, seeds: Sequence[int] = ()) -> Tensor:
-    """tokenizer.decode of a copy of codes [B, K, F]: a tensor of floating point, not yet looked at. Failed where it gives none.
+def decode(tokenizer: Tokenizer, codes: Codes, seeds: Sequence[int] = ()) -> Tensor:
+    """tokenizer.decode of a copy of codes: a tensor of floating point, not yet looked at. Failed where it gives none.
 
     `seeds`, one for each item, are for a decoder that draws noise; left out, they are 0.
     """
     with guarded():
-        wav = calls.decode(tokenizer, codes.clone(), seeds)
+        wav = calls.decode(tokenizer, Codes(*(part.clone() for part in codes.parts)), seeds)
         if not isinstance(wav, Tensor) or not wav.is_floating_point():
             raise TypeError(f"decode must give audio, a torch.Tensor [B, C, T] of float32, and gave {described(wav)}")
     return wav
@@ -89,20 +87,6 @@ def bits(tokenizer: Packs, codes: Tensor) -> int:
         if not isinstance(found, int) or found < 0:
             raise TypeError(f"packed_bits must give a whole number of bits, and gave {described(found)}")
     return found
-
-
-def described(thing: object) -> str:
-    """What came in place of a tensor, in a few words."""
-    if isinstance(thing, Tensor):
-        return f"a tensor {list(thing.shape)} of {str(thing.dtype).removeprefix('torch.')}"
-    if isinstance(thing, list | tuple):
-        inside = ", ".join(described(item) for item in thing[:3]) + (", ..." if len(thing) > 3 else "")
-        return f"a {type(thing).__name__} ({inside})"
-    if type(thing).__module__ == "numpy" and hasattr(thing, "shape"):
-        return f"a numpy array {list(getattr(thing, 'shape', ()))} (torch.from_numpy makes a tensor of it)"
-    if thing is None or isinstance(thing, bool | int | float):
-        return repr(thing)
-    return f"a {type(thing).__name__}"
 
 
 def told(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.api import Spec
+from bench.api import Codes, Spec
 
 SLACK = 1e-6  # of a frame: rounding of rates
 
@@ -88,34 +88,38 @@ def told(spec: Spec, cuts: int) -> str:
     return f"longer than the {spec.longest:g} s that {spec.label} takes: cut into {cuts + 1} pieces{before}" if cuts else ""
 
 
-def encode(spec: Spec, wav: Tensor, one: Callable[[Tensor], Tensor]) -> Tensor:
-    """wav [B, C, T] -> codes [B, K, F] of all pieces, each coded by `one`."""
+def encode(spec: Spec, wav: Tensor, one: Callable[[Tensor], Codes]) -> Codes:
+    """wav [B, C, T] -> codes of all pieces, each coded by `one`; each piece has side codes of its own."""
     if spec.longest is None:
         return one(wav)
     cutting, length = Cutting(spec), wav.shape[-1]
-    coded = []
+    frames: list[Tensor] = []
+    sides: list[Tensor] = []
     for piece in cutting.pieces(cutting.frames(length)):
         part = wav[..., cutting.sample(piece.first) : min(length, cutting.sample(piece.stop))]
         codes, wanted = one(part.clone()), piece.stop - piece.first  # a copy: pieces share their context
-        if codes.shape[-1] < wanted:
+        found = codes.frames.shape[-1]
+        if found < wanted:
             rule = f"a tokenizer that states Spec.longest gives one for each hop that has begun, here {wanted}"
-            raise ValueError(f"encode gave {codes.shape[-1]} frames for {part.shape[-1]} samples: {rule}")
-        coded.append(codes[..., piece.context : wanted])
-    return torch.cat(coded, dim=-1)
+            raise ValueError(f"encode gave {found} frames for {part.shape[-1]} samples: {rule}")
+        frames.append(codes.frames[..., piece.context : wanted])
+        sides += [] if codes.side is None else [codes.side]
+    return Codes(torch.cat(frames, dim=-1), torch.cat(sides, dim=-1) if sides else None)
 
 
-def decode(spec: Spec, codes: Tensor, rate: float, one: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """codes [B, K, F] -> wav [B, C, T'] of all pieces, each decoded by one(codes, its number) at `rate` Hz.
+def decode(spec: Spec, codes: Codes, rate: float, one: Callable[[Codes, int], Tensor]) -> Tensor:
+    """codes -> wav [B, C, T'] of all pieces, each decoded by one(codes, its number) at `rate` Hz.
 
     What the decoder does not return of a piece before the last is zero.
     """
     if spec.longest is None:
         return one(codes, 0)
     cutting, hop = Cutting(spec), rate / spec.frame_rate
-    whole, heard = cutting.pieces(codes.shape[-1]), []
+    whole, heard = cutting.pieces(codes.frames.shape[-1]), []
     for number, piece in enumerate(whole):
         start, stop = round(piece.first * hop), round(piece.stop * hop)
-        wav = one(codes[..., piece.first : piece.stop].clone(), number)[..., round(piece.start * hop) - start :]
+        side = None if codes.side is None else codes.side[..., number : number + 1].clone()
+        wav = one(Codes(codes.frames[..., piece.first : piece.stop].clone(), side), number)[..., round(piece.start * hop) - start :]
         kept = stop - round(piece.start * hop)
         last = number == len(whole) - 1
         heard.append(wav if last else torch.nn.functional.pad(wav[..., :kept], (0, max(0, kept - wav.shape[-1]))))

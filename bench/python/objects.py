@@ -15,7 +15,7 @@ import torch
 
 from bench.api import Spec, Tokenizer, UserError, Variant
 from bench.data.synthetic_audio import voice
-from bench.plugins import calls
+from bench.plugins import boundary
 from bench.plugins.fingerprint import numbers_of
 
 SECONDS = 0.5
@@ -66,8 +66,9 @@ def _does(tokenizer: Tokenizer) -> str:
     try:
         parameter = next(tokenizer.parameters(), None) if isinstance(tokenizer, torch.nn.Module) else None
         wav = voice((1, spec.channels, round(SECONDS * rate)), rate, 0)
-        codes = tokenizer.encode(wav if parameter is None else wav.to(parameter.device))
-        parts = [codes.cpu().numpy().tobytes(), calls.decode(tokenizer, codes).float().cpu().numpy().tobytes() if spec.decodes else b""]
+        codes = boundary.encode(tokenizer, wav if parameter is None else wav.to(parameter.device))
+        parts = [part.cpu().numpy().tobytes() for part in codes.parts]
+        parts.append(boundary.decode(tokenizer, codes).float().cpu().numpy().tobytes() if spec.decodes else b"")
     except Exception as error:  # anybody's code: the run that follows says what is wrong with it, clip by clip
         parts = [repr(error).encode()]
     return hashlib.sha256(b"\n".join(parts)).hexdigest()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bench.api import DOMAINS, LARGEST_COUNTED, Metric, Row, UserError
+from bench.api import DOMAINS, LARGEST_COUNTED, LEVEL_BITS, Metric, Row, UserError
 from bench.records.writer import LAST, key_of, read_rows
 
 _FOLDER = re.compile(r"(?P<label>.+)-[0-9a-f]{8}")
@@ -83,6 +83,18 @@ class Kept:
     def overview(self) -> list[str]:
         """The columns that stand for the suite beside other suites."""
         return [name for name in self.record.get("overview", ()) if name in self.metrics]
+
+    @property
+    def bitrate(self) -> float:
+        """Nominal bit/s of the spec, without bits_once; NaN where the rate varies."""
+        books = [*self.tokenizer["codebooks"], *self.tokenizer.get("side", ())]
+        return sum(math.nan if rate is None else rate * math.log2(size) for size, rate, *_ in books)
+
+    @property
+    def bits_once(self) -> float:
+        """Nominal bits that an utterance costs whatever its length."""
+        once = sum(math.log2(size) for size, rate, *_ in self.tokenizer.get("side", ()) if rate == 0)
+        return once + (0 if self.tokenizer.get("keeps_level", True) else LEVEL_BITS)
 
     @property
     def reference(self) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench.api import DOMAINS, Checkpoint, Codebook, Spec, Variant
+from bench.api import DOMAINS, LEVEL_BITS, Checkpoint, Codebook, Spec, Variant
 from bench.catalog import index, names
 from bench.data import manifests
 from bench.evaluators import packages
@@ -81,7 +81,10 @@ def numbers(variant: Variant) -> dict[str, object]:
         "variant": spec.variant,
         "sample_rate": spec.sample_rate,
         "channels": spec.channels,
-        "codebooks": [{"size": book.size, "rate": _finite(book.rate)} for book in spec.codebooks],
+        **{key: [{"size": book.size, "rate": _finite(book.rate)} for book in getattr(spec, key)] for key in ("codebooks", "side")},
+        "bits_once": spec.bits_once,
+        "output_rate": spec.output_rate or spec.sample_rate,
+        "keeps_level": spec.keeps_level,
         **{key: _finite(rate) for key, rate in rates.items()},
         "causal": spec.causal,
         "decodes": spec.decodes,
@@ -123,11 +126,13 @@ def facts(variant: Variant) -> dict[str, str]:
     return {
         "tokenizer": marks.marked(spec.label, spec.trained_here),
         **({"note": text} if (text := "".join(marks.line([spec.trained_here]))) else {}),
-        "sample rate": _hz(spec.sample_rate) + (f", {spec.channels} channels" if spec.channels > 1 else ""),
+        "sample rate": _rates(spec) + (f", {spec.channels} channels" if spec.channels > 1 else ""),
         "codebooks": _codebooks(variant),
-        "frame rate": _number(spec.frame_rate) + " Hz",
+        **({"side codes": _side(spec)} if spec.side else {}),
+        "frame rate": "varies, the length of a frame is among its codes" if spec.durations else _number(spec.frame_rate) + " Hz",
         "tokens/s": _number(spec.tokens_per_s),
-        "bitrate": _number(spec.bitrate / 1000) + " kbps",
+        "bitrate": _number(spec.bitrate / 1000) + " kbps" + _once(spec),
+        **({} if spec.keeps_level else {"level": f"lost by decode: restored from {LEVEL_BITS} bit once, before anything is scored"}),
         **({layout.name: _budget(layout) for layout in layouts(spec)} or {"token budget": "varies, see bench run --suite codes"}),
         **({"tables": _tables(spec)} if len(spec.tables) < len(spec.codebooks) else {}),
         **({"block": f"clips are filled up to whole {spec.block:,} samples"} if spec.block > 1 else {}),
@@ -177,7 +182,8 @@ def _longest(spec: Spec) -> str:
 def _delay(spec: Spec) -> str:
     if not spec.delay:
         return "none stated"
-    seconds = f" ({1000 * spec.delay / spec.sample_rate:g} ms)" if spec.sample_rate else ""
+    rate = spec.output_rate or spec.sample_rate
+    seconds = f" ({1000 * spec.delay / rate:g} ms)" if rate else ""
     return f"{spec.delay} samples{seconds}, taken out before signals are compared"
 
 
@@ -237,6 +243,25 @@ def _tables(spec: Spec) -> str:
     """The tables of entries, with the rate of their codes."""
     found = [(spec.codebooks[table[0]], len(table)) for table in spec.tables]
     return ", ".join(f"{book.size} entries at {_number(count * book.rate)} Hz in {count} streams" for book, count in found)
+
+
+def _side(spec: Spec) -> str:
+    """What is sent beside the codes of the frames, and how often."""
+    sizes: Iterable[tuple[str, int]] = Counter(_size(c) for c in spec.side).items()
+    rate = spec.side[0].rate
+    return " + ".join(f"{count} x {size}" for size, count in sizes) + (f" a chunk, {_number(rate)} Hz" if rate else " once an utterance")
+
+
+def _once(spec: Spec) -> str:
+    """What an utterance costs whatever its length, and what that makes of one of 10 s."""
+    if not spec.bits_once:
+        return ""
+    ten = "" if math.isnan(spec.bitrate) else f": {_number((spec.bitrate + spec.bits_once / 10) / 1000)} kbps over 10 s"
+    return f" and {_number(spec.bits_once)} bit once{ten}"
+
+
+def _rates(spec: Spec) -> str:
+    return _hz(spec.sample_rate) + (f" in, {_hz(spec.output_rate)} out" if spec.output_rate else "")
 
 
 def _hz(rate: int | None) -> str:

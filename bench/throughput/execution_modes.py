@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from bench.api import Tokenizer, UserError
+from bench.api import Codes, Tokenizer, UserError
 from bench.engine.autocast import Lowered, layers
 from bench.plugins import calls
 from bench.throughput.macs import LIBRARY
 from bench.throughput.sweep import Point
 
-Call = Callable[[Tensor], Tensor]
+Call = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
 class Skip(Exception):
@@ -26,12 +26,13 @@ class Skip(Exception):
 
 
 @contextmanager
-def way(tokenizer: Tokenizer, side: str, point: Point, example: Tensor) -> Iterator[Call]:
-    """tokenizer.encode or .decode as a point runs it, for what looks like the example."""
-    refuse(tokenizer, point, example.device.type)
+def way(tokenizer: Tokenizer, side: str, point: Point, example: Sequence[Tensor]) -> Iterator[Call]:
+    """tokenizer.encode or .decode as a point runs it, for what looks like the example: wav, or codes and side codes."""
+    device = example[0].device
+    refuse(tokenizer, point, device.type)
     if point.dtype != "float32":
-        tokenizer = _proven(Lowered(tokenizer, tokenizer.spec, getattr(torch, point.dtype)), example.device)
-    function = partial(calls.encode if side == "encode" else calls.decode, tokenizer)
+        tokenizer = _proven(Lowered(tokenizer, tokenizer.spec, getattr(torch, point.dtype)), device)
+    function = partial(_encode if side == "encode" else _decode, tokenizer)
     if point.mode == "compiled":
         for part in ("torch._dynamo", "torch._inductor"):
             logging.getLogger(part).setLevel(logging.ERROR)  # that a codec is compiled in parts is no news
@@ -41,6 +42,14 @@ def way(tokenizer: Tokenizer, side: str, point: Point, example: Tensor) -> Itera
         torch.compiler.reset()
     else:
         yield _graph(function, example) if point.mode == "graph" else torch.inference_mode()(function)
+
+
+def _encode(tokenizer: Tokenizer, wav: Tensor) -> tuple[Tensor, ...]:
+    return calls.encode(tokenizer, wav).parts
+
+
+def _decode(tokenizer: Tokenizer, *parts: Tensor) -> Tensor:
+    return calls.decode(tokenizer, Codes(*parts))
 
 
 def _proven(tokenizer: Lowered, device: torch.device) -> Lowered:
@@ -64,23 +73,24 @@ def refuse(tokenizer: Tokenizer, point: Point, kind: str) -> None:
         raise Skip("torch.compile needs a C++ compiler: install g++")
 
 
-def _graph(call: Call, example: Tensor) -> Call:
+def _graph(call: Call, example: Sequence[Tensor]) -> Call:
     """The call's kernels, recorded once and launched together; input and output lie where they lay."""
     eager = torch.inference_mode()(call)
-    given = example.clone()
-    aside = torch.cuda.Stream(example.device)
-    aside.wait_stream(torch.cuda.current_stream(example.device))
+    given, device = [part.clone() for part in example], example[0].device
+    aside = torch.cuda.Stream(device)
+    aside.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(aside):  # torch wants a few calls on a stream of their own first
         for _ in range(3):
-            eager(given)
-    torch.cuda.current_stream(example.device).wait_stream(aside)
+            eager(*given)
+    torch.cuda.current_stream(device).wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        made = eager(given)
+        made = eager(*given)
 
     @torch.inference_mode()
-    def replay(x: Tensor) -> Tensor:
-        given.copy_(x)
+    def replay(*x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        for place, part in zip(given, x, strict=True):
+            place.copy_(part)
         graph.replay()
         return made
 

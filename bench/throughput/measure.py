@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.api import TOKENIZER_FAILED, Packs, Tokenizer
+from bench.api import TOKENIZER_FAILED, Codes, Packs, Tokenizer
 from bench.plugins import boundary
 from bench.throughput import memory
 from bench.throughput.execution_modes import Skip, way
 from bench.throughput.inputs import Material
 from bench.throughput.sweep import Point, Sweep
 from bench.throughput.timing import LEAST, timed
-from bench.tokens.codes import agreement, check_codes
+from bench.tokens.codes import agreement, check_codes, flat
 
 ROOM = 0.8  # of the memory that the system has left
 
@@ -81,13 +81,14 @@ class Stopwatch:
             return apart.submit(self._measure, point).result()
 
     def _measure(self, point: Point) -> list[Measured]:
-        given: dict[str, Tensor] = {}
+        given: dict[str, tuple[Tensor, ...]] = {}
 
         def begin() -> None:
             self._refuse(point)
             wav = self.material.cut(point.batch, point.seconds).to(self.device)
-            given["encode"], given["decode"] = wav, boundary.encode(self.tokenizer, wav)  # what other ways' codes are compared with
-            check_codes(given["decode"], self.tokenizer.spec, point.batch)
+            codes = boundary.encode(self.tokenizer, wav)
+            check_codes(codes, self.tokenizer.spec, point.batch)
+            given["encode"], given["decode"] = (wav,), codes.parts  # what other ways' codes are compared with
 
         if why := self._why_not(point, begin):
             return [Measured(point, side, note=why) for side in self.sides]
@@ -114,19 +115,20 @@ class Stopwatch:
             return ("" if point.mode == "compiled" else TOKENIZER_FAILED) + str(failed)
         return ""
 
-    def _side(self, point: Point, side: str, given: Mapping[str, Tensor]) -> Measured:
-        x, codes = given[side], given["decode"]
+    def _side(self, point: Point, side: str, given: Mapping[str, tuple[Tensor, ...]]) -> Measured:
+        x, codes = given[side], Codes(*given["decode"])
         with way(self.tokenizer, side, point, x) as call:
-            before = x.clone()
-            made = call(x)
-            if not torch.equal(x, before):
+            before = [part.clone() for part in x]
+            made = call(*x)
+            if not all(map(torch.equal, x, before)):
                 raise Skip(f"{side} changes its input in place: every repeat would time other audio")
-            equal = math.nan if point.plain or side == "decode" else agreement(made, codes)
+            compared = not point.plain and side == "encode"
+            equal = agreement(flat(Codes(*made)), flat(codes)) if compared else math.nan
             del made, before
             start = memory.settled()  # with what a first call leaves behind, such as weights in another order: no audio asks for it
             memory.start(self.device)
-            call(x)
-            times = timed(lambda: call(x), self.device)
+            call(*x)
+            times = timed(lambda: call(*x), self.device)
         host = memory.peak()
         if point.plain and host > start:
             self.grown[point.audio] = max(host - start, self.grown.get(point.audio, 0.0))
@@ -135,12 +137,18 @@ class Stopwatch:
             side,
             len(times.seconds),
             *(times.at(percent) for percent in (5, 50, 95)),
-            tokens=sum(boundary.bits(self.tokenizer, c[None]) // 8 for c in codes) if isinstance(self.tokenizer, Packs) else codes.numel(),
+            tokens=self._tokens(codes),
             equal=equal,
             host=max(0.0, host - self.before),
             device=memory.device_peak(self.device),
             joules=times.joules,
         )
+
+    def _tokens(self, codes: Codes) -> int:
+        beside = 0 if codes.side is None else codes.side.numel()
+        if isinstance(self.tokenizer, Packs):
+            return beside + sum(boundary.bits(self.tokenizer, c[None]) // 8 for c in codes.frames)
+        return beside + codes.frames.numel()
 
     def _refuse(self, point: Point) -> None:
         """Skip for what the points before say would take too long, or more memory than there is."""

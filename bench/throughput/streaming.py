@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import Tokenizer
+from bench.api import Codes, Tokenizer
 from bench.plugins import boundary, calls
 from bench.plugins.calls import Live
 from bench.throughput.timing import once
@@ -80,28 +80,34 @@ def _pass(tokenizer: Live, device: str, pieces: Sequence[Tensor]) -> tuple[list[
 
 @torch.inference_mode()
 def lookahead(tokenizer: Tokenizer, wav: Tensor, other: Tensor, hop: float) -> float:
-    """Samples that must have come in before an output sample can be made, its own included; infinite where all must.
+    """Samples of the input that must have come in before an output sample can be made, its own included; infinite where all must.
 
     wav [1, C, T] is encoded again and again, each time with `other` in its place from a later sample on, to find the first frame of codes
     that notices; and its codes are decoded with those of `other` in their place from that frame on, to find the first sample that does.
     So a frame that is packed as one is waited for as one. What is changed may be too little to move a code, the more so the fewer codebooks
     there are: the truth may be more.
     """
+    spec = tokenizer.spec
+    if any(book.rate == 0 for book in spec.side) or not spec.keeps_level:
+        return math.inf  # sent once, of the whole clip
     codes, others = boundary.encode(tokenizer, wav), boundary.encode(tokenizer, other)
-    length, heard = wav.shape[-1], boundary.decode(tokenizer, codes) if tokenizer.spec.decodes else None
-    middle, worst = length // 2, -math.inf
-    answers: dict[int, float] = {}
+    length, heard = wav.shape[-1], boundary.decode(tokenizer, codes) if spec.decodes else None
+    middle, worst, slower = length // 2, -math.inf, length / spec.decoded(length)
+    answers: dict[tuple[int, ...], float] = {}
     for step in range(1, FRAMES * SHARE + 1):
         start = min(length - 1, middle + math.ceil(step * hop / SHARE) - 1)
-        frame = _first(codes, boundary.encode(tokenizer, torch.cat([wav[..., :start], other[..., start:]], dim=-1)))
-        if frame is None:
+        changed = boundary.encode(tokenizer, torch.cat([wav[..., :start], other[..., start:]], dim=-1))
+        found = [_first(*both) for both in zip(codes.parts, changed.parts, strict=True)]
+        if all(place is None for place in found):
             continue
-        if frame not in answers:
-            mixed = torch.cat([codes[..., :frame], others[..., frame:]], dim=-1)
-            answers[frame] = frame * hop if heard is None else _first(heard, boundary.decode(tokenizer, mixed)) or 0
-        if answers[frame] < middle / 2:
+        places = tuple(part.shape[-1] if place is None else place for place, part in zip(found, codes.parts, strict=True))
+        if places not in answers:
+            ways = zip(codes.parts, others.parts, places, strict=True)
+            mixed = Codes(*(torch.cat([one[..., :place], two[..., place:]], dim=-1) for one, two, place in ways))
+            answers[places] = places[0] * hop if heard is None else (_first(heard, boundary.decode(tokenizer, mixed)) or 0) * slower
+        if answers[places] < middle / 2:
             return math.inf
-        worst = max(worst, start - answers[frame] + 1 + tokenizer.spec.delay)
+        worst = max(worst, start - answers[places] + 1 + spec.delay * slower)
     return worst
 
 

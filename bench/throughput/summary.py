@@ -111,7 +111,7 @@ def of_live(tokenizer: Tokenizer, device: str, material: Material) -> Figures:
     other = synthetic_audio.noise(tuple(wav.shape), seed=0, level=0.5).clamp(-1, 1).to(device)  # as unlike speech as can be
     if math.isnan(hop):
         with torch.inference_mode():
-            hop = wav.shape[-1] / boundary.encode(tokenizer, wav).shape[-1]
+            hop = wav.shape[-1] / boundary.encode(tokenizer, wav).frames.shape[-1]
     samples = streaming.lookahead(tokenizer, wav, other, hop)
     whole = Score(math.nan, note="the end of a clip changes its start: no output before all input has arrived")
     figures["lookahead_ms"] = Score(1000 * samples / rate) if math.isfinite(samples) else whole

@@ -1,41 +1,67 @@
-"""Codes [K, F] int64 as such: their contract, what they cost, how much two of them agree, and how often each came."""
+"""Codes [K, F] int64 and side codes [S, N] as such: their contract, what they cost, how much two of them agree, and how often each came."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import LARGEST_COUNTED, Row, Score, Spec
+from bench.api import LARGEST_COUNTED, LEVEL_BITS, Codebook, Codes, Row, Score, Spec
 from bench.tokens.mutual_information import entropy
 
 if TYPE_CHECKING:
     from bench.api import Reconstruction
 
 
-def check_codes(codes: Tensor, spec: Spec, batch: int) -> None:
-    """Raises ValueError unless codes are [batch, K, F] int64 and every one lies in its codebook."""
-    if codes.ndim != 3 or codes.shape[:2] != (batch, len(spec.codebooks)) or codes.dtype != torch.int64:
-        raise ValueError(f"codes must be [{batch}, {len(spec.codebooks)}, F] int64, got {list(codes.shape)} {codes.dtype}")
+def check_codes(codes: Codes, spec: Spec, batch: int) -> None:
+    """Raises ValueError unless codes are [batch, K, F], side codes [batch, S, N] int64 and every one lies in its codebook."""
+    _check("codes", codes.frames, spec.codebooks, batch, "F")
+    if codes.side is not None:
+        once = any(book.rate == 0 for book in spec.side)
+        _check("side codes", codes.side, spec.side, batch, "1" if once else "N")
+        if once and codes.side.shape[-1] != 1 and spec.longest is None:  # pieces of a long clip have theirs
+            raise ValueError(f"side codes of rate 0 come once: they must be [{batch}, {len(spec.side)}, 1], got {list(codes.side.shape)}")
+
+
+def _check(what: str, codes: Tensor, books: Sequence[Codebook], batch: int, last: str) -> None:
+    if codes.ndim != 3 or codes.shape[:2] != (batch, len(books)) or codes.dtype != torch.int64:
+        raise ValueError(f"{what} must be [{batch}, {len(books)}, {last}] int64, got {list(codes.shape)} {codes.dtype}")
     if codes.numel():
-        sizes = torch.tensor([c.size for c in spec.codebooks], device=codes.device)[:, None]
-        if bool(((codes < 0) | (codes >= sizes)).any()):
-            raise ValueError(
-                f"codes lie in {int(codes.min())}..{int(codes.max())}, outside of their codebooks {[c.size for c in spec.codebooks]}"
-            )
+        sizes = torch.tensor([c.size for c in books], device=codes.device)[:, None]
+        wrong = ((codes < 0) | (codes >= sizes)).any(0).any(-1)
+        if bool(wrong.any()):
+            k = int(wrong.nonzero()[0])
+            low, high = int(codes[:, k].min()), int(codes[:, k].max())
+            raise ValueError(f"{what} of codebook {k} lie in {low}..{high}, outside of their codebooks {[c.size for c in books]}")
 
 
-def packed_bits(codes: Tensor, spec: Spec) -> int:
-    """Bits of codes [K, F] written one after the other, the stream padded to a byte.
+def packed_bits(codes: Tensor, spec: Spec, side: Tensor | None = None) -> int:
+    """Bits of codes [K, F], side codes [S, N] and a lost level, written one after the other, the stream padded to a byte.
 
     Each takes the fewest whole bits; product codes, whose sizes are no powers of two, as digits of one number (mixed radix).
     """
-    whole = sum(math.ceil(math.log2(c.size)) for c in spec.codebooks if not c.levels)
-    mixed = sum(math.log2(c.size) for c in spec.codebooks if c.levels)
-    return 8 * math.ceil((codes.shape[-1] * whole + math.ceil(codes.shape[-1] * mixed)) / 8)
+    return 8 * math.ceil((_bits(spec.codebooks, codes.shape[-1]) + side_bits(spec, side)) / 8)
+
+
+def side_bits(spec: Spec, side: Tensor | None) -> int:
+    """Bits of side codes [S, N], and of the level where decode loses it."""
+    return (0 if side is None else _bits(spec.side, side.shape[-1])) + (0 if spec.keeps_level else LEVEL_BITS)
+
+
+def _bits(books: Sequence[Codebook], count: int) -> int:
+    """Of so many codes of each."""
+    whole = sum(math.ceil(math.log2(c.size)) for c in books if not c.levels)
+    mixed = sum(math.log2(c.size) for c in books if c.levels)
+    return count * whole + math.ceil(count * mixed)
+
+
+def flat(codes: Codes) -> Tensor:
+    """All codes of a batch [B, n], those of the frames first."""
+    return torch.cat([part.flatten(1) for part in codes.parts], dim=1)
 
 
 def streams(codes: np.ndarray, spec: Spec) -> list[np.ndarray]:
@@ -58,7 +84,8 @@ def rates(item: Reconstruction) -> dict[str, Score]:
 
 def uncountable(spec: Spec) -> str:
     """Why it means nothing how often a code came; "" where it means something."""
-    if all(c.size <= LARGEST_COUNTED and not math.isnan(c.rate) for c in spec.codebooks):
+    varies = any(math.isnan(c.rate) for c in spec.codebooks) and not spec.durations
+    if all(c.size <= LARGEST_COUNTED for c in spec.codebooks) and not varies:
         return ""
     return "not applicable: codes are raw samples or variable-rate bytes"
 
@@ -70,6 +97,7 @@ class CodeCounts:
         self.spec = spec
         self.seconds: dict[str, float] = {}
         self.counts: dict[str, list[np.ndarray]] = {}
+        self.clips: dict[str, int] = {}  # that were encoded
 
     def add(self, item: Reconstruction) -> None:
         """Counts one clip's codes [K, F]."""
@@ -80,22 +108,22 @@ class CodeCounts:
             new = [np.bincount(codes, minlength=self.spec.codebooks[table[0]].size) for codes, table in found]
             old = self.counts.get(domain)
             self.counts[domain] = [a + b for a, b in zip(old, new, strict=True)] if old else new
+            self.clips[domain] = self.clips.get(domain, 0) + 1
 
     def rows(self, domain: str) -> list[Row]:
-        """kbps_nominal, from the spec, and kbps_entropy: each table's zero-order entropy x the rate of its codes; NaN: it means nothing."""
-        nominal = self.spec.bitrate / 1000
-        rows = [
-            Row(
-                "*",
-                domain,
-                "",
-                "kbps_nominal",
-                nominal,
-                note="" if math.isfinite(nominal) else "not applicable to a variable rate: see kbps_packed",
-            )
-        ]
-        if domain in self.counts:
-            rates = [len(table) * self.spec.codebooks[table[0]].rate for table in self.spec.tables]
-            bits = sum(entropy(n) * rate for n, rate in zip(self.counts[domain], rates, strict=True))
-            return [*rows, Row("*", domain, "", "kbps_entropy", bits / 1000)]
-        return [*rows, Row("*", domain, "", "kbps_entropy", math.nan, note=uncountable(self.spec) or "no clip was encoded")]
+        """kbps_nominal, from the spec, and kbps_entropy: each table's zero-order entropy x the rate of its codes; NaN: it means nothing.
+
+        Of side codes there are too few for an entropy: they count at their full size.
+        """
+        nominal, once = self.spec.bitrate / 1000, self.spec.bits_once
+        varies = "" if math.isfinite(nominal) else "not applicable to a variable rate: see kbps_packed"
+        rows = [Row("*", domain, "", "kbps_nominal", nominal, note=varies or (f"without {once:g} bit once an utterance" if once else ""))]
+        if domain not in self.counts:
+            return [*rows, Row("*", domain, "", "kbps_entropy", math.nan, note=uncountable(self.spec) or "no clip was encoded")]
+        counts, seconds = self.counts[domain], self.seconds[domain]
+        stated = [len(table) * self.spec.codebooks[table[0]].rate for table in self.spec.tables]
+        rates = [n.sum() / seconds if math.isnan(rate) else rate for n, rate in zip(counts, stated, strict=True)]
+        bits = sum(entropy(n) * rate for n, rate in zip(counts, rates, strict=True))
+        beside = sum(book.rate * math.log2(book.size) for book in self.spec.side) + once * self.clips[domain] / seconds
+        note = "side codes and level count at their full size" if beside else ""
+        return [*rows, Row("*", domain, "", "kbps_entropy", (bits + beside) / 1000, note=note)]

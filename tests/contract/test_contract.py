@@ -98,6 +98,14 @@ class Clipping(MuLaw):
         return super().encode(wav.clamp_(-0.9, 0.9))
 
 
+class Normalising(MuLaw):
+    """Gives everything one loudness, and yet says that it keeps it."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        wav = super().decode(codes)
+        return 0.1 * wav / wav.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
+
+
 class Sloppy(MuLaw):
     """Gives 16-bit codes."""
 
@@ -182,6 +190,7 @@ BROKEN = {
     Peeking: "causal",
     Tidal: "padding",
     Late: "delay",
+    Normalising: "level",
     Clipping: "untouched",
     Sloppy: "codes",
     Cut: "audio",

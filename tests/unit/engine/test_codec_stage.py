@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.api import Code, Codebook, Coded, Given, Reconstruction, Spec, UserError
+from bench.api import Code, Codebook, Coded, Codes, Given, Reconstruction, Spec, UserError
 from bench.data.manifests import open_data, partners
 from bench.engine.codec_stage import reconstructions, trials
 from bench.tokens.codes import check_codes, packed_bits
@@ -135,7 +135,7 @@ def test_without_decode_all_but_the_audio_is_as_it_was(make_data: Callable[..., 
 )
 def test_codes_outside_the_contract_are_refused(codes: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_codes(codes, spec(), 1)
+        check_codes(Codes(codes), spec(), 1)
 
 
 def test_a_tokenizer_that_raises_costs_its_clip(make_data: Callable[..., Path]) -> None:

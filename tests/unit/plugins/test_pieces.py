@@ -12,7 +12,7 @@ from torch import Tensor
 
 import bench
 from bench import registry
-from bench.api import Codebook, Spec, Tokenizer, Variant
+from bench.api import Codebook, Codes, Spec, Tokenizer, Variant
 from bench.cli import main
 from bench.conformance.rules import Finding, check
 from bench.data.manifests import open_data
@@ -121,7 +121,7 @@ def test_each_piece_draws_noise_of_its_own() -> None:
             return torch.stack([torch.randn(1, codes.shape[-1], generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
     spec = replace(SPEC, sampled=True, context=0.0)
-    wav = calls.decode(Hiss(spec), torch.zeros(1, 1, 32_000, dtype=torch.int64), [5])
+    wav = calls.decode(Hiss(spec), Codes(torch.zeros(1, 1, 32_000, dtype=torch.int64)), [5])
     assert torch.equal(wav[..., :16_000], Hiss(spec).decode(torch.zeros(1, 1, 16_000), (5,)))
     assert not torch.equal(wav[..., :16_000], wav[..., 16_000:])
 
