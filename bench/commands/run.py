@@ -45,7 +45,7 @@ def add(verbs: Verbs) -> None:
     what.add_argument(
         "--limit", type=arguments.clips, metavar="N", help="only N clips, or a share as 10%%, spread over domains, speakers and texts"
     )
-    what.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    what.add_argument("--seed", type=int, default=0, help="random seed, of the noise that decoders draw among others (default: 0)")
     what.add_argument("--weights", type=Path, metavar="FILE", help="your own checkpoint for the one tokenizer named")
     what.add_argument("--untrained", action="store_true", help="random weights in place of a download, for timing only")
     what.add_argument("--asr-model", metavar="NAME", help="ASR model of --suite asr, a name or a file (default: its own)")

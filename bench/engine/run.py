@@ -148,15 +148,18 @@ class RunSession:
         return trials(self.spec, self.load, tuple(clips), partial(self._tried, trial), self.device, partner, self.seed)
 
     def _tried(self, trial: Callable[[Code, Given], Result], code: Code, given: Given) -> Result:
-        cuts = len(pieces.seams(self.spec, given.wav.shape[-1]))
-        self._odd[given.clip.id] = _notes(given.ref.note, pieces.told(self.spec, cuts))
+        cuts = 0
 
         def watched(wav: Tensor, decode: bool, draw: int = 0) -> Coded:
+            nonlocal cuts
+            cuts = max(cuts, len(pieces.seams(self.spec, wav.shape[-1])))
             coded = code(wav, decode, draw)
             self._notice(given.clip, coded.failure)
             return coded
 
-        return trial(watched, given)
+        found = trial(watched, given)
+        self._odd[given.clip.id] = _notes(given.ref.note, pieces.told(self.spec, cuts))
+        return found
 
     def _notice(self, clip: Clip, failure: str) -> None:
         if not failure.startswith(TOKENIZER_FAILED):

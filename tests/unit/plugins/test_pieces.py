@@ -86,8 +86,8 @@ def test_check_finds_pieces_that_are_not_whole() -> None:
 
 @pytest.fixture
 def mixed(make_data: Callable[..., Path]) -> Path:
-    """0.8 s, fits; 0.9 s, fits."""
-    return make_data(2, seconds=0.8)
+    """0.9 s and 1 s: both fit."""
+    return make_data(2, seconds=0.9)
 
 
 @pytest.fixture
@@ -110,6 +110,11 @@ def test_nothing_is_lost_at_a_seam_in_any_batch(long: Path, mixed: Path) -> None
         assert torch.equal(codes, others) and torch.equal(wav, heard) and codes.shape[-1] == wav.shape[-1]
         assert cuts == (() if clip.id.startswith("short") else (0.9, 1.8))
         assert torch.allclose(wav[:, 800:], (codes / 2047 - 1)[:, 800:], atol=1e-6), "the context hides the slow start"
+    hurt = replace(SPEC, context=0.02)  # too little for the decoder's start: heard wherever a clip is cut, 0.98 s among it
+    alone_hurt, together_hurt = coded(hurt, 1), coded(hurt, 4)
+    assert all(torch.equal(wav, together_hurt[clip][1]) for clip, (_, wav, _) in alone_hurt.items()), (
+        "a batch cuts no clip that is not cut alone"
+    )
     bare = coded(replace(SPEC, context=0.0), 1)["clip0"]
     assert torch.equal(bare[0], alone["clip0"][0]) and bare[2] == (1.0, 2.0)
     assert bare[1][:, 16_000] == 0 and bool((bare[1][:, 16_000:16_700].abs() < alone["clip0"][1][:, 16_000:16_700].abs() + 1e-6).all())
