@@ -16,7 +16,10 @@ from tests.conftest import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(?:^ *<!-- needs: (?P<needs>[^>]+) -->\n\s*)?^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.M | re.S)
-PACKAGES = {"asr": "pocketsphinx", "speaker": "resemblyzer", "plot": "matplotlib", "kmeans": "sklearn", "codec2": "pycodec2"}
+PACKAGES = {
+    **{"asr": "pocketsphinx", "speaker": "resemblyzer", "quality": "visqol"},
+    **{"plot": "matplotlib", "kmeans": "sklearn", "codec2": "pycodec2"},
+}
 
 
 @dataclass(frozen=True)

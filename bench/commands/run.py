@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 ALL = "all"  # of --columns
 FORMATS = ("table", "markdown", "csv", "json")
-EVALUATORS = {"asr": "recognizer", "speaker": "speaker model"}  # suite -> what --SUITE-model names
+EVALUATORS = {"asr": "recognizer", "speaker": "speaker model", "quality": "quality evaluator"}  # suite -> what --SUITE-model names
+SEVERAL = ("quality",)  # those whose --SUITE-model names one or more
 EXAMPLES = """examples:
   bench run --tokenizer mimi                                   the bundled corpus, suite reconstruction
   bench run --tokenizer mimi,encodec,'opus@*' --suite codes,robustness
@@ -50,6 +51,9 @@ def add(verbs: Verbs) -> None:
     what.add_argument("--untrained", action="store_true", help="random weights in place of a download, for timing only")
     what.add_argument("--asr-model", metavar="NAME", help="ASR model of --suite asr, a name or a file (default: its own)")
     what.add_argument("--speaker-model", metavar="NAME", help="speaker encoder of --suite speaker, a name or a path (default: its own)")
+    what.add_argument(
+        "--quality-model", metavar="A,B,...", help="evaluators of --suite quality (default: default, those that need no download)"
+    )
     what.add_argument(
         "--sweep",
         metavar="POINTS",
@@ -188,12 +192,13 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
         model = getattr(options, f"{name}_model") or ""
         if model:
             _belongs(f"--{name}-model", name, chosen)
-            known = index.suite(name).evaluators
-            if model not in known and not Path(model).exists() and Path(model).parent == Path() and Path(model).suffix != ".pt":
-                raise names.unknown(kind, model, known)
-        if name in chosen and not everything and (not model or model in index.suite(name).evaluators):
-            refuse_missing(name, model)
-    if not (options.asr_model or options.speaker_model):
+        known = index.suite(name).evaluators
+        for one in (words(model) if name in SEVERAL else [model]) or [""]:
+            if one and one not in known and not Path(one).exists() and Path(one).parent == Path() and Path(one).suffix != ".pt":
+                raise names.unknown(kind, one, known)
+            if name in chosen and not everything and (not one or one in known):
+                refuse_missing(name, one)
+    if not (options.asr_model or options.speaker_model or options.quality_model):
         _refuse_columns(columns, [metric.name for name in chosen for metric in index.suite(name).metrics])
 
 

@@ -32,9 +32,12 @@ def add(verbs: Verbs) -> None:
         metavar="[NAME=]DIR",
         help="reconstructions, by the relative names of the originals, whatever their suffix; may be repeated: all are compared",
     )
-    verb.add_argument("--suite", action="append", metavar="NAME", help="reconstruction (default), asr, speaker, mcd; a,b for several")
+    verb.add_argument(
+        "--suite", action="append", metavar="NAME", help="reconstruction (default), asr, speaker, mcd, quality; a,b for several"
+    )
     verb.add_argument("--asr-model", default="", metavar="NAME", help="ASR model of --suite asr (default: its own)")
     verb.add_argument("--speaker-model", default="", metavar="NAME", help="speaker encoder of --suite speaker (default: its own)")
+    verb.add_argument("--quality-model", default="", metavar="A,B,...", help="evaluators of --suite quality (default: its own)")
     arguments.device(verb)
     arguments.licence(verb)
     verb.add_argument("--workers", type=positive, default=0, metavar="N", help="number of scoring processes (default: one per core)")
@@ -64,7 +67,8 @@ def score(options: argparse.Namespace) -> int:
         note(options, f"note: {line}")
     how = Options(options.results, device_of(options.device), options.workers, options.seed, fresh=options.fresh)
     with progress(options) as report:
-        runs = scored(variants, data, suites_of(chosen, options.asr_model, options.speaker_model), how, report)
+        suites = suites_of(chosen, options.asr_model, options.speaker_model, options.quality_model)
+        runs = scored(variants, data, suites, how, report)
     print_runs(runs, options, arguments.words(options.columns))
     sys.stdout.flush()
     return 0

@@ -16,11 +16,12 @@ class Package:
     module: str
     needed: str  # the beginning of the error
     install: str
+    beside: tuple[str, ...] = ()  # further modules that it does not work without
 
     @property
     def here(self) -> bool:
         """Whether it is installed; it is not imported."""
-        return find_spec(self.module) is not None
+        return all(find_spec(module) is not None for module in (self.module, *self.beside))
 
     @property
     def missing(self) -> str:
@@ -38,9 +39,33 @@ RESEMBLYZER = Package(
     "pip install 'audio-tokenizer-bench[speaker]' (its weights are all that is read: pip install --no-deps resemblyzer==0.1.4 will do)",
 )
 TRANSFORMERS = Package("transformers", "speaker models as wavlm-base-plus-sv need transformers", "pip install 'audio-tokenizer-bench[hf]'")
+QUALITY = (
+    "pip install 'audio-tokenizer-bench[quality]', then pip install --no-deps distillmos==0.9.1 basic-pitch==0.4.0 "
+    "(their own pins ask for an old TensorFlow and for torchaudio; their weights are all that is read)"
+)
+ONNXRUNTIME = Package("onnxruntime", "the quality suite needs onnxruntime", QUALITY)
+SPEECHMOS = Package("speechmos", "DNSMOS and PLCMOS need speechmos and onnxruntime", QUALITY, ("onnxruntime",))
+DISTILLMOS = Package("distillmos", "Distill-MOS needs distillmos", QUALITY)
+BASIC_PITCH = Package("basic_pitch", "Basic Pitch needs basic-pitch and onnxruntime", QUALITY, ("onnxruntime",))
+VISQOL = Package("visqol", "ViSQOL needs visqol-python, numba and ai-edge-litert", QUALITY, ("numba", "ai_edge_litert", "libsvm"))
+ALL_QUALITY = Package(
+    "visqol",
+    "the quality suite needs visqol-python, numba, ai-edge-litert, speechmos, onnxruntime, distillmos and basic-pitch",
+    QUALITY,
+    (*VISQOL.beside, "speechmos", "onnxruntime", "distillmos", "basic_pitch"),
+)
 NAMED: Mapping[str, Mapping[str, Package]] = {
     "asr": {"": WHISPER, "pocketsphinx": POCKETSPHINX},
     "speaker": {"": RESEMBLYZER, "resemblyzer": RESEMBLYZER},
+    "quality": {
+        "": ALL_QUALITY,
+        "default": ALL_QUALITY,
+        "visqol": VISQOL,
+        "distill_mos": DISTILLMOS,
+        "dnsmos": SPEECHMOS,
+        "plcmos": SPEECHMOS,
+        "basic_pitch": BASIC_PITCH,
+    },
 }
 OTHERS: Mapping[str, Package] = {"asr": WHISPER, "speaker": TRANSFORMERS}
 

@@ -34,6 +34,7 @@ def evaluate(
     fresh: bool = False,
     asr_model: str = "",
     speaker_model: str = "",
+    quality_model: str = "",
     progress: Progress | None = None,
 ) -> Results:
     """Tokenizers through suites; finished rows in `results` are used again, as `bench run` does.
@@ -45,7 +46,7 @@ def evaluate(
     variants = _variants(tokenizers)
     how = Options(Path(results), device_of(device), workers, seed, fresh=fresh)
     runs: list[Run] = []
-    for suite in suites_of(suites, asr_model, speaker_model):
+    for suite in suites_of(suites, asr_model, speaker_model, quality_model):
         domains = _domains(suite) if limit else DOMAINS
         runs += engine(variants, suite, open_data(str(data or suite.data), limit, domains, seed), how, progress)
     return _results(runs)
@@ -63,6 +64,7 @@ def score(
     fresh: bool = False,
     asr_model: str = "",
     speaker_model: str = "",
+    quality_model: str = "",
     progress: Progress | None = None,
 ) -> Results:
     """Audio that is there already: files of `est` against those of `ref` (a folder or a manifest) of the same relative name.
@@ -71,7 +73,7 @@ def score(
     """
     variants, data, _ = paired(str(ref), est if isinstance(est, Mapping) else {Path(est).resolve().name: est})
     how = Options(Path(results), device_of(device), workers, seed, fresh=fresh)
-    return _results(scored(variants, data, suites_of(suites, asr_model, speaker_model), how, progress))
+    return _results(scored(variants, data, suites_of(suites, asr_model, speaker_model, quality_model), how, progress))
 
 
 def scored(variants: list[Variant], data: Data, suites: Sequence[Suite], how: Options, progress: Progress | None = None) -> list[Run]:
@@ -93,11 +95,11 @@ def _variants(tokenizers: Named | Sequence[Named]) -> list[Variant]:
     return found
 
 
-def suites_of(suites: str | Sequence[str], asr_model: str, speaker_model: str) -> list[Suite]:
+def suites_of(suites: str | Sequence[str], asr_model: str, speaker_model: str, quality_model: str = "") -> list[Suite]:
     """Suites by name, "all" or comma lists, with the models that were asked for."""
     chosen = names.chosen_suites([suites] if isinstance(suites, str) else list(suites))
     start_server("bench.metrics", *(f"bench.tasks.{name}" for name in chosen))
-    models = {"asr": asr_model, "speaker": speaker_model}
+    models = {"asr": asr_model, "speaker": speaker_model, "quality": quality_model}
     loaded = [registry.load_suite(name) for name in chosen]
     return [s.with_judge(models[s.name]) if models.get(s.name) and s.with_judge else s for s in loaded]
 

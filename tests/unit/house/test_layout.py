@@ -161,6 +161,7 @@ def test_every_import_of_the_core_is_declared() -> None:
         "pynvml": "nvidia-ml-py",
         "ai_edge_litert": "ai-edge-litert",
         "whisper": "openai-whisper",
+        "visqol": "visqol-python",
         "markdown_it": "markdown-it-py",
     }  # where a module's name is not its package's
     used = {full.split(".")[0] for p in (*BENCH, *ROOM_FILES) for full in imported(p)} - set(sys.stdlib_module_names) - {"bench"}

@@ -1,0 +1,165 @@
+"""Quality evaluators. One is a record here and a module that loads it; columns carry its name.
+
+Each states the one rate at which it hears a domain, and how it is asked: of the reconstruction alone (then its score of the original stands
+beside it, `_original`), or of both. None of them is a listener; each was fitted to some, and knows what those heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+
+from bench.api import SHARE, Domain, Metric, UserError
+from bench.catalog.names import unknown
+from bench.evaluators import basic_pitch, distill_mos, dnsmos, plcmos, visqol
+from bench.evaluators.package_files import PackageFile
+from bench.evaluators.sounds import Ask
+
+SPEECH: Mapping[Domain, int] = {"speech": 16_000}
+MOS = (0.0, 6.0)  # a regression may leave the scale from 1 to 5 by a little
+ORIGINAL = "_original"
+
+
+@dataclass(frozen=True)
+class QualityEvaluator:
+    """What is known of an evaluator before it is loaded."""
+
+    name: str
+    columns: tuple[Metric, ...]  # a number of its answer each; all of the same rates
+    load: Callable[[str], Ask]  # called with the device; UserError where its package or weights are missing
+    weights: str  # sha256 of its files, "<hex>+<hex>" of several; "none"
+    shortest: float  # s of audio that it needs
+    compares: bool = False  # it is given the original, too
+    on_device: bool = False  # a network in torch, asked about many clips at once on a GPU
+
+    @property
+    def rates(self) -> Mapping[Domain, int]:
+        """Hz, by domain that it hears."""
+        return self.columns[0].rates
+
+    @property
+    def label(self) -> str:
+        """The evaluator as part of what a run is."""
+        return f"{self.name} sha256:{self.weights}"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Its columns, and those of the originals where it is asked about them."""
+        if self.compares:
+            return self.columns
+        about = "the same score of the originals"
+        return (*self.columns, *(replace(m, name=m.name + ORIGINAL, better="", about=f"{m.name}: {about}") for m in self.columns))
+
+
+def sha256(*files: PackageFile) -> str:
+    """Of all of them."""
+    return "+".join(file.sha256 for file in files)
+
+
+def _mos(name: str, about: str, rates: Mapping[Domain, int] = SPEECH) -> Metric:
+    return Metric(name, "MOS", "higher", rates, 0.02, None, about, span=MOS)
+
+
+def _visqol(mode: visqol.Mode, *domains: Domain) -> QualityEvaluator:
+    name, rates = f"visqol_{mode}", dict.fromkeys(domains, visqol.RATES[mode])
+    column = _mos(name, f"ViSQOL v3, {mode} mode, {visqol.RATES[mode] // 1000} kHz (package visqol-python)", rates)
+    weights = sha256(visqol.SVR if mode == "audio" else visqol.LATTICE)
+    return QualityEvaluator(name, (replace(column, unit="MOS-LQO"),), partial(visqol.load, mode), weights, 1.0, compares=True)
+
+
+VISQOL = (_visqol("speech", "speech"), _visqol("audio", "music", "general"))
+DISTILL_MOS = QualityEvaluator(
+    "distill_mos",
+    (_mos("distill_mos", "Distill-MOS, no reference, 1..5 (Stahl and Gamper 2025)"),),
+    distill_mos.load,
+    sha256(distill_mos.FILE),
+    0.5,
+    on_device=True,
+)
+DNSMOS = QualityEvaluator(
+    "dnsmos",
+    (
+        _mos("dnsmos_sig", "DNSMOS P.835, the speech signal, no reference"),
+        _mos("dnsmos_bak", "DNSMOS P.835, the background, no reference"),
+        _mos("dnsmos_ovrl", "DNSMOS P.835, the whole, no reference"),
+        _mos("dnsmos_p808", "DNSMOS P.808, the whole, no reference"),
+    ),
+    dnsmos.load,
+    sha256(dnsmos.P835, dnsmos.P808),
+    0.5,
+)
+PLCMOS = QualityEvaluator(
+    "plcmos", (_mos("plcmos", "PLCMOS v2, packet loss and its concealment, no reference"),), plcmos.load, sha256(plcmos.FILE), 0.5
+)
+BASIC_PITCH = QualityEvaluator(
+    "basic_pitch",
+    (
+        Metric(
+            "note_f1_basic_pitch",
+            "share",
+            "higher",
+            {"music": basic_pitch.RATE},
+            0.01,
+            None,
+            "notes of the original heard again in the reconstruction, onset within 50 ms (Basic Pitch)",
+            span=SHARE,
+        ),
+    ),
+    basic_pitch.load,
+    sha256(basic_pitch.FILE),
+    0.5,
+    compares=True,
+)
+GROUPS: Mapping[str, tuple[QualityEvaluator, ...]] = {
+    "default": (*VISQOL, DISTILL_MOS, DNSMOS, PLCMOS, BASIC_PITCH),  # all that need no download
+    "visqol": VISQOL,
+    "distill_mos": (DISTILL_MOS,),
+    "dnsmos": (DNSMOS,),
+    "plcmos": (PLCMOS,),
+    "basic_pitch": (BASIC_PITCH,),
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The evaluators of a run."""
+
+    name: str  # as the user said it
+    members: tuple[QualityEvaluator, ...]
+
+    @property
+    def label(self) -> str:
+        """All of them, as part of what a run is."""
+        return f"{self.name}: {', '.join(member.label for member in self.members)}"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Their columns."""
+        return tuple(metric for member in self.members for metric in member.metrics)
+
+    def of(self, domain: Domain) -> tuple[QualityEvaluator, ...]:
+        """Those that hear the domain."""
+        return tuple(member for member in self.members if domain in member.rates)
+
+
+def panel(words: str) -> Panel:
+    """One by name, or several as a comma list; `default`: all that need no download."""
+    named = [word.strip() for word in words.split(",") if word.strip()]
+    if not named:
+        raise UserError(f"no quality evaluator is named: give one or several of {', '.join(GROUPS)}")
+    for word in named:
+        if word not in GROUPS:
+            raise unknown("quality evaluator", word, GROUPS)
+    members = {member.name: member for word in named for member in GROUPS[word]}
+    return Panel("+".join(dict.fromkeys(named)), tuple(members.values()))
+
+
+@lru_cache(maxsize=16)
+def _loaded(name: str, weights: str, load: Callable[[str], Ask], device: str) -> Ask:
+    return load(device)
+
+
+def loaded(evaluator: QualityEvaluator, device: str) -> Ask:
+    """The evaluator, once a process and device."""
+    return _loaded(evaluator.name, evaluator.weights, evaluator.load, device)
