@@ -15,7 +15,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: run boards picture test test-slow test-perf bench lint docs setup clean
+.PHONY: run boards picture screenshots test test-slow test-perf bench lint docs setup clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed ## mimi on the bundled corpus
@@ -29,6 +29,10 @@ boards: .venv/installed-test ## every suite for every tokenizer of the leaderboa
 
 picture: .venv/installed-test ## README's picture, from the runs of the leaderboards
 	$(BIN)/bench plot quality 'mimi@*' 'encodec@*' 'dac@*' 'wavtokenizer@*' 'lyra@*' 'opus@*' 'codec2@*' --results results/boards --out docs/img/quality
+
+screenshots: .venv/installed-test ## pictures of the leaderboards' pages at three widths, dark and light, in screenshots/; needs Chromium
+	$(BIN)/python -m tests.screenshots leaderboards/index.html 'leaderboards/index.html#start=llm' leaderboards/suites/asr.html \
+		leaderboards/tokenizers/mimi@mini.html 'leaderboards/compare.html#t=mimi@mini,codec2@1200bps,dac@mini-2cb' leaderboards/listening.html $(ARGS)
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from bench.api import TOKENIZER_FAILED
 from bench.leaderboard.aggregate import Entry
@@ -12,12 +13,17 @@ from bench.leaderboard.columns import Column
 from bench.report import formats
 from bench.statistics.bootstrap import Summary
 
+DOES_NOT_APPLY = (  # notes of scores that there cannot be
+    *("not applicable*", "codes are raw samples*", "* codes a second are samples*", "*variable rate*", "no frames of one length*"),
+    *("no torch layers*", "the end of a clip moves its start*", "the data names fewer *", "needs at least *"),
+)
 LEAST_ROWS = 3  # of which a column may be called the same in every row
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place of a table. `state`: "" a score, "n/a" does not apply, "failed" was to be had and is not."""
+    """What stands in one place of a table. `state`: "" a score; "n/a": it does not apply; "missing": it was to be had and is not;
+    "failed": the tokenizer failed."""
 
     mean: str = ""
     interval: str = ""
@@ -37,8 +43,8 @@ def cell(entry: Entry | None, domain: str, column: Column, rank: str = "") -> Ce
         return NOTHING
     why = entry.reasons.get((domain, column.metric.name), "")
     if math.isnan(found.mean):
-        failed = why.startswith(TOKENIZER_FAILED) or found.n_missing > 1  # one row is that of the corpus: its note says why it has none
-        return Cell(state="failed" if failed else "n/a", why=why)
+        applies = not any(fnmatchcase(why, pattern) for pattern in DOES_NOT_APPLY)
+        return Cell(state="failed" if why.startswith(TOKENIZER_FAILED) else "missing" if applies else "n/a", why=why)
     alone = Summary(domain, found.metric, found.mean, found.low, found.high, found.n, 0)
     mean, _, interval = formats.cell(alone, column.metric).partition(" ")
     return Cell(mean, interval, "", found.n_missing, why, rank)

@@ -23,9 +23,9 @@ from bench.report import marks
 LOWEST, HIGHEST = 0.5, 16.0  # kbit/s: what is below and above is one band each
 Kind = str
 KINDS: dict[Kind, str] = {  # what its weights are
-    "published": "published",
-    "here": "trained by this project (†)",
-    "plain": "none",
+    "published": "published weights",
+    "here": "weights trained by this project (†)",
+    "plain": "no trained weights",
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.api import UserError
-from bench.leaderboard import csv_markdown, front, plots, shell, starts, suite_page, tokenizer_page
+from bench.leaderboard import compare_page, csv_markdown, front, plots, shell, starts, suite_page, tokenizer_page
 from bench.leaderboard.aggregate import Board
 from bench.leaderboard.columns import Column, head, of_board, over, place
 from bench.leaderboard.front import Tokenizer
@@ -46,35 +46,41 @@ class Site:
     def links(self) -> shell.Links:
         """The navigation: paths and words."""
         listening = [(shell.LISTENING, "Listening")] if self.heard else []
-        return [(shell.INDEX, self.first), *listening, *self.further]
+        return [(shell.INDEX, self.first), (shell.COMPARE, "Compare"), *listening, *self.further]
 
 
 def pages(site: Site) -> dict[str, str]:
-    """Path below the folder of index.html -> page."""
+    """Path below the folder of index.html -> page, or script with figures; `shell.assets` are the others."""
     latest(site.boards)
     tokenizers, columns = front.tokenizers(site.boards), over(site.boards)
-    found = {shell.INDEX: index(site, tokenizers, columns)}
+    numbers, clips = plots.script(site.boards, tokenizers), compare_page.script(site.boards, tokenizers)
+    stamped = shell.stamped(plots.DATA, numbers)
+    found = {
+        shell.INDEX: index(site, tokenizers, columns, stamped),
+        shell.COMPARE: compare_page.render(tokenizers, clips, site.links),
+        f"{shell.ASSETS}/{plots.DATA}": numbers,
+        f"{shell.ASSETS}/{compare_page.DATA}": clips,
+    }
     for board in site.boards:
         csv = f"../{board.suite}.csv" if site.csv else ""
-        shared: dict[str, object] = {"suites": _suites(site.boards, "../", board.suite), "at": _at(tokenizers, columns)}
-        shared["href"] = {t.label: "../" + shell.address(shell.tokenizer_path(t.label)) for t in tokenizers}
-        found[shell.suite_path(board.suite)] = suite_page.render(board, tokenizers, csv, site.links, **shared)
+        suites = _suites(site.boards, "../", board.suite)
+        found[shell.suite_path(board.suite)] = suite_page.render(board, tokenizers, csv, site.links, suites, _at(tokenizers, columns))
     for tokenizer in tokenizers:
-        page = tokenizer_page.render(tokenizer, site.boards, tokenizers, _y(columns), tokenizer.label in site.heard, site.links)
+        page = tokenizer_page.render(tokenizer, site.boards, tokenizers, _y(columns), tokenizer.label in site.heard, site.links, stamped)
         found[shell.tokenizer_path(tokenizer.label)] = page
     return found
 
 
-def index(site: Site, tokenizers: Sequence[Tokenizer], columns: Sequence[Column]) -> str:
-    """The first page."""
+def index(site: Site, tokenizers: Sequence[Tokenizer], columns: Sequence[Column], data: str) -> str:
+    """The first page. `data`: the address of the numbers."""
     ways = starts.usable(columns)
-    domains = list(dict.fromkeys(domain for board in site.boards for domain in board.domains))
     return shell.render(
         "index.html.j2",
         title=site.title,
         path=shell.INDEX,
         links=site.links,
         scripts=("state.js", "tables.js", "plots.js"),
+        data=[data],
         summary=site.summary,
         starts=ways,
         start_data={start.id: {"reason": start.reason, "set": starts.choices(start, columns)} for start in ways},
@@ -91,7 +97,6 @@ def index(site: Site, tokenizers: Sequence[Tokenizer], columns: Sequence[Column]
         suites=_suites(site.boards, "", ""),
         files=site.files,
         listening=bool(site.heard),
-        numbers=plots.numbers(tokenizers, plots.measures(site.boards), domains, lambda t: shell.address(shell.tokenizer_path(t))),
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from bench.leaderboard import shell
 from bench.leaderboard.aggregate import Board
 from bench.leaderboard.columns import Column, of_board, over, place
 from bench.leaderboard.front import Tokenizer, entry_of
@@ -13,13 +15,18 @@ Triple = list[float | None]
 ACROSS = ("throughput",)  # suites whose columns may be the x axis, beside the costs
 
 
-def numbers(
-    tokenizers: Sequence[Tokenizer], columns: Sequence[Column], domains: Sequence[str], link: Callable[[str], str], focus: str = ""
-) -> dict[str, object]:
-    """Every tokenizer's facts, and [mean, low, high] by column, domain and tokenizer, in the order of `labels`; null where there is none.
+DATA = "numbers.js"  # in assets/
 
-    `link` gives the address of a tokenizer's page; `focus` is the label of the one that the others are only beside."""
-    metrics = [_metric(column, domains, tokenizers) for column in columns]
+
+def script(boards: Sequence[Board], tokenizers: Sequence[Tokenizer]) -> str:
+    """The file of the numbers."""
+    return f"const numbers = {json.dumps(numbers(boards, tokenizers), separators=(',', ':'), allow_nan=False)};\n"
+
+
+def numbers(boards: Sequence[Board], tokenizers: Sequence[Tokenizer]) -> dict[str, object]:
+    """Every tokenizer's facts, and [mean, low, high] by column, domain and tokenizer, as `labels` has them; null where there is none."""
+    domains = list(dict.fromkeys(domain for board in boards for domain in board.domains))
+    metrics = [_metric(column, domains, tokenizers) for column in measures(boards)]
     families = list(dict.fromkeys(t.family for t in tokenizers))
     return {
         "domains": domains,
@@ -27,8 +34,7 @@ def numbers(
         "shown": [t.shown for t in tokenizers],
         "kinds": ["reference" if t.reference else t.kind for t in tokenizers],
         "families": [families.index(t.family) for t in tokenizers],
-        "links": [link(t.label) for t in tokenizers],
-        "focus": focus,
+        "links": [shell.address(shell.tokenizer_path(t.label)) for t in tokenizers],
         "metrics": [metric for metric in metrics if metric["domains"]],
     }
 

@@ -29,15 +29,18 @@ def environment() -> Environment:
     return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def render(template: str, *, title: str, path: str, links: Links, scripts: Sequence[str] = (), **facts: object) -> str:
-    """A whole page. `path`: where it will lie below the folder of index.html; `links`: (path there, words) of the navigation."""
+def render(
+    template: str, *, title: str, path: str, links: Links, scripts: Sequence[str] = (), data: Sequence[str] = (), **facts: object
+) -> str:
+    """A whole page. `path`: where it will lie below the folder of index.html; `links`: (path there, words) of the navigation; `scripts`:
+    names of templates; `data`: addresses that `stamped` gave of scripts with figures, which come first."""
     up = "../" * path.count("/")
     frame = {
         "title": title,
         "up": up,
         "links": [(up + address(link), words, link == path) for link, words in links],
         "style": up + _named(STYLE),
-        "scripts": [up + _named(name) for name in (FIRST, *scripts)],
+        "scripts": [up + address for address in (_named(FIRST), *data, *map(_named, scripts))],
     }
     return environment().get_template(template).render(frame | facts)
 
@@ -48,8 +51,12 @@ def assets() -> dict[str, str]:
 
 
 def _named(name: str) -> str:
+    return stamped(name, _text(name))
+
+
+def stamped(name: str, text: str) -> str:
     """The address of a file of assets; the digits make a browser that kept an older one ask again."""
-    return f"{ASSETS}/{name}?{hashlib.sha256(_text(name).encode()).hexdigest()[:8]}"
+    return f"{ASSETS}/{name}?{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def address(path: str) -> str:

@@ -48,7 +48,7 @@ STARTS = (
         "For live use: a listener waits for the look-ahead, so at most 100 ms of future audio, shortest first, against the words lost.",
         "lookahead_ms",
         100,
-        ("lookahead_ms",),
+        ("kbps_packed",),
         ("wer_*", "pesq_wb"),
     ),
 )

@@ -54,8 +54,9 @@ def about(suite: str) -> str:
     return registry.load_suite(suite).about if suite in registry.suites() else ""
 
 
-def render(board: Board, tokenizers: Sequence[Tokenizer], csv: str, links: shell.Links, **shared: object) -> str:
-    """The page. `csv`: the address of the file with every number; "": none. `shared`: what `page.pages` gives every page."""
+def render(board: Board, tokenizers: Sequence[Tokenizer], csv: str, links: shell.Links, suites: object, at: Mapping[str, str]) -> str:
+    """The page. `csv`: the address of the file with every number; "": none. `suites`: what is listed of every suite; `at`: what filters
+    go by, as JSON."""
     found = tables(board, tokenizers)
     return shell.render(
         "suite.html.j2",
@@ -73,5 +74,7 @@ def render(board: Board, tokenizers: Sequence[Tokenizer], csv: str, links: shell
         notes=csv_markdown.notes(board),
         commits=sorted({entry.commit for entry in board.entries if entry.commit}),
         changed=any(entry.commit.endswith("+") for entry in board.entries),
-        **shared,
+        suites=suites,
+        at=at,
+        href={t.label: "../" + shell.address(shell.tokenizer_path(t.label)) for t in tokenizers},
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from bench import registry
 from bench.api import UserError
-from bench.leaderboard import csv_markdown, model_cards, plots, shell
+from bench.leaderboard import csv_markdown, model_cards, shell
 from bench.leaderboard.aggregate import Board
 from bench.leaderboard.cells import cell
 from bench.leaderboard.columns import Column, of_board, over
@@ -19,11 +19,13 @@ SHOWN = (  # of `bench show`
     *("sample rate", "codebooks", "side codes", "frame rate", "tokens/s", "bitrate", "level"),
     *("causal", "weights", "licence", "source"),
 )
-TIMED = "throughput"  # its columns say little in a plot of quality
 
 
-def render(tokenizer: Tokenizer, boards: Sequence[Board], tokenizers: Sequence[Tokenizer], y: str, heard: bool, links: shell.Links) -> str:
-    """The page. `y`: the column that its plot begins with; `heard`: whether the listening page has it."""
+def render(
+    tokenizer: Tokenizer, boards: Sequence[Board], tokenizers: Sequence[Tokenizer], y: str, heard: bool, links: shell.Links, data: str
+) -> str:
+    """The page. `y`: the column that its plot begins with; `heard`: whether the listening page has it; `data`: the address of
+    the numbers."""
     columns = over(boards)
     card = model_cards.card_of(tokenizer.label)
     query = urlencode({"t": tokenizer.label})
@@ -31,6 +33,7 @@ def render(tokenizer: Tokenizer, boards: Sequence[Board], tokenizers: Sequence[T
     return shell.render(
         "tokenizer.html.j2",
         links=links,
+        data=[data],
         title=tokenizer.shown,
         path=shell.tokenizer_path(tokenizer.label),
         scripts=("state.js", "plots.js"),
@@ -47,7 +50,6 @@ def render(tokenizer: Tokenizer, boards: Sequence[Board], tokenizers: Sequence[T
             {"suite": suite, "key": e.run.key, "commit": e.commit, "started": e.run.record.get("started", "")}
             for suite, e in tokenizer.entries.items()
         ],
-        numbers=_numbers(tokenizer, boards, tokenizers, columns),
         x="kbps_packed",
         y=y,
     )
@@ -65,15 +67,6 @@ def _key(tokenizer: Tokenizer, columns: Sequence[Column], boards: Sequence[Board
         if there := [item for item in found if item["cell"].state == ""]:
             return there
     return []
-
-
-def _numbers(
-    tokenizer: Tokenizer, boards: Sequence[Board], tokenizers: Sequence[Tokenizer], columns: Sequence[Column]
-) -> dict[str, object]:
-    domains = list(dict.fromkeys(domain for board in boards for domain in board.domains))[:1]
-    drawn = [c for c in columns if c.cost or c.suite != TIMED and c.metric.better]
-    link: Callable[[str], str] = lambda label: shell.address(shell.tokenizer_path(label)).split("/")[-1]  # noqa: E731
-    return plots.numbers([t for t in tokenizers if not t.reference or t == tokenizer], drawn, domains, link, tokenizer.label)
 
 
 def _scores(tokenizer: Tokenizer, board: Board) -> dict[str, object]:

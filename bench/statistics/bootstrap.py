@@ -199,18 +199,18 @@ def _ratios(sample: _Sample, error: float, seed: int) -> _Ratios:
 def _studentised(parts: Sequence[tuple[np.ndarray, np.ndarray]], error: float, seed: int) -> np.ndarray:
     """The magnitude of each draw's error over its own standard error [DRAWS], sorted."""
     count = len(parts[0][0])
-    drawn = _drawn(count, seed)
+    times = drawn(count, seed)
     off = np.zeros(DRAWS)
     # a cluster's deviation in a draw is a sum of products: of what belongs to the cluster [G], and a factor of the draw [DRAWS]
     clusters, factors = [], []
     for weights, excess in parts:
-        total = drawn @ weights
-        wrong = drawn @ excess / total
+        total = times @ weights
+        wrong = times @ excess / total
         off += wrong
         clusters += [excess, weights]
         factors += [1 / total, -wrong / total]
     squares = (np.stack(clusters)[:, None] * np.stack(clusters)[None]).reshape(-1, count)
-    sums = (drawn @ squares.T).reshape(DRAWS, len(clusters), len(clusters))
+    sums = (times @ squares.T).reshape(DRAWS, len(clusters), len(clusters))
     variance = np.einsum("id,dij,jd->d", np.stack(factors), sums, np.stack(factors))
     errors = np.sqrt(count / (count - 1) * np.maximum(variance, 0.0))
     return np.sort(np.abs(off) / np.maximum(errors, FLOOR * error))
@@ -231,8 +231,8 @@ def t_tail(t: float, freedom: float) -> float:
 
 
 @lru_cache(maxsize=8)  # the metrics of a domain mostly have the same clips
-def _drawn(count: int, seed: int) -> np.ndarray:
-    """How often each of `count` clusters comes in each draw [DRAWS, count]."""
+def drawn(count: int, seed: int) -> np.ndarray:
+    """How often each of `count` clusters comes in each draw [DRAWS, count]: the same for the same seed."""
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(np.float64)
 
 

@@ -1,9 +1,10 @@
-// One score against one cost, drawn as SVG from the numbers in the page: the front of what nothing else beats, intervals, names where they fit.
+// One score against one cost, drawn as SVG from assets/numbers.js: the front of what nothing else beats, intervals, names where they fit.
 (() => {
   "use strict";
   const box = document.getElementById("plot");
   if (!box) return;
-  const { labels, shown, kinds, families, metrics, domains, focus, links } = JSON.parse(document.getElementById("numbers").textContent);
+  const { labels, shown, kinds, families, metrics, domains } = numbers, { focus, up: root } = box.dataset;
+  const links = numbers.links.map((link) => root + link);
   const get = (id) => document.getElementById(id);
   const across = get("plot-x"), up = get("plot-y"), readout = get("plot-readout"), list = get("front");
   const FONT = 12, R = 4.5;
@@ -37,7 +38,7 @@
   };
 
   const collect = (mx, my, log) => labels.map((label, i) => ({ i, label, name: shown[i], kind: kinds[i], family: families[i], x: mx?.domains[domain()]?.[i], y: my?.domains[domain()]?.[i] }))
-    .filter((p) => p.x && p.y && (!allowed || allowed.has(p.label)) && (!log || p.x[0] > 0) && (p.kind !== "reference" || state.get("refs") === "1"))
+    .filter((p) => p.x && p.y && (!allowed || allowed.has(p.label)) && (!log || p.x[0] > 0) && (p.kind !== "reference" || p.label === focus || state.get("refs") === "1"))
     .sort((a, b) => a.x[0] - b.x[0] || a.i - b.i);
 
   // What no other beats: nobody is as good on both axes and better on one.
@@ -117,12 +118,13 @@
   // A name beside its point, where it covers no point and no other name: those on the front first, then one of every codec, then the others.
   const pen = document.createElement("canvas").getContext("2d");
   const names = (front, own, edge) => {
+    const family = getComputedStyle(box).fontFamily;
     const taken = points.map((p) => [place(p)[0] - 6, place(p)[1] - 6, 12, 12]), made = [], named = new Set();
     const order = [...front, ...points.filter((p) => focus && own(p)), ...[...new Set(points.map((p) => p.family))].map((family) => points.findLast((p) => p.family === family)), ...points.filter((p) => own(p))];
     for (const p of new Set(order)) {
       if (!own(p) && !front.includes(p)) continue;
       const bold = front.includes(p), [x, y] = place(p);
-      pen.font = `${bold ? 600 : 400} ${FONT}px ${getComputedStyle(box).fontFamily}`;
+      pen.font = `${bold ? 600 : 400} ${FONT}px ${family}`;
       const w = pen.measureText(p.name).width + 2, h = FONT + 2, gap = 8;
       const spots = [[x + gap, y], [x - gap - w, y], [x + 5, y - 13], [x + 5, y + 13], [x - 5 - w, y - 13], [x - 5 - w, y + 13], [x - w / 2, y - 15], [x - w / 2, y + 15],
         [x + 5, y - 26], [x + 5, y + 26], [x - 5 - w, y - 26], [x - 5 - w, y + 26], ...(bold ? [[x - w / 2, y - 30], [x - w / 2, y + 30], [x + 12, y - 40], [x - 12 - w, y - 40], [x + 12, y + 40], [x - 12 - w, y + 40]] : [])];
@@ -140,11 +142,12 @@
   const listing = (front, mx, my) => {
     if (!list) return;
     get("front-about").textContent = front.length ? `On the Pareto front (no other is as good in ${my.head} at the same ${mx.head} or better):` : "";
-    list.replaceChildren(...front.map((p) => {
+    const most = front.length > 12 ? 11 : 12; // of more, the plot has the others
+    list.replaceChildren(...front.slice(0, most).map((p) => {
       const line = document.createElement("li");
       line.append(element("a", p.name, { href: links[p.i] }), element("span", `${short(p.x[0])} ${mx.id === "kbps_packed" ? "kbit/s" : mx.head}`), element("b", `${short(p.y[0])}${my.unit === "%" ? " %" : ""}`));
       return line;
-    }));
+    }), ...(front.length > most ? [element("li", `and ${front.length - most} more`)] : []));
   };
 
   const choose = (i) => {

@@ -19,6 +19,8 @@
     for (const th of heads) th.setAttribute("aria-sort", th !== head ? "none" : key.startsWith("-") ? "descending" : "ascending");
     const body = table.tBodies[0], feet = [...table.tBodies].slice(1);
     const plain = !head || key === table.dataset.sort;
+    if (plain && table.dataset.sorted === undefined) return; // as it came
+    table.dataset.sorted = key;
     for (const band of all("tr.band", body)) band.hidden = !plain;
     if (plain) { body.append(...order.filter((row) => row.closest("tbody") === body)); return; }
     const place = [...head.parentElement.children].indexOf(head), sign = key.startsWith("-") ? -1 : 1;
@@ -66,7 +68,7 @@
   // One of several panels, as the domains; "every" shows further columns, "intervals" the intervals.
   const panels = () => {
     const found = all("[data-panel]"), shown = found.find((panel) => panel.dataset.panel === state.get("domain")) ?? found[0];
-    for (const panel of found) panel.hidden = panel !== shown;
+    for (const panel of found) { panel.hidden = panel !== shown; panel.classList.remove("later"); }
     document.body.classList.toggle("every", state.get("every") === "1");
     document.body.classList.toggle("intervals", state.get("ci") === "1");
   };

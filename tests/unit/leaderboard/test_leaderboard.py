@@ -72,7 +72,7 @@ def test_a_share_is_plain_in_the_csv_whose_unit_stands_in_columns_csv_and_per_ce
     table, page = (places.out / "README.md").read_text(), (places.out / "index.html").read_text()
     assert "quality (%) ↑" in table and "325" in table and "<small>%</small>" in page
     boards = aggregate.fold(places.results)
-    numbers = plots.numbers(front.tokenizers(boards), plots.measures(boards), ["speech"], str)
+    numbers = plots.numbers(boards, front.tokenizers(boards))
     (metric,) = (m for m in json.loads(json.dumps(numbers))["metrics"] if m["name"] == "quality")
     assert (metric["unit"], metric["domains"]["speech"][1][0]) == ("%", 325.0)
 
