@@ -15,8 +15,8 @@ class NoiseCodec:
         frames = torch.nn.functional.pad(wav, (0, -wav.shape[-1] % 80)).unflatten(-1, (-1, 80))
         return (frames.square().mean(-1).sqrt() * 63).round().long().clamp(0, 63)
 
-    def decode(self, codes: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:  # a seed for each item
-        drawn = [torch.randn(1, codes.shape[-1] * 80, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    def decode(self, codes: torch.Tensor, seeds: Sequence[int] = ()) -> torch.Tensor:  # a seed for each item
+        drawn = [torch.randn(1, codes.shape[-1] * 80, generator=torch.Generator().manual_seed(seed)) for seed in seeds or [0] * len(codes)]
         return torch.stack(drawn) * (codes / 63).repeat_interleave(80, dim=-1)
 
 

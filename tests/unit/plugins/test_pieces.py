@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from bench.data.manifests import open_data
 from bench.engine.codec_stage import reconstructions
 from bench.engine.run import Options, identity
 from bench.metrics.seams import NO_SEAM, RATE, seam_db
-from bench.plugins import calls
+from bench.plugins import boundary, calls
 from bench.plugins.pieces import Cutting, Piece, seams
 from bench.records import reader
 from tests.conftest import ROOT, speech_like
@@ -129,6 +130,31 @@ def test_each_piece_draws_noise_of_its_own() -> None:
     wav = calls.decode(Hiss(spec), Codes(torch.zeros(1, 1, 32_000, dtype=torch.int64)), [5])
     assert torch.equal(wav[..., :16_000], Hiss(spec).decode(torch.zeros(1, 1, 16_000), (5,)))
     assert not torch.equal(wav[..., :16_000], wav[..., 16_000:])
+
+
+def test_pieces_have_side_codes_of_their_own_and_may_sound_at_another_rate() -> None:
+    class Leveller:
+        """Samples relative to the loudest, whose level is sent once a piece; heard at twice the rate."""
+
+        spec = replace(SPEC, side=(Codebook(1000, 0.0),), output_rate=32_000)
+
+        def encode(self, wav: Tensor) -> tuple[Tensor, Tensor]:
+            assert wav.shape[-1] <= 16_000
+            peak = (wav.abs().amax(-1) * 999).round().long().clamp(1, 999)
+            return ((wav * 999 / peak[..., None]).clamp(-1, 1) * 2047 + 2047).round().long(), peak[..., None]
+
+        def decode(self, codes: Tensor, side: Tensor) -> Tensor:
+            assert codes.shape[-1] <= 16_000 and side.shape[-1] == 1
+            return ((codes / 2047 - 1) * side / 999).repeat_interleave(2, dim=-1)
+
+    codec = cast(Tokenizer, Leveller())
+    wav = torch.rand(2, 1, 40_000, generator=torch.Generator().manual_seed(0)) - 0.5
+    wav[..., :14_400] /= 10
+    codes = boundary.encode(codec, wav)
+    assert codes.frames.shape == (2, 1, 40_000) and codes.side is not None and codes.side.shape == (2, 1, 3)
+    assert codes.side[0, 0, 0] < 60 < codes.side[0, 0, 1]
+    back = boundary.decode(codec, codes)
+    assert back.shape == (2, 1, 80_000) and torch.allclose(back[..., ::2], wav, atol=2e-3)
 
 
 def test_the_cost_of_seams_is_measured_where_they_are() -> None:
