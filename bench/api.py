@@ -541,6 +541,8 @@ class Suite:
     )
     with_sweep: Callable[[str], Suite] | None = None  # the same suite at other points; None: it does not time
     judges: tuple[str, ...] = ()  # the names that with_judge knows
+    asked: str = ""  # of a suite that can be asked for further columns: what was asked. Part of what a run is
+    with_asked: Callable[[str], Suite] | None = None  # the same suite, asked for that; None: there is nothing to ask for
     prepare: Callable[[], None] | None = None  # UserError before anything starts, where the judge's package or weights are missing
     headline: tuple[str, ...] = ()  # the columns that tables show unless asked for others; none named: all
     overview: tuple[str, ...] = ()  # those of them that stand for the suite in one table over several suites

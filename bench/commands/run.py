@@ -16,6 +16,7 @@ from bench.api import DOMAINS, Data, Suite, UserError, Variant
 from bench.commands import arguments, terminal
 from bench.commands.arguments import DETAILED, console, note, positive, words
 from bench.commands.progress import progress
+from bench.lm.options import WORDS
 from bench.records.devices import device_of
 from bench.throughput.sweep import DTYPES
 
@@ -59,6 +60,7 @@ def add(verbs: Verbs) -> None:
         metavar="POINTS",
         help="points of --suite throughput: small (default), full, or e.g. 'batch=1,8,max seconds=1,10 dtype=bfloat16 mode=compiled'",
     )
+    what.add_argument("--lm-options", metavar="A,B", help=f"further trainings of --suite lm, for further columns: {', '.join(WORDS)}")
     what.add_argument(
         "--dtype",
         choices=DTYPES,
@@ -178,6 +180,7 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     """UserError for what can be known to be wrong before torch is imported."""
     from bench.catalog import index, names
     from bench.evaluators.packages import refuse_missing
+    from bench.lm import options as lm
     from bench.records.devices import refuse_word
     from bench.throughput import sweep
 
@@ -188,6 +191,9 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if options.sweep:
         _belongs("--sweep", "throughput", chosen)
         sweep.parse(options.sweep)
+    if options.lm_options:
+        _belongs("--lm-options", "lm", chosen)
+        lm.parse(options.lm_options)
     for name, kind in EVALUATORS.items():
         model = getattr(options, f"{name}_model") or ""
         if model:
@@ -223,6 +229,8 @@ def _suite(options: argparse.Namespace, name: str) -> Suite:
     model = getattr(options, f"{name}_model", None)
     if model and suite.with_judge:
         suite = suite.with_judge(model)
+    if options.lm_options and suite.with_asked:
+        suite = suite.with_asked(options.lm_options)
     return suite.with_sweep(options.sweep) if options.sweep and suite.with_sweep else suite
 
 

@@ -303,6 +303,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
             del facts[rare]
     judge = {"judge": suite.judge} if suite.judge else {}
     phones = {"alignments": held} if suite.reads_alignments and (held := alignments.fingerprint(data.clips)) else {}
+    asked = {"asked": suite.asked} if suite.asked else {}
     timed = {"sweep": suite.sweep, "machine": hardware.speed(options.device)} if suite.sweep else {}
     return {
         "tokenizer": facts,
@@ -313,6 +314,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         "seed": options.seed,
         "resampler": audio.RESAMPLER,
         **judge,
+        **asked,
         **timed,
         **phones,
     }

@@ -112,6 +112,8 @@ def _suite(run: Kept) -> Suite:
         raise UserError(f"{run.where}: of {suite.name} v{run.identity['version']}, and that is v{suite.version} now: make the run again")
     if suite.with_sweep is not None:
         suite = suite.with_sweep(run.identity["sweep"])
+    if suite.with_asked is not None:
+        suite = suite.with_asked(run.identity.get("asked", ""))
     asked = run.identity.get("judge", "")
     if asked == suite.judge:
         return suite

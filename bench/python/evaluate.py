@@ -35,6 +35,7 @@ def evaluate(
     asr_model: str = "",
     speaker_model: str = "",
     quality_model: str = "",
+    lm_options: str = "",
     progress: Progress | None = None,
 ) -> Results:
     """Tokenizers through suites; finished rows in `results` are used again, as `bench run` does.
@@ -46,7 +47,7 @@ def evaluate(
     variants = _variants(tokenizers)
     how = Options(Path(results), device_of(device), workers, seed, fresh=fresh)
     runs: list[Run] = []
-    for suite in suites_of(suites, asr_model, speaker_model, quality_model):
+    for suite in suites_of(suites, asr_model, speaker_model, quality_model, lm_options):
         domains = _domains(suite) if limit else DOMAINS
         runs += engine(variants, suite, open_data(str(data or suite.data), limit, domains, seed), how, progress)
     return _results(runs)
@@ -95,13 +96,16 @@ def _variants(tokenizers: Named | Sequence[Named]) -> list[Variant]:
     return found
 
 
-def suites_of(suites: str | Sequence[str], asr_model: str, speaker_model: str, quality_model: str = "") -> list[Suite]:
-    """Suites by name, "all" or comma lists, with the models that were asked for."""
+def suites_of(
+    suites: str | Sequence[str], asr_model: str, speaker_model: str, quality_model: str = "", lm_options: str = ""
+) -> list[Suite]:
+    """Suites by name, "all" or comma lists, with the models and options that were asked for."""
     chosen = names.chosen_suites([suites] if isinstance(suites, str) else list(suites))
     start_server("bench.metrics", *(f"bench.tasks.{name}" for name in chosen))
     models = {"asr": asr_model, "speaker": speaker_model, "quality": quality_model}
     loaded = [registry.load_suite(name) for name in chosen]
-    return [s.with_judge(models[s.name]) if models.get(s.name) and s.with_judge else s for s in loaded]
+    judged = [s.with_judge(models[s.name]) if models.get(s.name) and s.with_judge else s for s in loaded]
+    return [s.with_asked(lm_options) if lm_options and s.with_asked else s for s in judged]
 
 
 def _domains(suite: Suite) -> tuple[str, ...]:

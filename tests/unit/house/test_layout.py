@@ -22,7 +22,7 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"plot", "gate", "leaderboard"},
     {"listening"},
     {"report", "conformance", "train"},
-    {"compare", "probe", "throughput"},
+    {"compare", "lm", "probe", "throughput"},
     {"evaluators", "engine"},
     {"registry", "tokens"},
     {"nn", "records", "plugins"},
@@ -33,7 +33,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 LOOSE = {"api", "registry", "cli", "__main__", "__init__"}  # everything else has a room
 OPEN_TO = {  # what the files of the rooms of plug-ins, and the blocks, may see of bench
     "tokenizers": {"api", "nn", "weights", "data"},
-    "tasks": {"api", "metrics", "data", "engine", "tokens", "evaluators", "probe", "throughput"},
+    "tasks": {"api", "metrics", "data", "engine", "tokens", "evaluators", "lm", "probe", "throughput"},
     "nn": {"api", "nn", "weights"},
 }
 HIDDEN = {"engine.run", "engine.codec_stage", "engine.worker_pool"}  # a suite sees a session, not the engine that gives it
