@@ -84,6 +84,8 @@ def test_help_waits_for_no_heavy_import() -> None:
         (("run", "--tokenizer", "identity", "--asr-model", "base.en"), "--asr-model belongs to --suite asr, not to reconstruction"),
         (("run", "--tokenizer", "identity", "--suite", "speaker", "--speaker-model", "resembler"), "did you mean 'resemblyzer'?"),
         (("run", "--tokenizer", "identity", "--sweep", "small"), "--sweep belongs to --suite throughput"),
+        (("run", "--tokenizer", "identity", "--lm-options", "delayed"), "--lm-options belongs to --suite lm"),
+        (("run", "--tokenizer", "identity", "--suite", "lm", "--lm-options", "delayd"), "did you mean 'delayed'?"),
         (("run", "--tokenizer", "identity", "--format", "jsn"), "(see bench run --help)"),
         (("run", "--tokenizer", "identity", "--lmit", "3"), "unknown words: --lmit 3 (see bench run --help)"),
         (("run", "--tokenizer", "identity", "--columns", "stoi,pesq_wd"), "did you mean 'pesq_wb'"),
