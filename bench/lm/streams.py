@@ -12,6 +12,7 @@ from bench.api import Spec
 from bench.lm.layouts import order
 
 FASTEST = 400.0  # frames a second; beyond it they are samples or bytes
+BYTE = 256  # codes of a codebook that holds bytes, where its rate varies
 WEIGHTS = tuple(2.0**k for k in range(-6, 15))  # of the uniform prior, in occurrences of each code
 
 
@@ -48,8 +49,10 @@ def unmodelled(spec: Spec, rate: float) -> str:
     """Why a language model of codes at that measured rate, in frames a second, means nothing; "" where it means something."""
     if spec.reference:
         return "not applicable: codes are raw samples"
+    if any(book.size == BYTE and math.isnan(book.rate) for book in spec.codebooks):
+        return "not applicable: codes are variable-rate bytes"  # units at a varying rate, with their durations, can be modelled
     if rate > FASTEST:
-        return f"not applicable: {rate:,.0f} frames per second are samples or bytes: too many for a model of this budget"
+        return f"not applicable: {rate:,.0f} frames per second are samples: too many for a model of this budget"
     return ""
 
 

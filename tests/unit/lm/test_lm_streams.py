@@ -33,7 +33,9 @@ def test_codes_without_roles_keep_their_order() -> None:
 
 def test_samples_and_bytes_are_not_modelled() -> None:
     assert "samples" in unmodelled(registry.variant("identity").spec, 16_000.0)
-    assert "750 frames per second" in unmodelled(registry.variant("opus@6kbps").spec, 750.0)
+    assert "variable-rate bytes" in unmodelled(registry.variant("opus@6kbps").spec, 300.0)
+    assert "750 frames per second" in unmodelled(Spec("x", "v", 16_000, (Codebook(256, 750.0),)), 750.0)
+    assert not unmodelled(Spec("x", "v", 16_000, (Codebook(100, math.nan), Codebook(8, math.nan))), 30.0)
     assert not unmodelled(registry.variant("encodec@24khz-6kbps").spec, 75.0)
 
 

@@ -183,8 +183,9 @@ def test_of_one_codebook_all_layouts_are_the_same(folder: Path) -> None:
 
 def test_clips_that_the_tokenizer_refuses_are_told(folder: Path) -> None:
     found = ran(folder, kind=Refusing)
-    lost = [row for row in column(found, "lm_bits_per_s").values() if math.isnan(row.value)]
-    assert lost and {row.note for row in lost} == {"tokenizer failed: RuntimeError: too loud"}
+    loud = {clip: row for clip, row in column(found, "lm_bits_per_s").items() if soundfile.read(folder / clip)[0][0] > 0.4}
+    assert 0 < len(loud) < 12 and all(math.isnan(row.value) for row in loud.values())
+    assert {row.note for row in loud.values()} == {"tokenizer failed: RuntimeError: too loud"}
     assert "clips are missing (RuntimeError: too loud)" in next(row.note for row in found.rows if row.metric == "lm_converged")
 
 
@@ -204,7 +205,9 @@ def test_data_that_cannot_be_split_have_a_reason(folder: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "why"), [("identity", "samples"), ("opus@6kbps", "samples or bytes")])
+@pytest.mark.parametrize(
+    ("name", "why"), [("identity", "samples"), ("opus@6kbps", "variable-rate bytes"), ("mulaw@8bit", "16,000 frames per second")]
+)
 def test_samples_and_bytes_are_not_modelled(folder: Path, name: str, why: str) -> None:
     found = next(iter(run([registry.variant(name)], SUITE, open_data(str(folder)), Options(folder / "results", workers=1))))
     rows = column(found, "lm_bits_per_s")
