@@ -117,7 +117,7 @@ def evaluators() -> dict[str, str]:
     from bench.evaluators import packages
 
     said = {}
-    for suite, model in (("asr", ""), ("asr", "pocketsphinx"), ("speaker", ""), ("speaker", "wavlm-base-plus-sv")):
+    for suite, model in (("asr", ""), ("asr", "pocketsphinx"), ("speaker", ""), ("speaker", "wavlm-base-plus-sv"), ("quality", "")):
         package = packages.package(suite, model)
         assert package is not None, suite
         said[f"--suite {suite}" + (f" --{suite}-model {model}" if model else "")] = "ready" if package.here else package.missing

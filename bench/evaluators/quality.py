@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
-from bench.api import SHARE, Domain, Metric, UserError
+from bench.api import POSITIVE, SHARE, Domain, Metric, UserError
 from bench.catalog.names import unknown
-from bench.evaluators import basic_pitch, distill_mos, dnsmos, plcmos, visqol
+from bench.evaluators import basic_pitch, distill_mos, dnsmos, plcmos, visqol, warpq
 from bench.evaluators.package_files import PackageFile
 from bench.evaluators.sounds import Ask
 
@@ -111,6 +111,25 @@ BASIC_PITCH = QualityEvaluator(
     0.5,
     compares=True,
 )
+WARPQ = QualityEvaluator(
+    "warpq",
+    (
+        Metric(
+            "warpq_no_vad",
+            "",
+            "lower",
+            SPEECH,
+            0.02,
+            None,
+            "WARP-Q, cost of warping the reconstruction onto the original, pauses kept (Jassim 2021)",
+            span=POSITIVE,
+        ),
+    ),
+    warpq.load,
+    "none",
+    0.5,
+    compares=True,
+)
 GROUPS: Mapping[str, tuple[QualityEvaluator, ...]] = {
     "default": (*VISQOL, DISTILL_MOS, DNSMOS, PLCMOS, BASIC_PITCH),  # all that need no download
     "visqol": VISQOL,
@@ -118,6 +137,7 @@ GROUPS: Mapping[str, tuple[QualityEvaluator, ...]] = {
     "dnsmos": (DNSMOS,),
     "plcmos": (PLCMOS,),
     "basic_pitch": (BASIC_PITCH,),
+    "warpq": (WARPQ,),
 }
 
 

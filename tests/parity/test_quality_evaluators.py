@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.api import UserError
-from bench.evaluators import basic_pitch, quality, visqol
+from bench.evaluators import basic_pitch, quality, visqol, warpq
 from bench.evaluators.sounds import Ask, Sound
 from tests.conftest import speech_like
 
@@ -30,6 +30,12 @@ CONFORMANCE = {  # what the C++ code gives, from its src/include/conformance.h
     ("audio", "ravel48_stereo.wav", "ravel48_stereo_128kbps_opus.wav"): 4.465141897255348,
     ("speech", "CA01_01.wav", "transcoded_CA01_01.wav"): 3.3129234313964844,
 }
+
+WARPQ = (  # noise, and what warpq 1.5.2 gives with apply_vad=False: its raw score, and the costs of the patches
+    (0.0, 0.583, [0.634, 0.943, 0.577, 0.522, 0.858, 0.588, 0.494, 0.538]),
+    (0.001, 2.787, [2.864, 2.334, 2.699, 2.71, 2.286, 2.909, 3.242, 2.919]),
+    (0.03, 3.093, [3.17, 2.955, 3.071, 3.038, 2.939, 3.305, 3.444, 3.114]),
+)
 
 
 def speech() -> list[Tensor]:
@@ -89,6 +95,16 @@ def test_the_notes_and_their_f1_are_those_of_basic_pitch_and_mir_eval(golden: di
     assert len(heard[0]) >= 12 and heard[0] != heard[1]
     (answer,) = ask([Sound(waves[1], waves[0])])
     assert answer == pytest.approx((golden["note_f1"],), abs=1e-9) and 0 < golden["note_f1"] < 1
+
+
+@pytest.mark.parametrize(("noise", "raw", "costs"), WARPQ)
+def test_warpq_is_that_of_its_package(noise: float, raw: float, costs: list[float]) -> None:
+    ref = speech_like(1.6, RATE, 3)
+    est = ref + noise * torch.randn(len(ref), generator=torch.Generator().manual_seed(0))
+    (answer,) = quality.loaded(quality.WARPQ, "cpu")([Sound(est, ref)])
+    assert answer == pytest.approx((raw,), abs=6e-4)  # the package rounds to three digits
+    sides = [warpq.normalised(warpq.mfcc(side)) for side in (ref, est)]
+    assert warpq.costs(*sides).tolist() == pytest.approx(costs, abs=6e-4)
 
 
 @pytest.mark.parametrize(("mode", "ref", "est"), CONFORMANCE, ids=lambda word: word.removesuffix(".wav"))
