@@ -25,9 +25,9 @@ from bench.tokens.codes import CodeCounts, rates, streams, uncountable
 from bench.tokens.labels import inventory, labelled
 from bench.tokens.layouts import CONTEXTS
 from bench.tokens.mutual_information import of_label
-from bench.tokens.parallel_scores import shared_scores
+from bench.tokens.parallel_scores import SHARED_COLUMNS, shared_scores
 from bench.tokens.scored import Encoded, Scored, mean_of, missing
-from bench.tokens.spoken_scores import abx_scores, adjusted, phone_scores, speaker_scores
+from bench.tokens.spoken_scores import ABX_COLUMNS, PHONE_COLUMNS, abx_scores, adjusted, phone_scores, speaker_scores
 from bench.tokens.usage import usage_scores
 
 if TYPE_CHECKING:
@@ -95,13 +95,10 @@ class Pool:
             return rows + [Row("*", domain, "", metric.name, math.nan, note=note) for metric in asked]
         scores = usage_scores(clips, self.spec, self.seed) | self._learnt(clips)
         if domain == "speech":
-            per_second = [len(table) * self.spec.frame_rate for table in self.spec.tables]
             scores |= self._told("mi_speaker", clips, [clip.clip.speaker for clip in clips], "speakers")
             said = [words(clip.clip.text) for clip in clips]
             scores |= self._told("mi_word", clips, [text if " " not in text else "" for text in said], "single-word clip labels")
-            scores |= phone_scores(clips, per_second, self.seed) | speaker_scores(clips, per_second, self.seed)
-            scores |= shared_scores(self.trios, {clip.clip.id: clip for clip in clips}, self.features, per_second, self.seed)
-            scores |= abx_scores(clips, per_second, self.seed)
+            scores |= self._timed(clips)
         return rows + [row for metric in asked for row in _rows(metric, domain, scores[metric.name])]
 
     def _budget(self, domain: str) -> list[Row]:
@@ -119,6 +116,19 @@ class Pool:
         named = [label for _, label in there]
         found = [of_label([clip.codes[k] for clip, _ in there], named, self.seed) for k in range(len(self.spec.tables))]
         return {name: mean_of(list(map(adjusted, found))), f"{name}_shuffled": mean_of([Score(one.control) for one in found])}
+
+    def _timed(self, clips: Sequence[Encoded]) -> Scores:
+        """What is asked of the codes of a moment."""
+        if not math.isfinite(self.spec.frame_rate):
+            return dict.fromkeys(TIMED, missing("its frames vary in length: its rate does not say which code is there at what time"))
+        per_second = [len(table) * self.spec.frame_rate for table in self.spec.tables]
+        by_id = {clip.clip.id: clip for clip in clips}
+        return (
+            phone_scores(clips, per_second, self.seed)
+            | speaker_scores(clips, per_second, self.seed)
+            | shared_scores(self.trios, by_id, self.features, per_second, self.seed)
+            | abx_scores(clips, per_second, self.seed)
+        )
 
     def _learnt(self, clips: Sequence[Encoded]) -> Scores:
         """Acoustic BPE, learnt on every second clip and tried on the others."""
@@ -144,6 +154,7 @@ def _rows(metric: Metric, domain: str, scored: Scored) -> list[Row]:
     return [row, *(Row("*", domain, "", metric.of_codebook(k), value) for k, value in each if math.isfinite(value))]
 
 
+TIMED = (*PHONE_COLUMNS, "speaker_bits_1s", *SHARED_COLUMNS, *ABX_COLUMNS)
 LETTERS = 100_000  # codes that BPE learns from, and as many that it is tried on, at most
 MERGES = 512
 

@@ -13,7 +13,7 @@ from bench.tokens.alignment import Trio, aligned, times, words
 from bench.tokens.phone_information import at
 from bench.tokens.scored import Encoded, Scored, mean_of, missing
 
-NAMES = ("shared_bits", "shared_share", "shared_mi", "shared_bits_low", "shared_bits_high")
+SHARED_COLUMNS = ("shared_bits", "shared_share", "shared_mi", "shared_bits_low", "shared_bits_high")
 
 
 def shared_scores(
@@ -22,7 +22,7 @@ def shared_scores(
     """clips and features: by clip id; rates: codes per second of every table."""
     found = [trio for trio in trios if {trio.a, trio.b, trio.other} <= clips.keys()]
     if not found:
-        return dict.fromkeys(NAMES, missing("needs one text read by two speakers, and another text of the same two"))
+        return dict.fromkeys(SHARED_COLUMNS, missing("needs one text read by two speakers, and another text of the same two"))
     compared: list[list[shared.Compared]] = [[] for _ in rates]
     for trio in found:
         a, b, other = clips[trio.a], clips[trio.b], clips[trio.other]

@@ -19,6 +19,8 @@ from bench.tokens.scored import Encoded, Scored, mean_of, missing
 NO_PHONES = "needs clips whose manifest names an alignment: when each phone is spoken"
 WINDOW = 1.0  # s of speech that are to tell the speaker
 CELLS = 20  # of an ABX test, at least
+PHONE_COLUMNS = ("pnmi", "pnmi_raw", "phone_purity", "cluster_purity", "phone_bits_per_s")
+ABX_COLUMNS = ("abx_within", "abx_across", "abx_codes_per_item", "abx_excluded")
 Scores = dict[str, Scored]
 
 
@@ -32,9 +34,8 @@ def adjusted(found: Counted) -> Score:
 def phone_scores(clips: Sequence[Encoded], rates: Sequence[float], seed: int) -> Scores:
     """pnmi and what belongs to it, and phone_bits_per_s. rates: codes per second of every table."""
     heard = [(clip, clip.alignment.phones) for clip in clips if clip.alignment and clip.alignment.phones]
-    names = ("pnmi", "pnmi_raw", "phone_purity", "cluster_purity", "phone_bits_per_s")
     if not heard:
-        return dict.fromkeys(names, missing(NO_PHONES))
+        return dict.fromkeys(PHONE_COLUMNS, missing(NO_PHONES))
     sampled = [moments(phones, clip.seconds) for clip, phones in heard]
     voices = [clip.clip.speaker or clip.clip.id for clip, _ in heard]
     found = []
@@ -91,7 +92,7 @@ def abx_scores(clips: Sequence[Encoded], rates: Sequence[float], seed: int) -> S
     items = [(clip, item) for clip in clips if clip.alignment and clip.clip.speaker for item in clip.alignment.items]
     if not items:
         note = NO_PHONES if not any(clip.alignment for clip in clips) else "needs triphones of named speakers"
-        return dict.fromkeys(("abx_within", "abx_across", "abx_codes_per_item", "abx_excluded"), missing(note))
+        return dict.fromkeys(ABX_COLUMNS, missing(note))
     fastest = max(rates)
     counted = [(clip, item, codes) for clip, item in items if (codes := _codes_in(item, clip.seconds, fastest)) >= 2]
     tokens = [abx.Token(clip.clip.speaker, item.name, (item.before, item.after), _coded(clip, rates, item)) for clip, item, _ in counted]

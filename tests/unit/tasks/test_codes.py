@@ -229,6 +229,19 @@ def test_labels_as_codes_are_for_suites_that_read_labels_and_clips_that_have_the
         next(iter(run([labels], registry.load_suite("probe"), open_data(str(folder)), Options(tmp_path / "r", workers=1))))
 
 
+def test_of_frames_that_vary_in_length_no_column_asks_for_the_code_of_a_moment(tmp_path: Path) -> None:
+    class Varying(Plain):
+        def encode(self, wav: Tensor) -> Tensor:
+            return super().encode(wav)[..., :100]
+
+    books = (Codebook(MOST, math.nan), Codebook(MOST, math.nan, role="duration"))
+    folder = data(tmp_path / "d", [(f"s{i}", "one", stream(np.arange(16_000) % 16, 1)) for i in range(2)])
+    found = ran(folder, Variant(Spec("varying", "v", RATE, books, decodes=False), Varying))
+    assert pooled(found)["codebook_utilization"] == (1 + 1 / 16) / 2
+    for name in ("pnmi", "speaker_bits_1s", "shared_bits", "abx_across"):
+        assert math.isnan(pooled(found)[name]) and "its frames vary in length" in note(found, name)
+
+
 def test_alignments_are_part_of_what_a_run_is(tmp_path: Path) -> None:
     folder = data(tmp_path / "d", [("a", "", stream(np.arange(200) % 16))])
     manifest = folder / "manifest.jsonl"
