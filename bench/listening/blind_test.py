@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from bench.api import Audio, UserError
-from bench.data.audio import decode_file, resample, to_channels
+from bench.data.audio import resample
 from bench.listening import anchors, carrier, loudness, page
+from bench.listening.samples import read, undelayed
 from bench.records.reader import Kept
 from bench.records.saved_audio import SavedFiles
 from bench.records.writer import key_of, replace
@@ -83,7 +85,7 @@ def refuse(runs: Sequence[Kept], plan: Plan, out: Path) -> None:
 
 def _item(runs: Sequence[Kept], audio: Mapping[str, SavedFiles], clip: str, plan: Plan, folder: Path, notes: list[str]) -> dict:
     """One trial: its sounds written, all as loud as the reference and none cut."""
-    source = _read(audio[runs[0].label].original(clip))
+    source = read(audio[runs[0].label].original(clip))
     reference = resample(source.wav[0], source.sample_rate, RATE)
     seconds = len(reference) / RATE
     if seconds > LONGEST:
@@ -95,10 +97,8 @@ def _item(runs: Sequence[Kept], audio: Mapping[str, SavedFiles], clip: str, plan
         else:
             notes.append(f"{clip}: no anchor of {hz / 1000:g} kHz, as the original ends at {source.sample_rate / 2000:g} kHz")
     for run in runs:
-        est = _read(audio[run.label].reconstruction(clip))
-        wavs["tokenizer", run.label] = _length(
-            resample(est.wav[0], est.sample_rate, RATE), len(reference), run.tokenizer.get("delay", 0), est
-        )
+        est = read(audio[run.label].reconstruction(clip))
+        wavs["tokenizer", run.label] = _reconstruction(est, run.tokenizer.get("delay", 0), len(reference))
     gains = {place: loudness.match(reference, wav, RATE, RATE) for place, wav in wavs.items()}
     for (_, name), gain in gains.items():
         if math.isnan(gain):
@@ -125,20 +125,10 @@ def hidden(seed: int, clip: str, name: str) -> str:
     return hashlib.sha256(f"{seed}\0{clip}\0{name}".encode()).hexdigest()[:8]
 
 
-def _read(path: Path) -> Audio:
-    """A saved file in one channel."""
-    try:
-        audio = decode_file(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: save the audio again with bench run --save-audio") from error
-    return Audio(to_channels(audio.wav, 1), audio.sample_rate)
-
-
-def _length(wav: Tensor, length: int, delay: int, est: Audio) -> Tensor:
-    """wav [T] as long as the reference, without the delay that the tokenizer states."""
-    import torch
-
-    wav = wav[round(delay * RATE / est.sample_rate) :][:length]
+def _reconstruction(audio: Audio, delay: int, length: int) -> Tensor:
+    """Saved audio [1, T] -> [length] at RATE, without the delay of so many of its samples that the tokenizer states."""
+    found = undelayed(audio, delay)
+    wav = resample(found.wav[0], found.sample_rate, RATE)[:length]
     return torch.nn.functional.pad(wav, (0, length - len(wav)))
 
 

@@ -35,9 +35,9 @@ def from_saved(root: Path, runs: Sequence[Kept], audio: Mapping[str, SavedFiles]
         files = {label: there for label, there in audio.items() if clip.id in there.clips}
         if not files:
             continue
-        original = _read(next(iter(files.values())).original(clip.id))
+        original = read(next(iter(files.values())).original(clip.id))
         delays = {run.label: run.tokenizer.get("delay", 0) for run in runs}
-        tracks = {label: undelayed(_read(there.reconstruction(clip.id)), delays[label]) for label, there in files.items()}
+        tracks = {label: undelayed(read(there.reconstruction(clip.id)), delays[label]) for label, there in files.items()}
         found.append(_shown(root, pick, clip, original, tracks))
     return found
 
@@ -96,7 +96,8 @@ def _shown(root: Path, pick: Pick, clip: Clip, original: Audio, tracks: Mapping[
     return Shown(clip.id, clip.domain, pick.why, clip.text, seconds, original.sample_rate, first, sounds)
 
 
-def _read(path: Path) -> Audio:
+def read(path: Path) -> Audio:
+    """A saved file in one channel."""
     try:
         return _mono(decode_file(path.read_bytes(), str(path)))
     except OSError as error:

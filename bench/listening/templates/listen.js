@@ -35,10 +35,9 @@
   }
 
   async function fill(keep) {
-    const mine = ++turn;
+    const mine = ++turn, heard = shown[play.active] ?? "0";
     shown = SLOTS.filter((slot) => slot === "0" || label(slot));
     for (const slot of SLOTS) { cards[slot].hidden = buttons[slot].hidden = !shown.includes(slot); }
-    const heard = shown[play.active] ?? "0";
     message.textContent = "Loading …";
     try {
       const buffers = await Promise.all(shown.map((slot) => sounds.load(track(slot), Math.round(clip.seconds * RATE))));

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 import torch
 
-from bench.api import UserError
-from bench.listening import anchors, blind_test, carrier, loudness
+from bench.api import Audio, UserError
+from bench.listening import anchors, blind_test, carrier, loudness, samples
 from tests.conftest import speech_like
 from tests.listeners import TOKENIZERS, conditions
 from tests.listeners import blind_test as made_test
@@ -73,3 +73,12 @@ def test_what_would_be_no_test_is_refused(tmp_path: Path) -> None:
 def test_an_anchor_above_what_the_original_has_is_left_out() -> None:
     assert anchors.audible(16_000, 7000) and anchors.audible(8_000, 3000)
     assert not anchors.audible(8_000, 7000) and not anchors.audible(8_000, 3500)
+
+
+def test_a_delay_that_a_tokenizer_states_is_taken_out() -> None:
+    click = torch.zeros(1, 1600)
+    click[0, 500] = 1.0
+    found = samples.undelayed(Audio(click, 16_000), 100)
+    assert found.wav.shape == (1, 1600) and int(found.wav.argmax()) == 400
+    heard = blind_test._reconstruction(Audio(click, 16_000), 100, 4000)
+    assert heard.shape == (4000,) and int(heard.argmax()) == 1200, "at 48 kHz"
