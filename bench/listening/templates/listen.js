@@ -9,7 +9,7 @@
   const buttons = SLOTS.map((slot) => get(`hear-${slot}`)), cards = SLOTS.map((slot) => get(`card-${slot}`));
   const make = (name, text, about = {}) => Object.assign(document.createElement(name), { textContent: text, ...about });
   const play = player(show);
-  let clip = clips[0], shown = [], turn = 0;
+  let clip = clips[0], shown = [], buffers = [], turn = 0;
 
   const label = (slot) => slot === "0" ? "" : pickers[slot].value;
   const track = (slot) => slot === "0" ? clip.original : clip.tracks[label(slot)];
@@ -40,8 +40,9 @@
     for (const slot of SLOTS) { cards[slot].hidden = buttons[slot].hidden = !shown.includes(slot); }
     message.textContent = "Loading …";
     try {
-      const buffers = await Promise.all(shown.map((slot) => sounds.load(track(slot), Math.round(clip.seconds * RATE))));
+      const found = await Promise.all(shown.map((slot) => sounds.load(track(slot), Math.round(clip.seconds * RATE))));
       if (mine !== turn) return;
+      buffers = found;
       play.use(shown.map((slot, i) => ({ buffer: buffers[i], db: decibels(track(slot)) })), keep);
       play.select(Math.max(0, shown.indexOf(heard)));
       shown.forEach((slot, i) => picture(slot, buffers[i]));
@@ -146,7 +147,8 @@
   get("whole").addEventListener("click", () => ranged(0, 0));
   match.addEventListener("change", () => {
     play.setLevels(shown.map((slot) => decibels(track(slot))));
-    for (const slot of shown) cards[slot].querySelector("dl").replaceChildren(...facts(slot, track(slot)));
+    shown.forEach((slot, i) => picture(slot, buffers[i]));
+    show();
     keepAddress();
   });
 

@@ -166,6 +166,16 @@ def test_pictures_are_drawn_and_say_what_they_show(listen: webdriver.Chrome) -> 
     assert listen.execute_script(bright, canvas) > 480 * 96 / 2
 
 
+def test_pictures_are_of_what_is_played_so_that_equal_levels_look_alike(listen: webdriver.Chrome) -> None:
+    def light(slot: int) -> float:
+        pixels = "const c = arguments[0], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        return listen.execute_script(pixels + "return d.reduce((sum, v) => sum + v, 0)", find(listen, f"#card-{slot} canvas"))
+
+    assert light(1) == pytest.approx(light(0), rel=1e-3), "a@soft is the original, 6 dB softer"
+    find(listen, "#match").click()
+    assert light(1) < 0.99 * light(0)
+
+
 def test_a_drag_marks_what_is_looped_and_a_click_goes_there(listen: webdriver.Chrome) -> None:
     box = find(listen, "#card-1 .picture")
     width = box.size["width"]
