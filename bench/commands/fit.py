@@ -29,7 +29,7 @@ def add(verbs: Verbs) -> None:
     """Their words."""
     about = "training recipe of the bundled @mini models; resumable"
     verb = arguments.verb(verbs, "train", train, about, TRAIN)
-    verb.add_argument("tokenizer", metavar="family", help="mimi, hubert_kmeans, ...; its variant mini is trained")
+    verb.add_argument("tokenizer", metavar="family", help="mimi, hubert_kmeans, soundstream, ...; its variant mini or trained is made")
     verb.add_argument("--data", required=True, metavar="DATA", help="training data: a manifest.jsonl or a folder of recordings")
     verb.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="output folder for checkpoint.pt, log.jsonl and weights.safetensors"
@@ -62,11 +62,12 @@ def add(verbs: Verbs) -> None:
 
 def train(options: argparse.Namespace) -> int:
     """bench train"""
-    from bench.catalog import names
+    from bench.catalog import index, names
 
     family, _, variant = names.tokenizer(options.tokenizer).partition("@")
-    if variant != "mini" and "@" in options.tokenizer:
-        raise UserError(f"bench train makes the weights of {family}@mini, not of {options.tokenizer}: name the family alone")
+    made = "mini" if "mini" in index.family(family).variants else "trained"
+    if variant != made and "@" in options.tokenizer:
+        raise UserError(f"bench train makes the weights of {family}@{made}, not of {options.tokenizer}: name the family alone")
     refuse_word(options.device)
     from bench import registry
     from bench.train.loop import train as recipe
@@ -81,10 +82,11 @@ def train(options: argparse.Namespace) -> int:
         device_of(o.device),
         o.resume,
         o.save_every,
+        made,
         weights=o.weights,
         new_codebooks=o.new_codebooks,
     )
-    name = f"{family}@mini"
+    name = f"{family}@{made}"
     use = f"run --tokenizer {name}" if registry.variant(name).spec.decodes else f"check {name}"  # units have no audio to score
     print(f"weights: {path}; use them: bench {use} --weights {path}")
     return 0

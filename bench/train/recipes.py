@@ -42,6 +42,8 @@ RECIPES: dict[str, Recipe] = {
     "encodec": Recipe(plain=300, start=200, refit=1200, bypass=0.3, loss=LossConfig(wave=1.0)),
     "dac": Recipe(plain=300, start=300, refit=1200, bypass=0.3, loss=LossConfig(wave=1.0, commit=0.5, envelope=1.0)),
     "wavtokenizer": Recipe(plain=1500, start=300, bypass=0.3),
+    # from the paper (arXiv 2107.03312): codebooks from the start, by k-means; each crop rebuilt from 1 to all of them; discriminators
+    "soundstream": Recipe(plain=0, bypass=0.0, dropout=1.0, adversarial=AdversarialConfig(start=0)),
 }
 
 

@@ -121,9 +121,9 @@ def compare_chunks(pair: tuple, wav: Tensor) -> list[Tensor]:
     return [part[..., chunks.header :] for part in parts]
 
 
-@pytest.mark.parametrize("seed", (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))))
 @torch.no_grad()
-def test_32khz_equals_transformers(seed: int) -> None:
+def alive_32khz(seed: int) -> Any:
+    """transformers' model of MusicGen's EnCodec with random weights under which codes vary."""
     transformers = pytest.importorskip("transformers")
     shape = {"sampling_rate": 32_000, "num_filters": 64, "upsampling_ratios": [8, 5, 4, 4], "codebook_size": 2048, "codebook_dim": 128}
     config = transformers.EncodecConfig(
@@ -134,9 +134,20 @@ def test_32khz_equals_transformers(seed: int) -> None:
         model = transformers.EncodecModel(config).eval()
         wav = noise((1, 1, 64_000), seed + 100)
         enliven(model, [(layer.codebook, layer.codebook.quantize) for layer in model.quantizer.layers], wav)
+    return model
+
+
+def ours_32khz(model: Any) -> WholeEnCodec:
     mine = WholeEnCodec(CONFIGS["32khz"], VARIANTS["32khz-2.2kbps"].spec)
     mine.load_state_dict(renamed(model.state_dict()), strict=True)
-    mine.eval()
+    return mine.eval()
+
+
+@pytest.mark.parametrize("seed", (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))))
+@torch.no_grad()
+def test_32khz_equals_transformers(seed: int) -> None:
+    model = alive_32khz(seed)
+    mine = ours_32khz(model)
     for shape in ((1, 1, 32_000), (3, 1, 20_001), (1, 1, 639)):
         wav = noise(shape, seed)
         expected = model.encode(wav, bandwidth=2.2).audio_codes[0]

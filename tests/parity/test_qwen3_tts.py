@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from bench.tokenizers.qwen3_tts import CONFIGS, VARIANTS, Qwen3TTS, load, renamed
 from tests.parity.noise import swelling as noise
 from tests.parity.qwen_oracle import official_decoder
-from tests.parity.ties import residual_levels, ties
+from tests.parity.ties import Level, residual_levels, ties
 
 HOP, LEVELS = 1920, 16
 
@@ -130,12 +130,17 @@ def compare_codes(mimi: Any, mine: Qwen3TTS, wav: Tensor) -> Tensor:
     expected = mimi.encode(whole, num_quantizers=32).audio_codes[:, : len(mine.spec.codebooks)]
     codes, latents = mine.encode(wav), latents_of(mimi, whole)
     assert codes.shape == expected.shape == (len(wav), len(mine.spec.codebooks), whole.shape[-1] // HOP)
-    both = mine.encoder.quantizer.rvq_first, mine.encoder.quantizer.rvq_rest
-    sizes = (1, codes.shape[1] - 1)
+    for part in parts(mine, codes, expected, latents):
+        ties(*part)
+    return codes
+
+
+def parts(mine: Qwen3TTS, codes: Tensor, expected: Tensor, latents: Tensor) -> Iterator[tuple[Tensor, Tensor, Iterator[Level]]]:
+    """What `ties` asks of each part of the encoder's quantizer."""
+    both, sizes = (mine.encoder.quantizer.rvq_first, mine.encoder.quantizer.rvq_rest), (1, codes.shape[1] - 1)
     for part, some, right in zip(both, codes.split(sizes, 1), expected.split(sizes, 1), strict=True):
         books = [codebook.vectors()[0] for codebook in part.codebooks()[: right.shape[1]]]
-        ties(some, right, residual_levels(part.input_proj(latents), books, right))
-    return codes
+        yield some, right, residual_levels(part.input_proj(latents), books, right)
 
 
 def drawn(clips: int, levels: int, frames: int) -> Tensor:

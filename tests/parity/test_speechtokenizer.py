@@ -45,20 +45,31 @@ def authors() -> Any:
         return importlib.import_module("speechtokenizer.model").SpeechTokenizer
 
 
-@pytest.mark.parametrize("seed", (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))))
 @torch.no_grad()
-def test_codes_and_audio_equal_the_authors(seed: int) -> None:
+def alive(seed: int) -> Any:
+    """The authors' model with random weights under which codes vary."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = authors()(CONFIG).eval()
         wav = noise((1, 1, 32_000), seed + 100)
         enliven(model, [(layer._codebook, layer._codebook.quantize) for layer in model.quantizer.vq.layers], wav)
+    return model
+
+
+def ours(model: Any) -> LatentCodec[ResidualQuantizer]:
     waveform, levels, size = SHAPES["16khz"]
     quantizer = ResidualQuantizer(levels, size, waveform.dimension, width=0)
     mine = LatentCodec(VARIANTS["16khz"].spec, waveform.encoder(), quantizer, waveform.decoder(), waveform.hop, whole=False)
     mine.load_state_dict(renamed(model.state_dict()), strict=True)
-    mine.eval()
-    books = [codebook.vectors()[0] for codebook in quantizer.codebooks()]
+    return mine.eval()
+
+
+@pytest.mark.parametrize("seed", (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))))
+@torch.no_grad()
+def test_codes_and_audio_equal_the_authors(seed: int) -> None:
+    model = alive(seed)
+    mine = ours(model)
+    books = [codebook.vectors()[0] for codebook in mine.quantizer.codebooks()]
     for shape in ((1, 1, 16_000), (3, 1, 9_999), (1, 1, 319)):
         wav = noise(shape, seed)
         expected = model.encode(wav).transpose(0, 1)

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.nn.latent_codec import LatentCodec
+from bench.nn.quantize import ResidualQuantizer
 from bench.tokenizers.xcodec import CONFIGS, VARIANTS, build, renamed
 from tests.parity.test_dac import official_class
 from tests.parity.test_encodec import noise
@@ -48,13 +50,17 @@ def latents(model: Any, wav: torch.Tensor) -> torch.Tensor:
     return model.fc(torch.cat([model.acoustic_encoder(wav), semantic], dim=1).transpose(1, 2)).transpose(1, 2)
 
 
+def ours(model: nn.Module) -> LatentCodec[ResidualQuantizer]:
+    mine = build(VARIANTS["hubert"].spec)
+    mine.load_state_dict(renamed(model.state_dict(), CONFIGS["hubert"]), strict=True)
+    return mine.eval()
+
+
 @pytest.mark.parametrize("seed", (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))))
 @torch.no_grad()
 def test_codes_and_audio_equal_transformers(seed: int) -> None:
     model = alive(seed)
-    mine = build(VARIANTS["hubert"].spec)
-    mine.load_state_dict(renamed(model.state_dict(), CONFIGS["hubert"]), strict=True)
-    mine.eval()
+    mine = ours(model)
     books = [layer.codebook.embed for layer in model.quantizer.quantizers]
     for shape in ((1, 1, 16_000), (3, 1, 9_999), (1, 1, 321)):
         wav = noise(shape, seed)
@@ -146,9 +152,7 @@ def test_takes_the_authors_names_and_hears_the_same() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         theirs = Authors().eval()
-    mine = build(VARIANTS["hubert"].spec)
-    mine.load_state_dict(renamed(theirs.state_dict(), CONFIGS["hubert"]), strict=True)
-    mine.eval()
+    mine = ours(theirs)
     wav, codes = noise((1, 1, 1600), 0), torch.randint(1024, (1, 8, 3), generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(mine.latents(wav), theirs.latents(wav), rtol=0, atol=1e-5)
     torch.testing.assert_close(mine.decode(codes), theirs.decode(codes), rtol=0, atol=1e-5)

@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 pytest tests/perf/test_codec_speed.py -m perf -s
     SPEED_FAMILIES=mimi,dac-44khz SPEED_BATCHES=1 SPEED_SECONDS=2 SPEED_TURNS=9 pytest tests/perf/test_codec_speed.py -m perf -s
 
-The oracles are `encodec`, `descript-audio-codec`, `moshi` and `transformers`; for WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of
-https://github.com/jishengpeng/WavTokenizer. What is missing is skipped.
+The oracles are `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtokenizer`, `qwen-tts`, `ai-edge-litert` and `transformers`. For
+WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishengpeng/WavTokenizer; for Lyra, LYRA_WEIGHTS names the folder
+of its three files. What is missing is skipped.
 
 Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
 is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
@@ -25,6 +26,7 @@ from bench.nn.onednn import linear
 from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
 from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
 from tests.perf.contest import Contest, Contests, in_turns, ratio
+from tests.perf.newer_contests import encodec_32khz, lyra, qwen3_tts, snac, speechtokenizer, xcodec
 from tests.perf.unit_contests import LARGE, STABLE, units
 
 pytestmark = pytest.mark.perf
@@ -37,6 +39,13 @@ FAMILIES: dict[str, Contests] = {
     "mimi": mimi,
     "wavtokenizer-75tps": wavtokenizer_at("75", 1.75, 4.80),
     "wavtokenizer-40tps": wavtokenizer_at("40", 0.92, 2.57),
+    "encodec-32khz": encodec_32khz,
+    "snac-24khz": snac("24khz", 2.41, 4.89),
+    "snac-44khz": snac("44khz", 9.57, 24.40),
+    "speechtokenizer": speechtokenizer,
+    "xcodec": xcodec,
+    "qwen3_tts": qwen3_tts,
+    "lyra": lyra,
     "hubert-l9": units(hubert_kmeans, "base-l9-km500", "Hubert", 6.25),
     "hubert-l6": units(hubert_kmeans, "base-l6-km100", "Hubert", 5.06),
     "wav2vec2-l6": units(wav2vec2_kmeans, "base-l6-km500", "Wav2Vec2", 5.06),

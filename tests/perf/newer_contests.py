@@ -1,0 +1,148 @@
+"""The contests of SNAC, SpeechTokenizer, X-codec, MusicGen's EnCodec, Qwen3-TTS's tokenizer and Lyra.
+
+Oracles and lively weights are those of the parity tests; Lyra has its own weights, whose folder LYRA_WEIGHTS names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from bench.nn.quantize import Codebook
+from bench.tokenizers import lyra as lyra_files
+from tests.parity import test_encodec, test_qwen3_tts, test_snac, test_speechtokenizer, test_xcodec
+from tests.parity.ties import residual_levels
+from tests.perf.contest import Call, Contest, Contests, same_audio, same_codes
+
+
+def vectors(books: list[Codebook]) -> list[Tensor]:
+    """Of each codebook."""
+    return [book.vectors()[0] for book in books]
+
+
+def snac(kind: str, encode: float, decode: float) -> Contests:
+    """The contests of a SNAC. Every decoding of the authors' draws new noise, so that audio is compared by the parity test alone."""
+
+    def contests(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+        official = test_snac.alive(kind, 0)
+        mine, strides = test_snac.ours(kind, official).to(device), test_snac.CONFIGS[kind].strides
+        official.to(device)
+        wav = test_snac.noise((batch, 1, int(seconds * official.sampling_rate)), 1).to(device)
+        theirs = official.encode(wav)
+        codes = test_snac.columns(theirs, strides)
+
+        def equal() -> str:
+            share = (mine.encode(wav) == codes).double().mean().item()
+            assert share > 0.998, f"{share:.4%} of the codes are equal"
+            return f"{100 * share:.3f} % of {codes.numel()} codes equal"
+
+        def as_long() -> str:
+            assert mine.decode(codes).shape == official.decode(theirs).shape
+            return "as long"
+
+        calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "official": lambda: official.encode(wav)}
+        yield Contest(f"snac@{kind} encode", calls, equal, encode)
+        calls = {"ours": lambda: mine.decode(codes), "official": lambda: official.decode(theirs)}
+        yield Contest(f"snac@{kind} decode", calls, as_long, decode)
+
+    return contests
+
+
+def speechtokenizer(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    official = test_speechtokenizer.alive(0)
+    mine = test_speechtokenizer.ours(official).to(device)
+    official.to(device)
+    wav = test_speechtokenizer.noise((batch, 1, int(seconds * 50) * 320), 1).to(device)
+    theirs = official.encode(wav)
+    codes = theirs.transpose(0, 1)
+
+    def equal() -> str:
+        levels = residual_levels(official.encoder(wav), vectors(mine.quantizer.codebooks()), codes)
+        return same_codes(mine.encode(wav), codes, levels)
+
+    calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "official": lambda: official.encode(wav)}
+    yield Contest("speechtokenizer@16khz encode", calls, equal, 6.29)
+    calls = {"ours": lambda: mine.decode(codes), "official": lambda: official.decode(theirs)}
+    yield Contest("speechtokenizer@16khz decode", calls, lambda: same_audio(mine.decode(codes), official.decode(theirs)), 4.24)
+
+
+def xcodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    port = test_xcodec.alive(0)
+    mine, port = test_xcodec.ours(port).to(device), port.to(device)
+    wav = test_xcodec.noise((batch, 1, int(seconds * 50) * 320), 1).to(device)
+    codes = port.encode(wav).audio_codes
+
+    def equal() -> str:
+        levels = residual_levels(test_xcodec.latents(port, wav), vectors(mine.quantizer.codebooks()), codes)
+        return same_codes(mine.encode(wav), codes, levels)
+
+    calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "transformers": lambda: port.encode(wav)}
+    yield Contest("xcodec@hubert encode", calls, equal, 12.90)
+    calls = {"ours": lambda: mine.decode(codes), "transformers": lambda: port.decode(codes)}
+    yield Contest("xcodec@hubert decode", calls, lambda: same_audio(mine.decode(codes), port.decode(codes).audio_values), 12.22)
+
+
+def encodec_32khz(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    port = test_encodec.alive_32khz(0)
+    mine, port = test_encodec.ours_32khz(port).to(device), port.to(device)
+    wav = test_encodec.noise((batch, 1, int(seconds * 50) * 640), 1).to(device)
+    codes = port.encode(wav, bandwidth=2.2).audio_codes[0]
+
+    def equal() -> str:
+        return same_codes(mine.encode(wav), codes, residual_levels(port.encoder(wav), test_encodec.books(mine), codes))
+
+    calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "transformers": lambda: port.encode(wav, bandwidth=2.2)}
+    yield Contest("encodec@32khz-2.2kbps encode", calls, equal)
+    calls = {"ours": lambda: mine.decode(codes), "transformers": lambda: port.decode(codes[None], [None])}
+    yield Contest("encodec@32khz-2.2kbps decode", calls, lambda: same_audio(mine.decode(codes), port.decode(codes[None], [None])[0]))
+
+
+def qwen3_tts(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    """Their encoder computes all 32 codebooks, of which they keep 16."""
+    mimi, decoder = test_qwen3_tts.alive(0)
+    mine = test_qwen3_tts.ours(test_qwen3_tts.state_of(mimi, decoder)).to(device)
+    mimi, decoder = mimi.to(device), decoder.to(device)
+    wav = test_qwen3_tts.noise((batch, 1, max(1, int(seconds * 12.5)) * test_qwen3_tts.HOP), 1).to(device)
+    codes = mimi.encode(wav, num_quantizers=32).audio_codes[:, : test_qwen3_tts.LEVELS]
+
+    def equal() -> str:
+        parts = test_qwen3_tts.parts(mine, mine.encode(wav), codes, test_qwen3_tts.latents_of(mimi, wav))
+        return "; ".join(f"{name}: {same_codes(*part)}" for name, part in zip(("first", "rest"), parts, strict=True))
+
+    calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "official": lambda: mimi.encode(wav, num_quantizers=32)}
+    yield Contest("qwen3_tts@12hz encode", calls, equal, 2.92)
+    calls = {"ours": lambda: mine.decode(codes), "official": lambda: decoder.chunked_decode(codes)}
+    yield Contest("qwen3_tts@12hz decode", calls, lambda: same_audio(mine.decode(codes), decoder.chunked_decode(codes)), 31.02)
+
+
+def lyra(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    """Against LiteRT, which knows neither batches nor GPUs. Its integers are ours but for a few float sums (see the parity test)."""
+    folder = os.environ.get("LYRA_WEIGHTS")
+    if not folder or device != "cpu":
+        pytest.skip("name the folder of Lyra's three .tflite files in LYRA_WEIGHTS; LiteRT runs on a CPU")
+    pytest.importorskip("ai_edge_litert")
+    files = (lyra_files.ENCODER, lyra_files.QUANTIZER, lyra_files.DECODER)
+    paths = [Path(folder) / file.file.removeprefix("lyra_") for file in files]
+    spec = lyra_files.VARIANTS["6kbps"].spec
+    mine, official = lyra_files.load(spec, *paths), lyra_files.LyraByLiteRT(spec, *paths)
+    wav = test_encodec.noise((batch, 1, int(seconds * 50) * 320), 1)
+    codes = official.encode(wav)
+
+    def equal() -> str:
+        share = (mine.encode(wav) == codes).double().mean().item()
+        assert share > 0.95, f"{share:.2%} of the codes are equal"
+        return f"{100 * share:.2f} % of {codes.numel()} codes equal"
+
+    def same() -> str:
+        error = (mine.decode(codes) - official.decode(codes)).abs().max().item()
+        assert error < 1e-4, f"audio differs by {error:.1e}"
+        return f"audio within {error:.0e}"
+
+    calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "LiteRT": lambda: official.encode(wav)}
+    yield Contest("lyra@6kbps encode", calls, equal)
+    calls = {"ours": lambda: mine.decode(codes), "LiteRT": lambda: official.decode(codes)}
+    yield Contest("lyra@6kbps decode", calls, same)
