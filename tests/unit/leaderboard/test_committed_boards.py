@@ -2,6 +2,8 @@
 
 import csv
 
+import pandas
+
 from bench.leaderboard.aggregate import fold
 from bench.leaderboard.build import Places, check
 from tests.conftest import ROOT
@@ -21,6 +23,16 @@ def test_every_board_has_the_floor_and_the_ceiling_and_a_codec_that_is_trained()
 
 def test_the_folder_of_the_boards_stays_small() -> None:
     assert sum(path.stat().st_size for path in PLACES.out.rglob("*") if path.is_file()) < 10_000_000
+
+
+def test_results_csv_is_one_table_that_pandas_reads_and_that_a_dataset_hub_is_pointed_at() -> None:
+    _, front, _ = (PLACES.out / "README.md").read_text().split("---\n", 2)
+    assert [PLACES.out / line.split(": ")[1] for line in front.splitlines() if "data_files" in line] == [PLACES.out / "results.csv"]
+    found = pandas.read_csv(PLACES.out / "results.csv")
+    assert len(found.drop_duplicates(["tokenizer", "suite", "domain", "metric"])) == len(found) > 5000
+    assert all(pandas.api.types.is_numeric_dtype(found[name]) for name in ("mean", "low", "high", "n", "n_missing", "trained"))
+    mean = found.set_index(["tokenizer", "suite", "domain", "metric"])["mean"]
+    assert 1 < mean["mimi@mini", "reconstruction", "speech", "pesq_wb"] < 2
 
 
 def test_the_first_screen_of_the_readme_is_the_board() -> None:
