@@ -5,13 +5,15 @@ start of the clip: the first frame hears seven frames, a stream begins to speak 
 mirrored, too, not filled up with zeros, so a right-padded clip ends in another frame: the spec does not call it causal.
 mini: the same frames and codebooks around a lapped transform (bench.nn.lapped), not causal, trained by this project.
 32 kHz: that of MusicGen (Copet et al. 2023, arxiv.org/abs/2306.05284): wav [B, 1, T] -> codes [B, 4, ceil(T / 640)], centred convolutions.
-48 kHz: wav [B, 2, T] in chunks of 1 s that overlap by 1 %, each divided by its loudness, which travels among the codes (bench.nn.chunks).
+48 kHz: wav [B, 2, T] in chunks of 1 s that overlap by 1 %, each divided by its loudness, a float32 among the side codes (bench.nn.chunks).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,7 @@ from bench.nn.conv import Memory
 from bench.nn.lapped import Lapped, straighten
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.seanet_lstm import SEANetLSTM, draw_biases
+from bench.nn.side import WORD, codes_to_floats, floats_to_codes
 from bench.nn.stream import FrameStream
 from bench.weights.files import filled_or_drawn, fold_weight_norm, seeded
 
@@ -42,9 +45,10 @@ class Config:
     chunk: int = 0  # samples coded at a time, each by its own loudness; 0: the whole clip as it is
     stride: int = 0  # samples from one chunk to the next
 
-    def chunks(self, levels: int) -> Chunks:
-        """The layout of chunked codes with that many codebooks."""
-        return Chunks(self.chunk, self.stride, self.waveform.hop, levels, self.size)
+    @property
+    def chunks(self) -> Chunks:
+        """The layout of chunked codes."""
+        return Chunks(self.chunk, self.stride, self.waveform.hop)
 
 
 STEREO = {"sample_rate": 48_000, "chunk": 48_000, "stride": 47_520}
@@ -59,13 +63,17 @@ CONFIGS = {
 
 
 class Networks(nn.Module):
-    """The layers that both forms have, and their public doors."""
+    """The layers that all forms have."""
 
     def __init__(self, config: Config, spec: Spec):
         super().__init__()
         self.config, self.spec = config, spec
         self.encoder, self.decoder = config.waveform.encoder(), config.waveform.decoder()
         self.quantizer = ResidualQuantizer(config.levels, config.size, config.waveform.dimension, width=0, beam=config.beam)
+
+
+class Framed(Networks):
+    """Those whose codes are all of frames, and their public doors."""
 
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:
@@ -86,7 +94,7 @@ class Networks(nn.Module):
         raise NotImplementedError
 
 
-class WholeEnCodec(Networks):
+class WholeEnCodec(Framed):
     """The codec of whole clips, what training works on."""
 
     def latents(self, wav: Tensor) -> Tensor:
@@ -104,7 +112,7 @@ class WholeEnCodec(Networks):
         return self.synthesis(self.quantizer.decode(codes))
 
 
-class EnCodec(Networks):
+class EnCodec(Framed):
     """The causal codec, of clips and of streams."""
 
     def stream_encoder(self) -> FrameStream:
@@ -136,39 +144,47 @@ class EnCodec(Networks):
 
 
 class ChunkedEnCodec(Networks):
-    """The codec of chunks, each normalised."""
+    """The codec of chunks, each normalised, with their loudness as side codes."""
 
-    @property
-    def chunks(self) -> Chunks:
-        """The layout of the codes."""
-        return self.config.chunks(len(self.spec.codebooks))
+    @torch.no_grad()
+    def encode(self, wav: Tensor) -> tuple[Tensor, Tensor]:
+        """wav [B, C, T] -> codes [B, K, F], side codes [B, 2, N] of N chunks."""
+        require_wav(wav, self.config.waveform.channels)
+        chunks = self.config.chunks
+        parts = [wav[..., i * chunks.stride :][..., :length] for i, length in enumerate(chunks.samples(wav.shape[-1]))]
+        scales = [self._scale(part) for part in parts]
+        codes = self._together(self._encode_chunk, [part / scale[:, None, None] for part, scale in zip(parts, scales, strict=True)])
+        return torch.cat(codes, dim=-1), floats_to_codes(torch.stack(scales, -1)[:, None], torch.float32)
 
-    def _encode(self, wav: Tensor) -> Tensor:
-        lengths = self.chunks.samples(wav.shape[-1])
-        parts = [wav[..., i * self.chunks.stride :][..., :length] for i, length in enumerate(lengths)]
-        return torch.cat(self._together(self._encode_chunk, parts), dim=-1)
-
-    def _decode(self, codes: Tensor) -> Tensor:
-        parts = list(codes.split(self.chunks.split(codes.shape[-1]), dim=-1))
-        return self.chunks.overlap_add(self._together(self._decode_chunk, parts))
+    @torch.no_grad()
+    def decode(self, codes: Tensor, side: Tensor) -> Tensor:
+        """codes [B, K, F], side codes [B, 2, N] -> wav [B, C, T']."""
+        require_codes(codes, len(self.spec.codebooks), least=1)
+        require_codes(side, len(self.spec.side), least=1)
+        chunks = self.config.chunks
+        scales = codes_to_floats(side, torch.float32).clamp(0, 1)[:, 0].unbind(-1)  # random codes: the nearest that is a loudness
+        parts = self._together(self._decode_chunk, list(codes.split(chunks.split(codes.shape[-1], side.shape[-1]), dim=-1)))
+        return chunks.overlap_add([part * scale[:, None, None] for part, scale in zip(parts, scales, strict=True)])
 
     @staticmethod
-    def _together(step, parts: list[Tensor]) -> list[Tensor]:
+    def _together(step: Callable[[Tensor], Tensor], parts: list[Tensor]) -> list[Tensor]:
         """step of every part [B, C, n], those of equal length at once: the LSTM reads its weights as often for one as for all of them."""
         alike = sum(part.shape[-1] == parts[0].shape[-1] for part in parts)
         return [*step(torch.cat(parts[:alike])).chunk(alike), *map(step, parts[alike:])]
 
-    def _encode_chunk(self, wav: Tensor) -> Tensor:
-        """wav [B, C, n], n <= 1 s -> codes [B, K, header + frames]."""
+    @staticmethod
+    def _scale(wav: Tensor) -> Tensor:
+        """Loudness [B] of a chunk [B, C, n]."""
         power = wav.double().mean(1).square().mean(-1)  # of the channels' mean; the same bits however threads share the sum
-        scale = (EPSILON + power.sqrt()).float()
-        codes = self.quantizer.encode(self.encoder(wav / scale[:, None, None]), self.chunks.levels)
-        return torch.cat([self.chunks.write_scale(scale), codes], dim=-1)
+        return (EPSILON + power.sqrt()).float()
+
+    def _encode_chunk(self, wav: Tensor) -> Tensor:
+        """Normalised wav [B, C, n], n <= 1 s -> codes [B, K, frames]."""
+        return self.quantizer.encode(self.encoder(wav), len(self.spec.codebooks))
 
     def _decode_chunk(self, codes: Tensor) -> Tensor:
-        """The inverse of _encode_chunk: codes -> wav [B, C, frames * hop]."""
-        header = self.chunks.header
-        return self.decoder(self.quantizer.decode(codes[..., header:])) * self.chunks.read_scale(codes[..., :header])[:, None, None]
+        """codes [B, K, frames] -> normalised wav [B, C, frames * hop]."""
+        return self.decoder(self.quantizer.decode(codes))
 
 
 def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -176,11 +192,11 @@ def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return encodec_names.renamed(fold_weight_norm(state))
 
 
-def load(spec: Spec, path: Path | None = None) -> Networks:
+def load(spec: Spec, path: Path | None = None) -> Framed:
     """The model of a variant, with the weights of the file at `path`, or drawn from the seed that the spec names."""
     config = CONFIGS[configuration(spec.variant)]
     model = (ChunkedEnCodec if config.chunk else EnCodec if config.waveform.causal else WholeEnCodec)(config, spec)
-    return filled_or_drawn(model, spec, path, renamed, draw)
+    return cast(Framed, filled_or_drawn(model, spec, path, renamed, draw))  # a chunked one is a bench.api.SideTokenizer
 
 
 @torch.no_grad()
@@ -224,7 +240,7 @@ CHECKPOINTS = {
 def variant(name: str, levels: int) -> Variant:
     """A line of VARIANTS: a configuration with the first `levels` of its codebooks."""
     config, checkpoint = CONFIGS[configuration(name)], CHECKPOINTS.get(configuration(name))
-    rate = config.chunks(levels).rate if config.chunk else 1 / config.waveform.hop
+    rate = config.chunks.rate if config.chunk else 1 / config.waveform.hop
     spec = Spec(
         name="encodec",
         variant=name,
@@ -232,6 +248,7 @@ def variant(name: str, levels: int) -> Variant:
         codebooks=(Codebook(config.size, config.sample_rate * rate),) * levels,
         weights=sha256_of_all(checkpoint) if checkpoint else "seed:0",
         channels=config.waveform.channels,
+        side=(Codebook(WORD, config.sample_rate / config.stride),) * 2 if config.chunk else (),
         beam=config.beam,
         source="https://arxiv.org/abs/2210.13438, https://github.com/facebookresearch/encodec",
         licence=LICENCES.get(configuration(name), "MIT") if checkpoint else "",

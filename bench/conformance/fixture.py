@@ -57,6 +57,11 @@ class Subject:
     def output_rate(self) -> int:
         return self.spec.output_rate or self.rate
 
+    @property
+    def some(self) -> int:
+        """Clips that are given at once: one where they have unlike numbers of frames."""
+        return 1 if self.spec.durations else 2
+
     @cached_property
     def hop(self) -> float:
         """Samples a frame; where the spec states no rate, as seen on 10 s (a little short if the codec appends frames)."""

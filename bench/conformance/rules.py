@@ -26,7 +26,7 @@ from bench.plugins.given import codes_of
 from bench.plugins.pieces import Cutting
 
 DELAY_TOLERANCE = 7.5  # ms: a step and a half of the envelopes by which a delay is found
-HALFWAY = 10.0  # dB, of 20 by which the input changes
+HALFWAY = 3.0  # dB, of 6 by which the input changes: by more, a coarse quantizer loses what it is given
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,13 @@ def weights(s: Subject) -> str:
 
 def codes(s: Subject) -> str:
     """Codes are [B, K, F] int64, each below its codebook's size."""
-    return f"{' and '.join(str(list(part.shape)) for part in good_codes(s, s.voice(s.rate, batch=2)).parts)}, in range"
+    return f"{' and '.join(str(list(part.shape)) for part in good_codes(s, s.voice(s.rate, batch=s.some)).parts)}, in range"
 
 
 def audio(s: Subject) -> str:
     """Audio is [B, C, T'] float32, finite, and as long as the input."""
     length = s.rate + 1
-    missing = s.spec.decoded(length) - good_audio(s, good_codes(s, s.voice(length, batch=2)), length).shape[-1]
+    missing = s.spec.decoded(length) - good_audio(s, good_codes(s, s.voice(length, batch=s.some)), length).shape[-1]
     return "finite, nothing missing" if missing <= 0 else f"finite, tail loss {1000 * missing / s.output_rate:.1f} ms"
 
 
@@ -194,6 +194,8 @@ def deterministic(s: Subject) -> str:
 
 def batch(s: Subject) -> str:
     """A batch of three gives what each clip gives alone."""
+    if s.spec.durations:
+        raise Skip("frames vary in length: the harness gives one clip at a time")
     wavs = s.voice(s.rate + s.rate // 7, batch=3) * torch.tensor([1.0, 0.3, 0.01], device=s.device)[:, None, None]
     together, alone = s.encode(wavs), [s.encode(wav[None]) for wav in wavs]
     joined = Codes(*map(torch.cat, zip(*(one.parts for one in alone), strict=True)))
@@ -279,17 +281,17 @@ def delay(s: Subject) -> str:
 
 
 def level(s: Subject) -> str:
-    """Where the spec says that decode keeps the loudness, audio 20 dB softer comes back softer; where it says the contrary, it does not."""
+    """Noise 6 dB softer comes back softer where the spec says that decode keeps the loudness, and otherwise it does not."""
     if not s.spec.trained:
         raise Skip("untrained: the output is unlike the input")
-    wav = s.voice(2 * s.rate)
-    loud, soft = (s.decode(s.encode(x)).square().mean().sqrt() for x in (wav, wav / 10))
+    wav = synthetic_audio.noise((1, s.spec.channels, 2 * s.rate), s.seed, level=0.3).to(s.device).clamp(-1, 1)  # a voice has soft parts
+    loud, soft = (s.decode(s.encode(x)).square().mean().sqrt() for x in (wav, wav / 2))
     follows = float(20 * torch.log10(loud / soft.clamp_min(1e-9)))
     if s.spec.keeps_level and follows < HALFWAY:
-        raise Broken(f"20 dB softer came back {follows:.1f} dB softer: the spec must say keeps_level=False")
+        raise Warn(f"6 dB softer came back {follows:.1f} dB softer: where decode loses the level, the spec says keeps_level=False")
     if not s.spec.keeps_level and follows > HALFWAY:
-        raise Broken(f"20 dB softer came back {follows:.1f} dB softer: decode keeps the level, and the spec says that it does not")
-    return f"20 dB softer came back {follows:.1f} dB softer"
+        raise Broken(f"6 dB softer came back {follows:.1f} dB softer: decode keeps the level, and the spec says that it does not")
+    return f"6 dB softer came back {follows:.1f} dB softer"
 
 
 def streaming(s: Subject) -> str:

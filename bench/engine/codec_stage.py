@@ -47,6 +47,8 @@ def reconstructions(
     seconds are the same. `seed`: the run's, for the noise that decoders draw.
     """
     source = _read(spec, clips, partner)
+    if spec.durations:  # clips of one length have unlike numbers of frames
+        batch_seconds = 0.0
     if batch_seconds is None:
         batch_seconds = math.inf if batch > 1 else 0.0 if batch == 1 or _on_cpu(device) else BATCH_SECONDS
     groups = _batches(ahead(source, WINDOW), spec, batch_seconds, batch or WINDOW) if batch_seconds else ([given] for given in source)

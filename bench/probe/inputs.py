@@ -4,7 +4,7 @@ Each clip to learn from is heard VIEWS times, a little later and softer each tim
 would otherwise have codes that came once and tell nothing. The test hears every clip as it is.
 
 Frames of tokens are [T, K, S] int64: S codes of each of K codebooks share a frame (one where codes are slower, and then a code
-is repeated), -1 where there is none. Frames of log-mel are [T, BANDS] float32.
+is repeated), -1 where there is none. Side codes, which belong to no frame, are not heard. Frames of log-mel are [T, BANDS] float32.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def unprobed(spec: Spec) -> str:
     """Why probing the codes means nothing; "" where it means something."""
     if spec.frame_rate > FASTEST:
         return f"{spec.frame_rate:,.0f} codes per second are samples: too many for a probe of this budget"
+    if spec.durations:
+        return "not applicable: frames vary in length, so that a code has no time that the probe could know"
     return uncountable(spec)
 
 

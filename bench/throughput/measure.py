@@ -152,6 +152,8 @@ class Stopwatch:
 
     def _refuse(self, point: Point) -> None:
         """Skip for what the points before say would take too long, or more memory than there is."""
+        if self.tokenizer.spec.durations and point.batch > 1:
+            raise Skip("frames vary in length: one clip at a time")
         seconds, needed = self.pace * point.audio * (LEAST + 2), self._growth(point.audio)
         if seconds > self.limit:
             raise Skip(f"would take about {seconds:.0f} s, the limit is {self.limit:.0f} s")

@@ -98,14 +98,6 @@ class Clipping(MuLaw):
         return super().encode(wav.clamp_(-0.9, 0.9))
 
 
-class Normalising(MuLaw):
-    """Gives everything one loudness, and yet says that it keeps it."""
-
-    def decode(self, codes: Tensor) -> Tensor:
-        wav = super().decode(codes)
-        return 0.1 * wav / wav.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
-
-
 class Sloppy(MuLaw):
     """Gives 16-bit codes."""
 
@@ -181,6 +173,7 @@ class Fewer(MuLaw):
 
 
 WRONG_RATE = replace(MULAW.spec, codebooks=(Codebook(256, 15_000.0),))
+LOST_LEVEL = replace(MULAW.spec, keeps_level=False)
 UNKNOWN_WEIGHTS = replace(MULAW.spec, weights="model.bin")
 BROKEN = {
     SideDoor: "codes_only",
@@ -190,7 +183,6 @@ BROKEN = {
     Peeking: "causal",
     Tidal: "padding",
     Late: "delay",
-    Normalising: "level",
     Clipping: "untouched",
     Sloppy: "codes",
     Cut: "audio",
@@ -216,6 +208,7 @@ def test_a_broken_tokenizer_is_caught_by_its_rule(kind: type[MuLaw], caught_by: 
 TOO_SHORT = replace(MULAW.spec, longest=1.0)
 FALSE = {
     "frame_rate": (WRONG_RATE, MuLaw),
+    "level": (LOST_LEVEL, MuLaw),
     "weights": (UNKNOWN_WEIGHTS, MuLaw),
     "seeds": (replace(MULAW.spec, sampled=True), Unmoved),
     "pieces": (TOO_SHORT, Fewer),

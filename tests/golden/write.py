@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Packs, UserError
+from bench.plugins import boundary
 
 FOLDER = Path(__file__).parent
 ANY_RATE = 16_000  # Hz, for a tokenizer that takes any
@@ -49,7 +50,8 @@ def measure(name: str) -> Record:
     tokenizer = registry.load_tokenizer(name)
     wav = sound(tokenizer.spec.sample_rate or ANY_RATE, tokenizer.spec.channels)
     with torch.inference_mode():
-        codes = tokenizer.encode(wav)
+        made = boundary.encode(tokenizer, wav)
+        codes = made.frames
         record: Record = {"label": name, "codes_shape": list(codes.shape)}
         if isinstance(tokenizer, Packs):  # a library's own bytes: another version of it may choose others
             record["bits"] = tokenizer.packed_bits(codes)
@@ -57,8 +59,10 @@ def measure(name: str) -> Record:
             record["codes"] = codes[0].tolist()
         else:
             record["codes_sha256"] = hashlib.sha256(codes.numpy().astype("<i8").tobytes()).hexdigest()
+        if made.side is not None:
+            record["side_codes"] = made.side[0].tolist()
         if tokenizer.spec.decodes:
-            record |= _of_audio(wav, tokenizer.decode(codes))
+            record |= _of_audio(wav, boundary.decode(tokenizer, made))
     return record
 
 

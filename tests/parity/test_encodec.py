@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.api import UserError
+from bench.nn.side import codes_to_floats
 from bench.tokenizers.encodec import CONFIGS, LEVELS, VARIANTS, ChunkedEnCodec, EnCodec, Networks, WholeEnCodec, load, renamed
 from tests.parity.noise import swelling as noise
 from tests.parity.ties import residual_levels, ties
@@ -64,7 +65,7 @@ def alive(kind: str, seed: int) -> Any:
     return model
 
 
-def ours(model, rate: str) -> Networks:
+def ours(model, rate: str) -> Any:
     kind = "24khz" if model.channels == 1 else "48khz"
     mine = (EnCodec if kind == "24khz" else ChunkedEnCodec)(CONFIGS[kind], VARIANTS[f"{kind}-{rate}"].spec)
     mine.load_state_dict(renamed(model.state_dict()), strict=True)
@@ -105,20 +106,21 @@ def books(mine: Networks) -> list[Tensor]:
 
 @torch.no_grad()
 def compare_chunks(pair: tuple, wav: Tensor) -> list[Tensor]:
-    """Assert equal codes, but for ties, scales and audio at 48 kHz; return our codes of each chunk without its scale."""
+    """Assert equal codes, but for ties, scales and audio at 48 kHz; return our codes of each chunk."""
     model, mine = pair
     model.set_target_bandwidth(len(mine.spec.codebooks) * 1.5)
-    frames, chunks = model.encode(wav), mine.chunks
-    codes = mine.encode(wav)
-    parts = codes.split(chunks.split(codes.shape[-1]), dim=-1)
+    frames, chunks = model.encode(wav), mine.config.chunks
+    codes, side = mine.encode(wav)
+    parts = codes.split(chunks.split(codes.shape[-1], side.shape[-1]), dim=-1)
     assert len(parts) == len(frames)
-    for index, (part, (expected, scale)) in enumerate(zip(parts, frames, strict=True)):
+    scales = codes_to_floats(side, torch.float32)[:, 0].unbind(-1)
+    for index, (part, mine_scale, (expected, scale)) in enumerate(zip(parts, scales, frames, strict=True)):
         latents = model.encoder(wav[..., index * chunks.stride :][..., : chunks.length] / scale[..., None])
-        ties(part[..., chunks.header :], expected, residual_levels(latents, books(mine), expected))
-        torch.testing.assert_close(chunks.read_scale(part[..., : chunks.header]), scale[:, 0], rtol=1e-6, atol=0)
-    same = torch.cat([torch.cat([part[..., : chunks.header], expected], -1) for part, (expected, _) in zip(parts, frames, strict=True)], -1)
-    torch.testing.assert_close(mine.decode(same), model.decode(frames), rtol=0, atol=1e-5)
-    return [part[..., chunks.header :] for part in parts]
+        ties(part, expected, residual_levels(latents, books(mine), expected))
+        torch.testing.assert_close(mine_scale, scale[:, 0], rtol=1e-6, atol=0)
+    same = torch.cat([expected for expected, _ in frames], -1)
+    torch.testing.assert_close(mine.decode(same, side), model.decode(frames), rtol=0, atol=1e-5)
+    return list(parts)
 
 
 @torch.no_grad()
@@ -215,7 +217,7 @@ def test_a_chunk_that_outlasts_the_last_one_stops_the_authors_only() -> None:
     mine = ours(model, "3kbps")
     with torch.no_grad(), pytest.raises(RuntimeError, match="must match"):
         model.decode(model.encode(wav))
-    assert mine.decode(mine.encode(wav)).shape == (1, 2, 48_000)
+    assert mine.decode(*mine.encode(wav)).shape == (1, 2, 48_000)
 
 
 @pytest.mark.parametrize("rate", LEVELS["48khz"])

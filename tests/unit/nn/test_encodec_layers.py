@@ -119,50 +119,35 @@ def test_every_sample_is_in_a_window(kind: type[ReflectConv1d] | type[CentredCon
     assert kind(2, 3, 8, 4)(torch.randn(1, 2, length)).shape == (1, 3, math.ceil(length / 4))
 
 
-LAYOUT = CONFIGS["48khz"].chunks(levels=2)
+LAYOUT = CONFIGS["48khz"].chunks
 
 
-def test_the_layout_of_every_length_is_found_from_the_columns_alone() -> None:
+def test_the_layout_of_every_length_is_found_from_frames_and_chunks_alone() -> None:
     for total in range(1, 3 * LAYOUT.stride + LAYOUT.length, 7):
-        columns = [LAYOUT.header + LAYOUT.frames(n) for n in LAYOUT.samples(total)]
-        assert LAYOUT.split(sum(columns)) == columns, total
+        frames = [LAYOUT.frames(n) for n in LAYOUT.samples(total)]
+        assert LAYOUT.split(sum(frames), len(frames)) == frames, total
 
 
-@pytest.mark.parametrize("columns", [0, 1, LAYOUT.header, LAYOUT.columns + 1])
-def test_columns_that_no_signal_has_are_refused(columns: int) -> None:
+@pytest.mark.parametrize(("frames", "chunks"), [(0, 1), (151, 1), (149, 2), (301, 2), (5, 0)])
+def test_frames_that_no_signal_has_are_refused(frames: int, chunks: int) -> None:
     with pytest.raises(ValueError, match="no signal has"):
-        LAYOUT.split(columns)
+        LAYOUT.split(frames, chunks)
 
 
-@pytest.mark.parametrize("levels", [2, 4, 8, 16])
-def test_scales_travel_in_the_codes_bit_for_bit(levels: int) -> None:
-    layout = CONFIGS["48khz"].chunks(levels)
-    scale = torch.tensor([1e-8, 0.1, 1 / 3, 1.0, 0.0])
-    codes = layout.write_scale(scale)
-    assert codes.shape == (5, levels, 2 if levels == 2 else 1)
-    assert 0 <= int(codes.min()) and int(codes.max()) < 1024
-    assert torch.equal(layout.read_scale(codes), scale)
-
-
-def test_random_codes_read_as_a_loudness() -> None:
-    codes = torch.randint(1024, (2000, 2, 2), generator=torch.Generator().manual_seed(0))
-    scale = LAYOUT.read_scale(codes)
-    assert bool(((scale >= 0) & (scale <= 1)).all())
-
-
-def test_loudness_is_in_the_codes_and_in_the_bitrate(stereo: ChunkedEnCodec) -> None:
+def test_loudness_is_in_the_side_codes_and_in_the_bitrate(stereo: ChunkedEnCodec) -> None:
     wav = noise(1, 60_000, channels=2)
     loud, soft = stereo.encode(wav), stereo.encode(wav / 8)
-    header = stereo.chunks.header
-    assert torch.equal(loud[..., header:150], soft[..., header:150])  # a power of two scales without rounding
-    torch.testing.assert_close(stereo.decode(soft) * 8, stereo.decode(loud), rtol=1e-4, atol=1e-6)
+    assert torch.equal(loud[0][..., :150], soft[0][..., :150])  # a power of two scales without rounding
+    assert loud[1].shape == soft[1].shape == (1, 2, 2) and not torch.equal(loud[1], soft[1])
+    torch.testing.assert_close(stereo.decode(*soft) * 8, stereo.decode(*loud), rtol=1e-4, atol=1e-6)
+    assert bool(stereo.decode(loud[0], torch.full_like(loud[1], 65_535)).isfinite().all())  # a NaN among random side codes
     spec = VARIANTS["48khz-6kbps"].spec
-    assert spec.bitrate == pytest.approx(4 * 10 * 151 / 0.99)  # 150 frames and a scale, every .99 s
+    assert spec.bitrate == pytest.approx((4 * 10 * 150 + 32) / 0.99)  # 150 frames and a float32, every .99 s
     assert VARIANTS["24khz-1.5kbps"].spec.bitrate == 1500
 
 
 def test_overlapping_chunks_of_one_signal_give_it_back() -> None:
-    layout = Chunks(length=100, stride=90, hop=10, levels=1, size=2)
+    layout = Chunks(length=100, stride=90, hop=10)
     wav = noise(2, 255, channels=2)
     parts = [wav[..., 90 * i :][..., :100] for i in range(3)]
     torch.testing.assert_close(layout.overlap_add(parts), wav)
