@@ -19,6 +19,9 @@ from torch.nn import functional as F
 
 LOG2_E = 1.4426950408889634
 ROWS = 256  # of the products that weights are ordered for; other sizes run as fast
+ONE_ORDER = torch.backends.cpu.get_cpu_capability() == "AVX512"  # whether one order of a convolution's weight serves signals of any length
+FEW = 4096  # values of a weight that are put in another order in less than half a millisecond
+UNFOLDED = 2**20  # values of unfolded frames that are held at a time
 
 After = Literal["none", "gelu"]
 Made = TypeVar("Made")
@@ -30,7 +33,9 @@ def for_onednn(x: Tensor) -> bool:
         return False
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return False  # these operators have no gradient and choose no type
-    return torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
+    if not (torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled):
+        return False
+    return x.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # not on every processor
 
 
 class Order:
@@ -61,9 +66,13 @@ class Order:
 
 
 def ordered(weight: Tensor, stride: int = 1, dilation: int = 1, groups: int = 1) -> Tensor:
-    """A convolution's weight [out, in / groups, k] in oneDNN's order, as `convolved` wants it; that of one tap as a matrix [out, in]."""
-    if weight.shape[2] == groups == stride == 1:  # a product's speed depends less on the length of the signal
-        return ordered_matrix(weight[:, :, 0].contiguous())
+    """A convolution's weight [out, in / groups, k] in oneDNN's order, as `convolved` wants it: of one tap as a matrix [out, in].
+
+    Where the processor has no AVX-512, oneDNN wants other orders for other lengths and makes them anew at every call, by code that takes
+    up to fifty times as long as the convolution. There, weights are matrices [out, k * in] of unfolded frames: a matrix has one order.
+    """
+    if groups == 1 and (weight.shape[2] == stride == 1 or (not ONE_ORDER and weight.numel() > FEW)):
+        return ordered_matrix(weight.transpose(1, 2).flatten(1).contiguous())
     size = [1, weight.shape[1] * groups, 1, ROWS * stride + (weight.shape[2] - 1) * dilation]
     return torch.ops.mkldnn._reorder_convolution_weight(weight[:, :, None].contiguous(), [0, 0], [1, stride], [1, dilation], groups, size)
 
@@ -91,13 +100,31 @@ def convolved(
     """Convolution of x [B, in, T] between zeros with an ordered weight, added to `onto` [B, out, T'], which may be overwritten."""
     rows = x.transpose(1, 2).contiguous()
     if weight.ndim == 2:
-        return product(rows, weight, bias, None if onto is None else onto.transpose(1, 2)).transpose(1, 2)
+        return _unfolded(rows, weight, bias, stride, dilation, None if onto is None else onto.transpose(1, 2), padding).transpose(1, 2)
     image = rows.unsqueeze(1).permute(0, 3, 1, 2)  # [B, in, 1, T], "channels last": oneDNN's operators know images only
     arguments = weight, bias, [0, padding], [1, stride], [1, dilation], groups
     if onto is None:
         return torch.ops.mkldnn._convolution_pointwise(image, *arguments, "none", [], "")[:, :, 0]
     target = onto.transpose(1, 2).contiguous().unsqueeze(1).permute(0, 3, 1, 2)
     return torch.ops.mkldnn._convolution_pointwise_.binary(target, image, *arguments, "add", 1.0, None, [], None)[:, :, 0]
+
+
+def _unfolded(rows: Tensor, weight: Tensor, bias: Tensor | None, stride: int, dilation: int, onto: Tensor | None, padding: int) -> Tensor:
+    """`convolved` of frames [B, T, in] with a matrix [out, k * in] -> [B, T', out]: a product of k frames laid side by side."""
+    inputs = rows.shape[2]
+    taps = weight.shape[1] // inputs
+    if taps == stride == 1:
+        return product(rows, weight, bias, onto)
+    rows = F.pad(rows, (0, 0, padding, padding))
+    count = (rows.shape[1] - (taps - 1) * dilation - 1) // stride + 1
+    steps = rows.stride(0), stride * inputs, dilation * inputs, 1
+    frames = rows.as_strided((len(rows), count, taps, inputs), steps)  # each seen k times, copied piece by piece
+    length = max(1, UNFOLDED // (len(rows) * taps * inputs))
+    pieces = [
+        product(frames[:, i : i + length].flatten(2), weight, bias, None if onto is None else onto[:, i : i + length].contiguous())
+        for i in range(0, count, length)
+    ]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, 1)
 
 
 def spread(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:

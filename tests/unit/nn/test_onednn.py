@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.nn import attentive_vocos
+from bench.nn import attentive_vocos, onednn
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
 from bench.nn.onednn import Linear, elu, for_onednn, joined, linear
 from bench.nn.quantize import Codebook, nearest
@@ -48,6 +48,22 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 def no_grad() -> Iterator[None]:
     with torch.no_grad():
         yield
+
+
+@pytest.mark.parametrize("one_order", [True, False])
+def test_a_convolution_is_torchs_whichever_order_the_processor_wants(one_order: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "ONE_ORDER", one_order)
+    monkeypatch.setattr(onednn, "UNFOLDED", 3000)  # so that long signals are unfolded piece by piece
+    for stride, dilation, padding, taps in ((1, 1, 0, 7), (1, 3, 2, 3), (4, 1, 0, 8), (5, 2, 3, 5), (2, 1, 0, 1)):
+        weight, bias = random(48, 64, taps), random(48)
+        kept = onednn.ordered(weight, stride, dilation)
+        assert (kept.ndim == 2) is (not one_order and taps * 48 * 64 > onednn.FEW)
+        for length in (19, 20, 57):
+            x = random(2, 64, length)
+            wanted = nn.functional.conv1d(x, weight, bias, stride, padding, dilation)
+            torch.testing.assert_close(onednn.convolved(x, kept, bias, stride, dilation, padding=padding), wanted, rtol=1e-4, atol=1e-4)
+            added = onednn.convolved(x, kept, bias, stride, dilation, wanted.clone(), padding)
+            torch.testing.assert_close(added, 2 * wanted, rtol=1e-4, atol=1e-4)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -132,7 +148,7 @@ def test_joined_is_cat(dim) -> None:
 
 def test_what_the_tensor_is_decides() -> None:
     x = random(1, 6, 8)
-    assert for_onednn(x) and for_onednn(x.bfloat16())
+    assert for_onednn(x) and for_onednn(x.bfloat16()) is torch.ops.mkldnn._is_mkldnn_bf16_supported()
     assert not any(for_onednn(other) for other in (x.double(), x.half(), x.to("meta")))
     with torch.enable_grad():
         assert not for_onednn(x)
