@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.api import UserError
 from bench.data import manifests
-from bench.leaderboard import csv_markdown, listening, page, shell, submission
+from bench.leaderboard import csv_markdown, listening, page, parquet, shell, submission
 from bench.leaderboard.aggregate import Board, fold
 from bench.records.writer import replace
 
@@ -60,6 +60,12 @@ def write(places: Places, audio: bool = True) -> Iterator[str]:
                 path.parent.mkdir(exist_ok=True)
                 replace(path, text)
                 yield f"written: {path}"
+        tidy, binary = made[places.out / TIDY], places.out / parquet.NAME
+        if not parquet.ready():
+            yield f"left as it is: {binary} ({parquet.INSTALL})"
+        elif not parquet.current(binary, tidy):
+            parquet.write(binary, tidy)
+            yield f"written: {binary}"
         for path in strangers(places, made):
             path.unlink()
             yield f"taken away: {path}"
@@ -72,6 +78,8 @@ def check(places: Places) -> list[str]:
     boards = fold(places.results)
     made = contents(places, boards)
     stale = [f"stale: {path}" for path, text in made.items() if not path.is_file() or path.read_bytes() != text.encode()]
+    if parquet.ready() and not parquet.current(places.out / parquet.NAME, made[places.out / TIDY]):
+        stale.append(f"stale: {places.out / parquet.NAME}")
     stale += [f"stale: {line}" for board in boards for entry in board.entries if (line := submission.outdated(entry.run))]
     stale += [f"stale: {path} is of a board or tokenizer without runs" for path in strangers(places, made)]
     samples = listening.wrong(places.audio, boards, page.latest(boards), manifests.open_data(listening.CORPUS))

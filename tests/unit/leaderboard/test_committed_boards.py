@@ -1,9 +1,11 @@
 """The boards of this repository, and the table of its README, are those of the committed runs."""
 
 import csv
+from pathlib import Path
 
 import pandas
 
+from bench.leaderboard import parquet
 from bench.leaderboard.aggregate import fold
 from bench.leaderboard.build import Places, check
 from tests.conftest import ROOT
@@ -33,6 +35,17 @@ def test_results_csv_is_one_table_that_pandas_reads_and_that_a_dataset_hub_is_po
     assert all(pandas.api.types.is_numeric_dtype(found[name]) for name in ("mean", "low", "high", "n", "n_missing", "trained"))
     (mean,) = found.query("tokenizer == 'mimi@mini' and suite == 'reconstruction' and domain == 'speech' and metric == 'pesq_wb'")["mean"]
     assert 1 < float(mean) < 2
+
+
+def test_results_parquet_is_the_table_of_results_csv(tmp_path: Path) -> None:
+    text = (PLACES.out / "results.csv").read_text()
+    binary = tmp_path / parquet.NAME
+    assert not parquet.current(binary, text)
+    parquet.write(binary, text)
+    assert parquet.current(binary, text) and not parquet.current(binary, text.replace("mimi@mini,", "mimi@maxi,", 1))
+    binary.write_bytes(binary.read_bytes()[:1000])
+    assert not parquet.current(binary, text), "a torn file is no table"
+    assert parquet.current(PLACES.out / parquet.NAME, text)
 
 
 def test_the_first_screen_of_the_readme_is_the_board() -> None:
