@@ -53,8 +53,8 @@ def log_powers(wav: Tensor) -> np.ndarray:
 def score(wav: Tensor) -> float:
     """The mean over the raters."""
     network, features = onnx_models.session(FILE.locate()), log_powers(wav)[None, None]
-    found = [network.run(None, {"degraded_audio": features, "rater_embed": rater[None]})[0] for rater in raters()]
-    return float(np.mean(found))
+    found = [np.asarray(network.run(None, {"degraded_audio": features, "rater_embed": rater[None]})[0]) for rater in raters()]
+    return float(np.mean(np.stack(found)))
 
 
 def ask(sounds: Sequence[Sound]) -> list[Answer]:

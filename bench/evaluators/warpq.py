@@ -39,7 +39,7 @@ def mfcc(wav: Tensor) -> Array:
     decibels = 10 * (power_spectra(frames) @ mel_filters(RATE, FFT, MELS, 0.0, HIGHEST)).clamp(min=FLOOR).log10()
     decibels = decibels.clamp(min=float(decibels.max()) - RANGE)
     lifter = 1 + LIFTER / 2 * np.sin(math.pi * np.arange(1, KEPT + 1) / LIFTER)
-    return dct(decibels.double().numpy(), norm="ortho")[:, :KEPT] * lifter
+    return np.asarray(dct(decibels.double().numpy(), norm="ortho"))[:, :KEPT] * lifter
 
 
 def normalised(features: Array) -> Array:

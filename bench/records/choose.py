@@ -249,7 +249,8 @@ def _nothing_in_common(wanted: Mapping[str, Sequence[str]], candidates: Sequence
     there = {head.label: [head] for head in named[:1]} | {w: [h for h in candidates if h.label in several] for w, several in wanted.items()}
     for (a, ours), (b, theirs) in itertools.combinations(there.items(), 2):
         if {head.alike for head in ours}.isdisjoint(head.alike for head in theirs):
-            different = reader.unlike(*(Kept(head.folder, head.record, ()) for head in (ours[-1], theirs[-1])))
+            ours_last, theirs_last = (Kept(head.folder, head.record, ()) for head in (ours[-1], theirs[-1]))
+            different = reader.unlike(ours_last, theirs_last)
             return f"{a} and {b} have no finished runs that can be compared, they differ in {'; '.join(different)}: run both alike"
     facts = [f"{word} on {', '.join(dict.fromkeys(head.data for head in several))}" for word, several in there.items()]
     return f"no data set that all have finished runs on: {'; '.join(facts)}: run them alike"

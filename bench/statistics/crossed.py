@@ -19,7 +19,10 @@ from bench.statistics.bootstrap import FEWEST, Estimate, t_quantile, t_tail
 
 
 def crossed(
-    values: np.ndarray, rows: Sequence[object], columns: Sequence[object], span: tuple[float, float] = (-math.inf, math.inf)
+    values: np.ndarray,
+    rows: Sequence[object] | np.ndarray,
+    columns: Sequence[object] | np.ndarray,
+    span: tuple[float, float] = (-math.inf, math.inf),
 ) -> Estimate:
     """The mean of values [n] with its 95 % interval, and p, two-sided, of its being zero. NaN below five of either side."""
     if not len(values):

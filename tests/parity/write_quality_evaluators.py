@@ -31,11 +31,11 @@ def official() -> dict[str, object]:
     with torch.no_grad():
         found["distill_mos"] = [[float(model(wav[None]))] for wav in speech()]
     names = ("sig_mos", "bak_mos", "ovrl_mos", "p808_mos")
-    found["dnsmos"] = [[float(dnsmos.run(wav.numpy(), RATE)[name]) for name in names] for wav in speech()]
+    found["dnsmos"] = [[float(dnsmos.run(wav.numpy(), RATE)[name]) for name in names] for wav in speech()]  # pyright: ignore[reportArgumentType, reportCallIssue]
     rated = []
     for wav in speech():
         np.random.seed(0)  # the package draws from numpy's global generator
-        rated.append([float(plcmos.run(wav.numpy(), RATE)["plcmos"])])
+        rated.append([float(plcmos.run(wav.numpy(), RATE)["plcmos"])])  # pyright: ignore[reportArgumentType, reportCallIssue]
     found["plcmos"] = rated
     where = importlib.util.find_spec("basic_pitch")
     assert where is not None and where.origin is not None
@@ -51,7 +51,7 @@ def official() -> dict[str, object]:
         for side in notes
     ]
     found["notes"] = notes
-    found["note_f1"] = float(precision_recall_f1_overlap(*sides[0], *sides[1], offset_ratio=None)[2])
+    found["note_f1"] = float(precision_recall_f1_overlap(*sides[0], *sides[1], offset_ratio=None)[2])  # pyright: ignore[reportArgumentType]
     return found
 
 
