@@ -68,7 +68,7 @@ def test_the_columns_are_those_that_the_documentation_names():
     assert list(METRICS) == [
         *("pesq_wb", "pesq_nb", "stoi", "estoi", "stoi_aligned", "mel_dac", "mel_l1", "stft_dac", "si_sdr", "si_sdr_aligned", "snr"),
         *("stoi_raw", "estoi_raw", "si_sdr_raw", "snr_raw"),
-        *("lsd", "mfcc_l2", "mcd", "f0_rmse", "f0_corr", "vuv_f1", "delay_ms", "gain_db", "tail_loss_ms"),
+        *("lsd", "mfcc_l2", "mcd", "f0_rmse", "f0_corr", "vuv_f1", "delay_ms", "gain_db", "pieces", "seam_db", "tail_loss_ms"),
         *("tokens_per_s", "kbps_nominal", "kbps_packed", "kbps_entropy"),
     ]
     for name, metric in METRICS.items():

@@ -199,9 +199,10 @@ def test_a_compiler_can_follow_the_reference_codecs(name: str, side: str) -> Non
         pytest.skip(f"{name} gives tokens only")
     wav = 0.1 * torch.randn(1, tokenizer.spec.channels, 9600, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():  # as the suite calls it
-        x, function = (wav, tokenizer.encode) if side == "encode" else (tokenizer.encode(wav), tokenizer.decode)
+        given, function = ((wav,), tokenizer.encode) if side == "encode" else (tokenizer.encode(wav), tokenizer.decode)
+        given = given if isinstance(given, tuple) else (given,)  # codes, and side codes where there are some
         compiled = torch.compile(function, backend="aot_eager", dynamic=False)
-        torch.testing.assert_close(compiled(x), function(x), rtol=0, atol=1e-4)
+        torch.testing.assert_close(compiled(*given), function(*given), rtol=0, atol=1e-4)
     torch.compiler.reset()
 
 
