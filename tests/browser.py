@@ -49,6 +49,7 @@ def opened(browser: webdriver.Chrome, address: str, width: int = 1280, dark: boo
     browser.get("about:blank")
     browser.get_log("browser")
     browser.get(address)
+    until(lambda: browser.execute_script("return document.readyState") == "complete")
     return browser
 
 

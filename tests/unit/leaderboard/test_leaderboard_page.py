@@ -70,7 +70,9 @@ def opened(chromium: webdriver.Chrome, page: Path) -> Open:
     """opened(path, width=, height=, dark=, hash=) -> a page, the first one unless another is named, loaded anew."""
 
     def act(path: Path = page, width: int = 1440, height: int = 900, dark: bool = False, hash: str = "") -> webdriver.Chrome:
-        return tool.opened(chromium, path.as_uri() + f"#{hash}" * bool(hash), width, dark, height)
+        browser = tool.opened(chromium, path.as_uri() + f"#{hash}" * bool(hash), width, dark, height)
+        until(lambda: labels(browser) or hash or not find_all(browser, "table.board"))  # a loaded machine lays out late
+        return browser
 
     return act
 
