@@ -17,7 +17,7 @@ from tests.conftest import ROOT
     [
         (["mimi"], ["mimi@mini"]),
         (["mimi@24khz"], ["mimi@24khz"]),
-        (["opus@*"], ["opus@6kbps", "opus@12kbps", "opus@24kbps"]),
+        (["opus@*2*"], ["opus@12kbps", "opus@24kbps"]),
         (["*@700?"], ["codec2@700c"]),
         (["mimi,opus@12kbps", "mimi"], ["mimi@mini", "opus@12kbps"]),
         ([" mimi , opus@12kbps,"], ["mimi@mini", "opus@12kbps"]),
@@ -55,7 +55,7 @@ def test_a_wrong_name_names_the_nearest_and_the_families_but_not_every_variant(w
 
 def test_where_one_tokenizer_is_wanted_several_are_refused() -> None:
     assert names.tokenizer("mimi") == "mimi@mini"
-    with pytest.raises(UserError, match="names 3 tokenizers, and one is wanted"):
+    with pytest.raises(UserError, match="names 6 tokenizers, and one is wanted"):
         names.tokenizer("opus@*")
 
 
