@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.nn.packets import Coder, variants
+from bench.classical.packets import Coder, variants
 
 HOP = 1024
 ROOM = 768  # bytes: the standard allows a channel 6,144 bits a packet

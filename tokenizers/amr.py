@@ -5,7 +5,7 @@ The byte that names the mode before each packet stands here and costs nothing.
 
 from __future__ import annotations
 
-from bench.nn.packets import Coder, variants
+from bench.classical.packets import Coder, variants
 
 SAMPLE_RATE, HOP = 8_000, 160
 LAG = 40  # samples that the encoder looks ahead

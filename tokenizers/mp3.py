@@ -5,7 +5,7 @@ Low rates take low sample rates, as LAME's own presets do.
 
 from __future__ import annotations
 
-from bench.nn.packets import Coder, variants
+from bench.classical.packets import Coder, variants
 
 LAG = 1105  # samples that encoder (576 and 1) and decoder (528) lag by together
 HEADER = 4  # bytes; a packet of Layer III is its header, its tables and what the reservoir of bits leaves of its frame

@@ -5,7 +5,7 @@ No container: 48 kHz, mono and the pre-skip stand here.
 
 from __future__ import annotations
 
-from bench.nn.packets import Coder, variants
+from bench.classical.packets import Coder, variants
 
 SAMPLE_RATE = 48_000  # Opus' own: its decoder is defined at 48 kHz, and it narrows the band by itself where the bits are few
 PRE_SKIP = 312  # samples that libopus lags by (6.5 ms)

@@ -25,14 +25,14 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"compare", "lm", "probe", "throughput"},
     {"evaluators", "engine"},
     {"registry", "tokens"},
-    {"nn", "records", "plugins"},
+    {"nn", "classical", "records", "plugins"},
     {"metrics", "statistics", "data", "weights", "catalog"},
     {"api"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 LOOSE = {"api", "registry", "cli", "__main__", "__init__"}  # everything else has a room
 OPEN_TO = {  # what the files of the rooms of plug-ins, and the blocks, may see of bench
-    "tokenizers": {"api", "nn", "weights", "data"},
+    "tokenizers": {"api", "nn", "classical", "weights", "data"},
     "tasks": {"api", "metrics", "data", "engine", "tokens", "evaluators", "lm", "probe", "throughput"},
     "nn": {"api", "nn", "weights"},
 }

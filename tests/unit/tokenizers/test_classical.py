@@ -16,9 +16,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.api import Packs, UserError
+from bench.classical.packets import Packets
 from bench.data import audio, synthetic_audio
 from bench.metrics.delay import delay_ms
-from bench.nn.packets import Packets
 from bench.tokenizers import codec2, opus
 
 EVAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "eval"
