@@ -46,7 +46,7 @@ def add(verbs: Verbs) -> None:
 
     verb = arguments.verb(verbs, "kmeans", kmeans, "fit the codebook of a k-means tokenizer to any audio (extra: kmeans)", KMEANS)
     verb.add_argument("tokenizer", help="variant to fit, e.g. mfcc_kmeans@km100: its name states features, layer and clusters")
-    verb.add_argument("--data", required=True, metavar="DATA", help="a bundled set, a manifest.jsonl or a folder of audio")
+    verb.add_argument("--data", required=True, metavar="DATA", help="a set's name, a manifest.jsonl or a folder of audio")
     verb.add_argument(
         "--out", required=True, type=Path, metavar="FILE", help="output codebook (.safetensors); a .json beside it describes it"
     )

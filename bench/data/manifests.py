@@ -18,19 +18,31 @@ from pathlib import Path
 
 import bench
 from bench.api import DOMAINS, Clip, Data, UserError
+from bench.data import fetched
 from bench.data.folders import Found, from_folder
 from bench.data.manifest_clips import from_manifest
+from bench.data.manifest_lines import entries
 from bench.data.subsets import Limit, subset
 
 
 def names() -> list[str]:
-    """The embedded data sets."""
+    """The data sets that have a name here: their audio is embedded, or fetched when it is first needed."""
     return sorted(path.parent.name for path in _embedded().glob("*/manifest.jsonl"))
 
 
 def _embedded() -> Path:
     places = [Path(root) / "tasks" / "data" for root in bench.__path__]  # two where a checkout could not make links
     return next((place for place in places if place.is_dir()), places[0])
+
+
+def here(name: str) -> bool:
+    """Whether the audio of a set that has a name is on this machine."""
+    return not fetched.missing(_embedded() / name / "manifest.jsonl")
+
+
+def facts(name: str) -> list[dict[str, object]]:
+    """The manifest's lines of a set that has a name; its audio need not be here."""
+    return [entry for _, entry in entries(_embedded() / name / "manifest.jsonl")]
 
 
 def open_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0) -> Data:
@@ -67,7 +79,8 @@ def _found(source: str) -> tuple[str, Found]:
     path = Path(source)
     if source in names():
         own = [f"{source} is the bundled data set; for your own of that name write ./{source}"] if path.exists() else []
-        return source, Found(list(from_manifest(_embedded() / source / "manifest.jsonl")), own)
+        manifest = _embedded() / source / "manifest.jsonl"
+        return source, Found(list(from_manifest(fetched.complete(manifest) if fetched.cuts(manifest) else manifest)), own)
     manifest = path / "manifest.jsonl" if path.is_dir() else path
     if not manifest.is_file() and not path.is_dir():
         raise UserError(f"no data called {source!r}: give one of {', '.join(names())}, a manifest.jsonl or a folder of audio files")

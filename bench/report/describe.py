@@ -68,7 +68,9 @@ def available(what: str) -> set[str]:
     if what == "tokenizers":
         return {variant.spec.label for variant in variants() if place(variant) in READY}
     ready = {name for name in names.suites() if not (needed := packages.package(name)) or needed.here}
-    return {"suites": ready, "data": set(manifests.names())}.get(what) or {m.name for name in ready for m in index.suite(name).metrics}
+    return {"suites": ready, "data": {name for name in manifests.names() if manifests.here(name)}}.get(what) or {
+        m.name for name in ready for m in index.suite(name).metrics
+    }
 
 
 def numbers(variant: Variant) -> dict[str, object]:
@@ -110,10 +112,11 @@ def data_sets() -> Listing:
     """The embedded data sets; any manifest or folder is one, too."""
     lines = []
     for name in manifests.names():
-        clips = manifests.open_data(name).clips
-        domains = Counter(clip.domain for clip in clips)
-        voices = len({clip.speaker for clip in clips if clip.speaker})
-        lines.append((name, ", ".join(f"{domains[d]} {d}" for d in DOMAINS), str(voices), manifests.fingerprint(list(clips))[:8]))
+        facts = manifests.facts(name)
+        domains = Counter(str(fact.get("domain", "speech")) for fact in facts)
+        voices = len({fact["speaker"] for fact in facts if fact.get("speaker")})
+        proof = manifests.open_data(name).sha256[:8] if manifests.here(name) else "fetched at first use"
+        lines.append((name, ", ".join(f"{domains[d]} {d}" for d in DOMAINS), str(voices), proof))
     return ("data", "clips", "speakers", "sha256"), lines
 
 

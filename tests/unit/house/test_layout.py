@@ -26,7 +26,8 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"evaluators", "engine"},
     {"registry", "tokens"},
     {"nn", "classical", "records", "plugins"},
-    {"metrics", "statistics", "data", "weights", "catalog"},
+    {"metrics", "statistics", "data", "catalog"},
+    {"weights"},
     {"api"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
