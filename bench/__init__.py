@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bench.python.evaluate import score as score
     from bench.python.results import Results as Results
     from bench.python.results import load_results as load_results
+    from bench.python.token_streams import detokenize as detokenize
+    from bench.python.token_streams import load_tokens as load_tokens
+    from bench.python.token_streams import tokenize as tokenize
 
     __version__: str
 
@@ -30,9 +33,10 @@ if not (_here / "tokenizers").is_dir() and (_here.parent / "tokenizers").is_dir(
 _LAZY = {
     **{name: "bench.python.evaluate" for name in ("evaluate", "score")},
     **{name: "bench.python.results" for name in ("Results", "load_results")},
+    **{name: "bench.python.token_streams" for name in ("tokenize", "detokenize", "load_tokens")},
     "load_tokenizer": "bench.python.any_rate",
 }
-__all__ = ["Results", "evaluate", "load_results", "load_tokenizer", "score"]
+__all__ = ["Results", "detokenize", "evaluate", "load_results", "load_tokenizer", "load_tokens", "score", "tokenize"]
 
 
 def __getattr__(name: str) -> object:

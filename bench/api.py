@@ -316,6 +316,7 @@ class Reconstruction:
     seams: tuple[float, ...] = ()  # s at which it was cut into pieces, where it is longer than the tokenizer takes
     side: Tensor | None = None  # [S, N] int64 on the CPU; None where the spec names no side codes
     rate: int = 0  # Hz of what encode was given; 0: est's
+    level: float = math.nan  # root mean square of that, rounded as it is counted, where decode loses it
 
     @property
     def seconds(self) -> float:

@@ -33,12 +33,14 @@ from bench.commands import (
     show,
     table,
     terminal,
+    tokenize,
 )
 
 EXAMPLES = """commands by purpose:
   measure   run, score, check, train, kmeans
   read      list, show, runs, compare, table, plot, report
   listen    listening
+  use       tokenize, detokenize
   publish   gate, leaderboard
   set up    doctor, completion
 
@@ -96,6 +98,6 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     parser = _Parser(prog="bench", description=about, epilog=EXAMPLES, formatter_class=layout, allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND", title="commands", parser_class=_Parser)
-    for module in (run, score, show, runs, compare, table, plot, report, listening, gate, leaderboard, fit, doctor, completion):
+    for module in (run, score, show, runs, compare, table, plot, report, listening, tokenize, gate, leaderboard, fit, doctor, completion):
         module.add(verbs)
     return parser, dict(verbs.choices)

@@ -53,7 +53,7 @@ def reconstructions(
         batch_seconds = math.inf if batch > 1 else 0.0 if batch == 1 or _on_cpu(device) else BATCH_SECONDS
     groups = _batches(ahead(source, WINDOW), spec, batch_seconds, batch or WINDOW) if batch_seconds else ([given] for given in source)
     work = partial(_through, device=device, decode=decode and spec.decodes, seed=seed)
-    return staged(groups, partial(_own, load, device), work, _threads(device))
+    return staged(groups, partial(own, load, device), work, threads(device))
 
 
 def trials(
@@ -74,20 +74,22 @@ def trials(
 
         yield Trial(given.clip, given.wav.shape[-1] / given.rate, None if given.failure else trial(code, given), given.failure)
 
-    return staged(_read(spec, clips, partner), partial(_own, load, device), work, _threads(device))
+    return staged(_read(spec, clips, partner), partial(own, load, device), work, threads(device))
 
 
 def _on_cpu(device: str) -> bool:
     return torch.device(device).type == "cpu"
 
 
-def _threads(device: str) -> int:
+def threads(device: str) -> int:
+    """How many threads share the tokenizer's work."""
     return min(cores(), 4) if _on_cpu(device) else 1  # each holds the weights once more
 
 
-def _own(load: Callable[[], Tokenizer], device: str) -> Tokenizer:
+def own(load: Callable[[], Tokenizer], device: str) -> Tokenizer:
+    """A thread's tokenizer."""
     if _on_cpu(device):  # a setting of the thread that makes it
-        torch.set_num_threads(max(1, cores() // _threads(device)))
+        torch.set_num_threads(max(1, cores() // threads(device)))
     return load()
 
 
@@ -166,38 +168,46 @@ def _code(tokenizer: Tokenizer, device: str, wav: Tensor, decode: bool, seeds: S
         with boundary.guarded():  # what is lazy on a device may fail as late as in a copy
             codes = boundary.encode(tokenizer, wav.to(device))
             check_codes(codes, tokenizer.spec, len(wav))
-            est = _decoded(tokenizer, codes, seeds) if decode else wav[..., :0].clone()
+            length = tokenizer.spec.decoded(wav.shape[-1])
+            est, missing = decoded(tokenizer, codes, seeds, length) if decode else (wav[..., :0].clone(), 0)
             frames, *side = (part.cpu() for part in codes.parts)
     except torch.OutOfMemoryError:
         return _nothing(wav, f"out of memory on {device}: {len(wav)} x {wav.shape[-1]} samples do not fit")
     except boundary.Failed as failed:
         return _nothing(wav, str(failed))
-    length = tokenizer.spec.decoded(wav.shape[-1])
-    missing = max(0, length - est.shape[-1]) if decode else 0
-    est = torch.nn.functional.pad(est[..., :length], (0, missing))
     if not tokenizer.spec.keeps_level and decode:
-        est = levelled(est, wav)
+        est = levelled(est, level(wav))
     if not bool(torch.isfinite(est).all()):
         return _nothing(wav, "decode gave NaN or infinite samples")
     return Coded(frames.clone(), est.clone(), missing, side=side[0].clone() if side else None)
 
 
-def levelled(est: Tensor, wav: Tensor) -> Tensor:
-    """est [B, C, T'] as loud as wav [B, C, T]: by the root mean square of each clip, rounded to the float16 that is counted for it."""
-    stated, found = (x.square().mean((1, 2), keepdim=True).sqrt() for x in (wav, est))
-    return est * torch.where(found > 0, stated.half().float() / found, 1.0)
+def level(wav: Tensor) -> Tensor:
+    """wav [B, C, T] -> [B, 1, 1]: the root mean square of each clip, rounded to the float16 that is counted for it."""
+    return _loudness(wav).half().float()
+
+
+def levelled(est: Tensor, stated: Tensor) -> Tensor:
+    """est [B, C, T'] as loud as `stated` [B, 1, 1], which is what `level` gives."""
+    found = _loudness(est)
+    return est * torch.where(found > 0, stated / found, 1.0)
+
+
+def _loudness(wav: Tensor) -> Tensor:
+    return wav.square().mean((1, 2), keepdim=True).sqrt()
 
 
 def _nothing(wav: Tensor, why: str) -> Coded:
     return Coded(torch.zeros(len(wav), 0, 0, dtype=torch.int64), wav[..., :0].clone(), failure=TOKENIZER_FAILED + why)
 
 
-def _decoded(tokenizer: Tokenizer, codes: Codes, seeds: Sequence[int]) -> Tensor:
-    """Audio [B, C, T'] float32 on the CPU."""
+def decoded(tokenizer: Tokenizer, codes: Codes, seeds: Sequence[int], length: int) -> tuple[Tensor, int]:
+    """Audio [B, C, length] float32 on the CPU, and how many of its samples decode did not return: they are zero."""
     wav, expected = boundary.decode(tokenizer, codes, seeds), (len(codes.frames), tokenizer.spec.channels)
     if wav.ndim != 3 or wav.shape[:2] != expected:
         raise ValueError(f"decode must give audio [{expected[0]}, {expected[1]}, T], got {list(wav.shape)}")
-    return wav.float().cpu()
+    missing = max(0, length - wav.shape[-1])
+    return torch.nn.functional.pad(wav.float().cpu()[..., :length], (0, missing)), missing
 
 
 def _one(tokenizer: Tokenizer, given: Given, coded: Coded, i: int, padded: bool) -> Reconstruction:
@@ -228,4 +238,5 @@ def _one(tokenizer: Tokenizer, given: Given, coded: Coded, i: int, padded: bool)
         seams=seams(spec, length),
         side=side,
         rate=given.rate,
+        level=math.nan if spec.keeps_level else float(level(given.wav[None])),
     )

@@ -46,14 +46,13 @@ def layouts(spec: Spec) -> list[Layout]:
     """Those of a tokenizer; none where its rate varies."""
     if not math.isfinite(spec.tokens_per_s):
         return []
-    sizes, beside, place_of = tuple(c.size for c in spec.codebooks), *_side(spec)
+    sizes, beside = tuple(c.size for c in spec.codebooks), _side(spec)[0]
     chunks, once = tuple(c.rate for c in spec.side if c.rate), sum(c.rate == 0 for c in spec.side)
-    starts = tuple(itertools.accumulate((*sizes, *beside), initial=0))
-    offsets = (*starts[: len(sizes)], *(starts[len(sizes) + place] for place in place_of))
-    flattened = Layout("flattened", (*(c.rate for c in spec.codebooks), *chunks), once, starts[-1:], offsets)
+    starts, whole = offsets(spec)
+    flattened = Layout("flattened", (*(c.rate for c in spec.codebooks), *chunks), once, (whole,), starts)
     if len(sizes) == 1:
         return [flattened]
-    frames, zeros = (spec.frame_rate, *chunks), (0,) * len(offsets)
+    frames, zeros = (spec.frame_rate, *chunks), (0,) * len(starts)
     with_none = (*(size + 1 for size in sizes), *beside)
     return [
         flattened,
@@ -61,6 +60,13 @@ def layouts(spec: Spec) -> list[Layout]:
         Layout("one_late", frames, once + 1, with_none, zeros),
         Layout("parallel", frames, once, (*sizes, *beside), zeros),
     ]
+
+
+def offsets(spec: Spec) -> tuple[tuple[int, ...], int]:
+    """Where each codebook, then each side codebook, begins in one vocabulary of all codes, and the size of that."""
+    sizes, beside, place_of = tuple(c.size for c in spec.codebooks), *_side(spec)
+    starts = tuple(itertools.accumulate((*sizes, *beside), initial=0))
+    return (*starts[: len(sizes)], *(starts[len(sizes) + place] for place in place_of)), starts[-1]
 
 
 def _side(spec: Spec) -> tuple[tuple[int, ...], list[int]]:

@@ -89,6 +89,7 @@ def test_columns_in_the_text_exist(path: Path) -> None:
     unknown = {word for word, pattern in patterns.items() if not any(fnmatch(name, pattern) for name in COLUMNS)}
     known_code = {
         "one_late",
+        "load_tokens",
         "packed_bits",
         "stream_encoder",
         "stream_decoder",

@@ -21,7 +21,7 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"python"},
     {"plot", "gate", "leaderboard"},
     {"listening"},
-    {"report", "conformance", "train"},
+    {"report", "conformance", "tokenized", "train"},
     {"compare", "lm", "probe", "throughput"},
     {"evaluators", "engine"},
     {"registry", "tokens"},

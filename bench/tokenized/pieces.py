@@ -1,0 +1,34 @@
+"""Tokenizers that are given long audio in pieces of a stated length, as bench/plugins/pieces.py cuts it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from bench import registry
+from bench.api import Tokenizer, UserError, Variant
+
+
+def in_pieces(variant: Variant, seconds: float | None) -> Variant:
+    """The same variant with no piece longer than that. None: as long as it takes."""
+    spec = variant.spec
+    if seconds is None or (spec.longest is not None and spec.longest <= seconds):
+        return variant
+    if spec.sample_rate is None or not math.isfinite(spec.frame_rate):
+        raise UserError(f"{spec.label}: its frames vary in length, so that it cannot be cut into pieces: leave --piece out")
+    if seconds < spec.context + 1 / spec.frame_rate:
+        raise UserError(f"--piece {seconds:g}: {spec.label} needs more than {spec.context + 1 / spec.frame_rate:g} s")
+    return replace(variant, spec=replace(spec, longest=seconds))
+
+
+def loader(variant: Variant, device: str) -> Callable[[], Tokenizer]:
+    """Makes instances of it."""
+
+    def load() -> Tokenizer:
+        tokenizer = registry.load_tokenizer(variant, device)
+        if tokenizer.spec.longest != variant.spec.longest:
+            raise UserError(f"{variant.spec.label} does not take the spec that its Variant is loaded with: leave --piece out")
+        return tokenizer
+
+    return load
