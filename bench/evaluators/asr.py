@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench.api import Clip, UserError
 from bench.catalog.names import unknown
-from bench.evaluators import openai_whisper, sphinx
+from bench.evaluators import faster_whisper, openai_whisper, sphinx
 from bench.weights.download import sha256_of
 
 
@@ -104,23 +104,59 @@ def pocketsphinx() -> AsrJudge:
     return AsrJudge("pocketsphinx_closed", sphinx.sha256(), sphinx.ABOUT, sphinx.load, closed=True)
 
 
+def faster(name: str, eight_bits: bool) -> AsrJudge:
+    """A published Whisper through faster-whisper."""
+    locate = partial(faster_whisper.locate, name)
+
+    def prepare() -> None:
+        faster_whisper.installed()
+        locate()
+
+    return _faster(name, faster_whisper.PUBLISHED[name].sha256[faster_whisper.MODEL], eight_bits, locate, prepare)
+
+
+def faster_folder(folder: Path) -> AsrJudge:
+    """A model of the user's own. It is told apart in the columns by the sha256 of its file."""
+    files = faster_whisper.files_of(folder)
+    sha256 = sha256_of(files[faster_whisper.MODEL])
+    published = next((name for name, known in faster_whisper.PUBLISHED.items() if known.sha256[faster_whisper.MODEL] == sha256), None)
+    stem = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or "model"
+
+    def prepare() -> None:
+        faster_whisper.load(files, "cpu", eight_bits=False)  # nobody has proven that it is one
+
+    return _faster(published or f"{stem}_{sha256[:8]}", sha256, False, lambda: files, prepare)
+
+
+def _faster(name: str, sha256: str, eight_bits: bool, locate: Callable[[], Mapping[str, Path]], prepare: Callable[[], None]) -> AsrJudge:
+    def load(_: tuple[Clip, ...], device: str) -> Recognizer:
+        return faster_whisper.load(locate(), device, eight_bits)
+
+    column = f"faster_whisper_{re.sub('[.-]', '_', name)}" + "_int8" * eight_bits
+    return AsrJudge(column, sha256, faster_whisper.ABOUT + ", weights of 8 bits" * eight_bits, load, prepare)
+
+
 JUDGES: Mapping[str, Callable[[], AsrJudge]] = {
     **{name: partial(whisper, name) for name in openai_whisper.SHA256},
     **{alias: partial(whisper, name) for alias, name in openai_whisper.ALIASES.items()},
+    **{f"faster-whisper/{name}": partial(faster, name, False) for name in faster_whisper.PUBLISHED},
+    **{f"faster-whisper/{name}-int8": partial(faster, name, True) for name in faster_whisper.PUBLISHED},
     "pocketsphinx": pocketsphinx,
 }
 DEFAULT = whisper("base.en")
 
 
 def judge(name: str) -> AsrJudge:
-    """A judge by its name, or a Whisper by the path of its file."""
+    """A judge by its name, or a Whisper by the path of its file, or of its folder where it is one of faster-whisper."""
     if name in JUDGES:
         return JUDGES[name]()
     path = Path(name)
     if path.is_file():
         return whisper_file(path)
-    if path.suffix == ".pt" or path.parent != Path():
-        raise UserError(f"no file {path}: give a Whisper's .pt file, or one of {', '.join(JUDGES)}")
+    if path.is_dir():
+        return faster_folder(path)
+    if path.suffix == ".pt" or (path.parent != Path() and not name.startswith("faster-whisper/")):
+        raise UserError(f"no file {path}: give a Whisper's .pt file, a folder of faster-whisper, or one of {', '.join(JUDGES)}")
     raise unknown("recognizer", name, JUDGES)
 
 

@@ -32,6 +32,12 @@ class Package:
 WHISPER = Package(
     "whisper", "the asr suite needs openai-whisper", "pip install 'audio-tokenizer-bench[asr]', or ask the lighter --asr-model pocketsphinx"
 )
+FASTER_WHISPER = Package(
+    "faster_whisper",
+    "faster-whisper's models need faster-whisper, and the normalisers of openai-whisper",
+    "pip install 'audio-tokenizer-bench[faster-whisper]'",
+    ("ctranslate2", "whisper"),
+)
 POCKETSPHINX = Package("pocketsphinx", "the ASR model pocketsphinx is not installed", "pip install 'audio-tokenizer-bench[pocketsphinx]'")
 RESEMBLYZER = Package(
     "resemblyzer",
@@ -72,6 +78,8 @@ OTHERS: Mapping[str, Package] = {"asr": WHISPER, "speaker": TRANSFORMERS}
 
 def package(suite: str, model: str = "") -> Package | None:
     """What the evaluator of that name needs in that suite ("": the suite's own); None: nothing beyond the core."""
+    if suite == "asr" and model.startswith("faster-whisper/"):
+        return FASTER_WHISPER
     return NAMED.get(suite, {}).get(model) or OTHERS.get(suite)
 
 

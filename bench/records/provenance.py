@@ -15,11 +15,18 @@ CODE = ("bench", "tokenizers", "tasks", ":!bench/leaderboard")  # what a score c
 EVERYWHERE = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soxr-library", "soundfile", "av")
 OF_SUITES: Mapping[str, tuple[str, ...]] = {  # a suite that is not named may use any
     **{"reconstruction": ("pesq",), "robustness": ("pesq",), "mcd": ()},
-    **{"asr": ("jiwer", "openai-whisper", "pocketsphinx"), "speaker": ("resemblyzer", "transformers")},
+    **{"asr": ("jiwer", "openai-whisper", "faster-whisper", "ctranslate2", "pocketsphinx"), "speaker": ("resemblyzer", "transformers")},
     **{"quality": ("visqol-python", "onnxruntime"), "codes": (), "lm": (), "probe": (), "throughput": ()},
 }
 OF_FAMILIES: Mapping[str, tuple[str, ...]] = {"codec2": ("pycodec2",), "lyra": ("ai-edge-litert",)}
-OF_EVALUATORS: Mapping[str, str] = {"openai-whisper": "whisper", "pocketsphinx": "pocketsphinx", "resemblyzer": "resemblyzer"}
+OF_EVALUATORS: Mapping[str, str] = {
+    **{
+        "openai-whisper": "whisper",
+        "pocketsphinx": "pocketsphinx",
+        "resemblyzer": "resemblyzer",
+    },  # of faster-whisper's the normalisers, too
+    **dict.fromkeys(("faster-whisper", "ctranslate2"), "faster_whisper"),
+}
 
 
 def packages() -> dict[str, str]:

@@ -278,6 +278,9 @@ def test_of_evaluators_only_the_one_that_was_asked_is_noted() -> None:
     asked = "pocketsphinx_closed sha256:ab, words of the data"
     assert used("pocketsphinx", "asr", ["mimi"], asked) and used("jiwer", "asr", ["mimi"], asked)
     assert not used("openai-whisper", "asr", ["mimi"], asked) and used("openai-whisper", "asr", ["mimi"], "whisper_base sha256:ab")
+    assert used("ctranslate2", "asr", ["mimi"], "faster_whisper_base sha256:ab") and not used(
+        "ctranslate2", "asr", ["mimi"], "whisper_base"
+    )
     assert used("pycodec2", "reconstruction", ["mimi", "codec2"])
 
 

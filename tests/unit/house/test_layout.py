@@ -162,6 +162,7 @@ def test_every_import_of_the_core_is_declared() -> None:
         "pynvml": "nvidia-ml-py",
         "ai_edge_litert": "ai-edge-litert",
         "whisper": "openai-whisper",
+        "faster_whisper": "faster-whisper",
         "visqol": "visqol-python",
         "markdown_it": "markdown-it-py",
     }  # where a module's name is not its package's
