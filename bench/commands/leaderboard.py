@@ -45,6 +45,7 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--tokenizer", action="append", default=[], metavar="NAME", help="with --run: only these, labels, families or 'opus@*'"
     )
+    verb.add_argument("--data", metavar="NAME", help="with --run: a set that has a name, as open (default: each suite's own)")
     verb.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the leaderboards are out of date")
     verb.add_argument(
         "--results", type=Path, default=Path("results/boards"), metavar="DIR", help="the committed runs (default: results/boards)"
@@ -60,8 +61,9 @@ def leaderboard(options: argparse.Namespace) -> int:
     from bench.leaderboard.build import Places, check, write
 
     places = Places(options.results, options.out, options.readme or options.out.parent / "README.md")
-    if options.tokenizer and not options.run:
-        raise UserError("--tokenizer belongs to --run: name a suite with it")
+    for flag in ("tokenizer", "data"):
+        if getattr(options, flag) and not options.run:
+            raise UserError(f"--{flag} belongs to --run: name a suite with it")
     for flag in ("again", "author", "source", "licence"):
         if getattr(options, flag) not in (None, "") and not options.add:
             raise UserError(f"--{flag} belongs to --add: name a run's folder")
@@ -115,5 +117,5 @@ def _run(options: argparse.Namespace) -> None:
     from bench.leaderboard.entries import run
 
     with progress(options) as report:
-        for line in run([(suite, judge) for suite, _, judge in named], options.tokenizer, options.results, report):
+        for line in run([(suite, judge) for suite, _, judge in named], options.tokenizer, options.results, report, options.data):
             print(line, flush=True)

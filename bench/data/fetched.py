@@ -65,8 +65,8 @@ def missing(manifest: Path) -> list[Cut]:
     return [cut for cut in cuts(manifest) if not (home / cut.path).is_file()]
 
 
-def complete(manifest: Path) -> Path:
-    """Fetches what is missing and gives the manifest that lies beside the audio. Clips that came are kept when a later one does not come.
+def complete(manifest: Path) -> None:
+    """Fetches what is missing. Clips that came are kept when a later one does not come.
 
     Copies named `ID.wav` or `ID.flac` below the folder AUDIO_TOKENIZER_BENCH_DATA are taken in place of the network, if their samples are
     the same. UserError where a clip can be had neither way, or is not the one that the manifest means.
@@ -80,10 +80,6 @@ def complete(manifest: Path) -> Path:
     for cut in tqdm(wanted, desc=home.name, unit="clip", disable=None):
         wav = next((wav for copy in copies.get(cut.id, ()) if _is(wav := _as_wav(*_read(copy)), cut)), None) or _fetched(cut)
         _write(home / cut.path, wav)
-    ours = home / manifest.name
-    if not ours.is_file() or ours.read_bytes() != manifest.read_bytes():
-        _write(ours, manifest.read_bytes())
-    return ours
 
 
 def _copies(ids: set[str]) -> dict[str, list[Path]]:

@@ -16,10 +16,13 @@ from bench.data.manifest_lines import entries
 FIELDS = ("path", "id", "text", "speaker", "domain", "language", "split", "sha256", "alignment")
 
 
-def from_manifest(manifest: Path) -> Iterator[Clip]:
-    """The clips in the manifest's order. Raises UserError with the line that is wrong."""
+def from_manifest(manifest: Path, folder: Path | None = None) -> Iterator[Clip]:
+    """The clips in the manifest's order. Raises UserError with the line that is wrong.
+
+    `folder`: where the audio will lie that is not beside the manifest and may have yet to come; each line then has its sha256.
+    """
     for where, entry in entries(manifest):
-        yield _clip(manifest.parent, where, _strings(entry, where))
+        yield _clip(folder or manifest.parent, where, _strings(entry, where), folder is None)
 
 
 def _strings(entry: dict[str, object], where: str) -> dict[str, str]:
@@ -34,10 +37,10 @@ def _strings(entry: dict[str, object], where: str) -> dict[str, str]:
     return found
 
 
-def _clip(folder: Path, where: str, entry: dict[str, str]) -> Clip:
+def _clip(folder: Path, where: str, entry: dict[str, str], there: bool) -> Clip:
     domain = _domain(entry["domain"] or "speech", where)
     relative = _inside(folder, entry["path"], where)
-    path = _file(folder, relative, where)
+    path = _file(folder, relative, where) if there else folder / relative
     name = unicode_forms.one_form(entry["id"]) or unicode_forms.of_path(relative if os.path.isabs(entry["path"]) else entry["path"])
     if not unicode_forms.may_be_an_id(name):
         raise UserError(f'{where}: {name!r} cannot be a clip\'s id: letters and signs, no ends of lines, and not "*"')

@@ -40,13 +40,22 @@ def here(name: str) -> bool:
     return not fetched.missing(_embedded() / name / "manifest.jsonl")
 
 
+def fetch(source: str) -> None:
+    """Makes sure that the audio of a data set is on this machine: of one that is fetched, what is missing comes now. Else UserError."""
+    if source in names():
+        fetched.complete(_embedded() / source / "manifest.jsonl")
+
+
 def facts(name: str) -> list[dict[str, object]]:
-    """The manifest's lines of a set that has a name; its audio need not be here."""
+    """The manifest's lines of a set that has a name."""
     return [entry for _, entry in entries(_embedded() / name / "manifest.jsonl")]
 
 
 def open_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0) -> Data:
-    """A data set by name, manifest path or folder; with `limit`, some clips of those domains, as bench/data/subsets.py spreads them."""
+    """A data set by name, manifest path or folder; with `limit`, some clips of those domains, as bench/data/subsets.py spreads them.
+
+    The audio of one that is fetched may have yet to come: see `fetch`.
+    """
     name, found = _found(source)
     clips = found.clips
     if not clips:
@@ -61,7 +70,8 @@ def open_data(source: str, limit: Limit | None = None, domains: Sequence[str] = 
 
 
 def told_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0) -> Data:
-    """The same, and what the user should know of it on stderr."""
+    """The same, its audio on this machine, and what the user should know of it on stderr."""
+    fetch(source)
     data = open_data(source, limit, domains, seed)
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -80,7 +90,7 @@ def _found(source: str) -> tuple[str, Found]:
     if source in names():
         own = [f"{source} is the bundled data set; for your own of that name write ./{source}"] if path.exists() else []
         manifest = _embedded() / source / "manifest.jsonl"
-        return source, Found(list(from_manifest(fetched.complete(manifest) if fetched.cuts(manifest) else manifest)), own)
+        return source, Found(list(from_manifest(manifest, fetched.folder(source) if fetched.cuts(manifest) else None)), own)
     manifest = path / "manifest.jsonl" if path.is_dir() else path
     if not manifest.is_file() and not path.is_dir():
         raise UserError(f"no data called {source!r}: give one of {', '.join(names())}, a manifest.jsonl or a folder of audio files")

@@ -37,7 +37,8 @@ HEAD = (
 PARTS = ("", ".low", ".high", ".n", ".n_missing")
 INTRO = Path(__file__).parent / "templates" / "readme.md"
 MARK = re.compile(
-    r"(?P<open><!-- board: (?P<suite>\S+) (?P<domain>\S+) \| (?P<columns>[^|]*) \| (?P<labels>[^|]*) -->\n).*?(?P<close><!-- /board -->)",
+    r"(?P<open><!-- board: (?P<suite>[^\s@]+)(?:@(?P<data>\S+))? (?P<domain>\S+) \| (?P<columns>[^|\n]*) \| (?P<labels>[^|\n]*) -->\n).*?"
+    r"(?P<close><!-- /board -->)",
     re.S,
 )
 
@@ -141,10 +142,15 @@ def to_markdown(board: Board) -> str:
 
 
 def into(text: str, boards: Mapping[str, Board], where: str) -> str:
-    """A README with its tables made again, each between `<!-- board: SUITE DOMAIN | columns | tokenizers -->` and `<!-- /board -->`."""
+    """A README with its tables made again, each between `<!-- board: SUITE DOMAIN | columns | tokenizers -->` and `<!-- /board -->`.
+
+    SUITE@DATA is a table of the boards on that data set; those on another leave it as it is.
+    """
 
     def table(match: re.Match[str]) -> str:
         board, columns, labels = boards.get(match["suite"]), match["columns"].split(), match["labels"].split()
+        if match["data"] and (board is None or board.first.record["data_name"] != match["data"]):
+            return match[0]
         if board is None:
             raise UserError(f"{where}: a table of the suite {match['suite']}, which has no board: add runs of it, or remove the table")
         absent = [c for c in columns if c not in board.metrics] + [x for x in labels if x not in {entry.label for entry in board.entries}]

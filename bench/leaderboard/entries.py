@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import registry
 from bench.api import Suite, UserError, Variant
 from bench.catalog import names
-from bench.data.manifests import open_data
+from bench.data.manifests import fetch, open_data
 from bench.engine.run import Options, Progress
 from bench.engine.run import run as engine
 from bench.records.reader import label_of
@@ -24,9 +24,11 @@ def candidates(suite: Suite) -> list[Variant]:
     return [v for v in here if (v.spec.decodes or not suite.needs_decode) and (suite.reads_alignments or not v.spec.labelled)]
 
 
-def run(named: Sequence[tuple[str, str]], only: Sequence[str], results: Path, progress: Progress | None = None) -> Iterator[str]:
+def run(
+    named: Sequence[tuple[str, str]], only: Sequence[str], results: Path, progress: Progress | None = None, data: str | None = None
+) -> Iterator[str]:
     """Each (suite, judge or "") for its candidates, or for those of them that the words of `only` name; runs of theirs of something
-    older go. Tells of each run as it ends."""
+    older go. Tells of each run as it ends. `data`: None for each suite's own."""
     suites = [_suite(name, judge) for name, judge in named]
     labels = [variant.spec.label for suite in suites for variant in candidates(suite)]
     wanted = names.tokenizers(only) if only else labels
@@ -35,7 +37,8 @@ def run(named: Sequence[tuple[str, str]], only: Sequence[str], results: Path, pr
             raise UserError(f"{word} is no tokenizer of the leaderboards: name one that is trained and needs no download")
     for suite in suites:
         chosen = [v for v in candidates(suite) if v.spec.label in wanted]
-        for done in engine(chosen, suite, open_data(suite.data), Options(results), progress):
+        fetch(data or suite.data)
+        for done in engine(chosen, suite, open_data(data or suite.data), Options(results), progress):
             label = folder_name(done.variant.spec.label)
             for old in done.folder.parent.glob(f"{label}-????????"):
                 if label_of(old) == label and old != done.folder:

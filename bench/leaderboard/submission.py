@@ -60,6 +60,7 @@ def checked(folder: Path, again: bool = False, progress: Progress | None = None)
 
 def repeat(run: Kept, variant: Variant, suite: Suite, clips: Data, progress: Progress | None = None) -> None:
     """Runs it again, elsewhere; UserError where a score differs by more than its metric's tolerance."""
+    manifests.fetch(clips.name)
     with tempfile.TemporaryDirectory() as results:
         (again,) = engine([variant], suite, clips, Options(Path(results), seed=run.identity["seed"]), progress)
     now = {(row.clip, row.domain, row.metric): row.value for row in again.rows}

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench import registry
 from bench.api import DOMAINS, Data, Suite, Tokenizer, UserError, Variant
 from bench.catalog import names
-from bench.data.manifests import open_data
+from bench.data.manifests import fetch, open_data
 from bench.engine.run import Options, Progress, Run
 from bench.engine.run import run as engine
 from bench.engine.worker_pool import start_server
@@ -49,6 +49,7 @@ def evaluate(
     runs: list[Run] = []
     for suite in suites_of(suites, asr_model, speaker_model, quality_model, lm_options):
         domains = _domains(suite) if limit else DOMAINS
+        fetch(str(data or suite.data))
         runs += engine(variants, suite, open_data(str(data or suite.data), limit, domains, seed), how, progress)
     return _results(runs)
 

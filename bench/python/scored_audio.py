@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from bench.api import Clip, Data, Spec, Suite, Tokenizer, UserError, Variant
-from bench.data.manifests import fingerprint, open_data
+from bench.data.manifests import fetch, fingerprint, open_data
 
 NAMED = 5  # files in a note
 
 
 def paired(ref: str, est: Mapping[str, str | Path]) -> tuple[list[Variant], Data, list[str]]:
     """Files of the same relative name, whatever their suffix. Those without a partner are left out, counted and named in the notes."""
+    fetch(ref)
     originals = open_data(ref)
     root = _root(ref)
     keys = {_key(clip, root): clip for clip in originals.clips}

@@ -115,6 +115,11 @@ def test_the_readme_has_the_table_that_its_line_asks_for(places: Places) -> None
     assert "| opus@12kbps | 1.000" in text and "opus@6kbps" not in text and text.index("kbps_packed ↓") < text.index("quality ↑")
     places.readme.write_text(text.replace("3.25", "4.00"))
     assert check(places) == [f"stale: {places.readme}"]
+    elsewhere = "<!-- board: toy@elsewhere speech | speed | nobody -->\nof the boards on other data\n<!-- /board -->\n"
+    here = text.replace("board: toy ", "board: toy@toys ")
+    places.readme.write_text(elsewhere + here.replace("3.25", "4.00"))
+    made(places)
+    assert places.readme.read_text() == elsewhere + here
 
 
 def test_a_readme_that_asks_for_what_no_board_has_is_refused(places: Places) -> None:
@@ -377,6 +382,7 @@ WRONG = [
     (["--again"], "belongs to --add"),
     (["--author", "me"], "--author belongs to --add"),
     (["--tokenizer", "opus"], "belongs to --run"),
+    (["--data", "open"], "--data belongs to --run"),
     (["--run", "codes", "--tokenizer", "opuss"], "did you mean 'opus'"),
     (["--run", "reconstrution"], "did you mean 'reconstruction'"),
     (["--run", "codes:whisper"], "has no evaluator"),
