@@ -460,6 +460,16 @@ class Session(Protocol):
         ...
 
     @property
+    def done(self) -> tuple[Clip, ...]:
+        """The clips of this run that have their rows already."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """Whether this run has all clips of the data; a shard's have no pooled rows: what they are made of is left in `folder`."""
+        ...
+
+    @property
     def seed(self) -> int:
         """Of everything random."""
         ...
@@ -545,5 +555,8 @@ class Suite:
     asked: str = ""  # of a suite that can be asked for further columns: what was asked. Part of what a run is
     with_asked: Callable[[str], Suite] | None = None  # the same suite, asked for that; None: there is nothing to ask for
     prepare: Callable[[], None] | None = None  # UserError before anything starts, where the judge's package or weights are missing
+    merge: Callable[[Spec, Sequence[Path], Path], Sequence[Row]] | None = None
+    """merge(spec, folders of shards, folder of the whole run) -> the pooled rows that no shard could give; joins what else they left.
+    None: a suite with pooled columns is not run in shards."""
     headline: tuple[str, ...] = ()  # the columns that tables show unless asked for others; none named: all
     overview: tuple[str, ...] = ()  # those of them that stand for the suite in one table over several suites

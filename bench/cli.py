@@ -25,6 +25,7 @@ from bench.commands import (
     gate,
     leaderboard,
     listening,
+    merge,
     plot,
     report,
     run,
@@ -37,7 +38,7 @@ from bench.commands import (
 )
 
 EXAMPLES = """commands by purpose:
-  measure   run, score, check, train, kmeans
+  measure   run, merge, score, check, train, kmeans
   read      list, show, runs, compare, table, plot, report
   listen    listening
   use       tokenize, detokenize
@@ -98,6 +99,23 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     parser = _Parser(prog="bench", description=about, epilog=EXAMPLES, formatter_class=layout, allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND", title="commands", parser_class=_Parser)
-    for module in (run, score, show, runs, compare, table, plot, report, listening, tokenize, gate, leaderboard, fit, doctor, completion):
+    for module in (
+        run,
+        merge,
+        score,
+        show,
+        runs,
+        compare,
+        table,
+        plot,
+        report,
+        listening,
+        tokenize,
+        gate,
+        leaderboard,
+        fit,
+        doctor,
+        completion,
+    ):
         module.add(verbs)
     return parser, dict(verbs.choices)

@@ -27,7 +27,9 @@ from bench.evaluators.transcripts import Transcripts
 from bench.metrics import SPEECH
 
 if TYPE_CHECKING:
-    from bench.api import Session
+    from pathlib import Path
+
+    from bench.api import Session, Spec
 
 VERSION = 2
 DOMAIN: Domain = "speech"
@@ -66,7 +68,7 @@ def run(judge: AsrJudge, session: Session) -> Iterator[list[Row]]:
     clips = tuple(clip for clip in session.data.clips if clip.domain == DOMAIN)
     recognizer = judges.loaded(judge, clips, session.device)
     kept = Answers(f"{judge.label}, {recognizer.key}, asr v{VERSION}, {RESAMPLER}")
-    transcripts = Transcripts(session.folder, fresh=len(session.todo) == len(session.data.clips))
+    transcripts = Transcripts(session.folder, fresh=not session.done)
     for clip in session.todo:
         if clip.domain != DOMAIN:  # it has no columns here, and need not be encoded
             yield session.clip_rows(clip, {}, 0.0)
@@ -82,6 +84,12 @@ def run(judge: AsrJudge, session: Session) -> Iterator[list[Row]]:
     transcripts.finish()
     if judge.closed:
         yield [unknown(judge.name, recognizer, clips)]
+
+
+def merge(spec: Spec, shards: Sequence[Path], whole: Path) -> list[Row]:
+    """Joins the transcripts. No row is missing: which words the judge cannot know each shard tells of all clips."""
+    Transcripts.join(shards, whole)
+    return []
 
 
 def _jobs(session: Session, recognizer: Recognizer, kept: Answers) -> Iterator[Job[Asked, Question]]:
@@ -238,6 +246,7 @@ ASKED = EvaluatedSuite(
     headline=("wer_{}", "cer_{}", "wer_{}_vs_original", "wer_{}_original"),
     known=tuple(judges.JUDGES),
     choose=judges.judge,
+    merge=merge,
 )
 suite = ASKED.suite
 SUITE = suite(judges.DEFAULT)

@@ -40,12 +40,11 @@ Scores = dict[str, Scored]
 def run(session: Session) -> Iterator[list[Row]]:
     """Rows of one clip at a time, then the pooled ones of each domain."""
     pool = Pool(session)
-    done = [clip for clip in session.data.clips if clip not in session.todo]
     for item in map(pool.told, session.reconstructions(session.todo)):
         pool.add(item)
         none = {metric.name: Score(math.nan, note=item.failure) for metric in session.expected(item.clip.domain)}
         yield session.clip_rows(item.clip, none if item.failure else rates(item), item.seconds)
-    for item in map(pool.told, session.reconstructions(done)):  # a resumed run: their codes count too, and were not kept
+    for item in map(pool.told, session.reconstructions(session.done)):  # a resumed run: their codes count too, and were not kept
         pool.add(item)
     for domain in sorted(pool.spent):
         yield pool.rows(domain)

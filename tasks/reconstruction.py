@@ -7,7 +7,7 @@ a delay that the tokenizer states taken out. Of tokenizers that state one, the c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,22 +18,33 @@ from bench.metrics.seams import RATE, seam_db
 from bench.tokens.codes import CodeCounts, rates
 
 if TYPE_CHECKING:
-    from bench.api import Reconstruction, Session
+    from pathlib import Path
+
+    from bench.api import Reconstruction, Session, Spec
 
 
 def run(session: Session) -> Iterator[list[Row]]:
-    """Rows of one clip at a time, then the pooled ones of each domain."""
+    """Rows of one clip at a time, then the pooled ones of each domain; in a shard, the counts that they are made of."""
     counts = CodeCounts(session.spec)
-    done = [clip for clip in session.data.clips if clip not in session.todo]
     jobs = _jobs(session, counts)
     for facts, scores in session.scores(score, _on_gpu(session.device, jobs) if session.on_gpu else jobs):
         yield session.clip_rows(facts.clip, facts.scores | dict(zip(facts.steps, scores, strict=True)), facts.seconds)
     if not session.spec.codebooks:  # audio that is scored without its codes
         return
-    for item in session.reconstructions(done):  # a resumed run: their codes count too, and were not kept
+    for item in session.reconstructions(session.done):  # a resumed run: their codes count too, and were not kept
         counts.add(item)
+    if not session.whole:
+        return counts.keep(session.folder)
     for domain in sorted(counts.seconds):
         yield counts.rows(domain)
+
+
+def merge(spec: Spec, shards: Sequence[Path], whole: Path) -> list[Row]:
+    """The pooled rows, from how often each code came in each shard."""
+    counts = CodeCounts(spec)
+    for shard in shards:
+        counts.take(shard)
+    return [row for domain in sorted(counts.seconds) for row in counts.rows(domain)]
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ SUITE = Suite(
     metrics=tuple(metric for metric in METRICS.values() if metric.name != "mcd"),  # that takes as long as all others: a suite of its own
     data="mini",
     run=run,
+    merge=merge,
     headline=("kbps_packed", "tokens_per_s", "pesq_wb", "stoi", "mel_dac"),
     overview=("kbps_packed", "tokens_per_s", "pesq_wb", "stoi"),
 )

@@ -35,12 +35,11 @@ def run(sweep: Sweep, session: Session) -> Iterator[list[Row]]:
     sounds = material(session.data.clips, session.spec)
     found = _figures(sweep, session, sounds)
     counts = CodeCounts(session.spec)
-    done = [clip for clip in session.data.clips if clip not in session.todo]
     for item in session.reconstructions(session.todo):
         counts.add(item)
         missing = {metric.name: Score(math.nan, note=item.failure) for metric in session.expected(item.clip.domain)}
         yield session.clip_rows(item.clip, missing if item.failure else rates(item), item.seconds)
-    for item in session.reconstructions(done):  # a resumed run: their codes count too, and were not kept
+    for item in session.reconstructions(session.done):  # a resumed run: their codes count too, and were not kept
         counts.add(item)
     timed = [Row("*", sounds.domain, "", name, score.value, note=score.note) for name, score in found.items()]
     for domain in sorted(counts.seconds):

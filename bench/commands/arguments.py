@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bench.data.subsets import Limit
     from bench.records.choose import Wish
+    from bench.records.shards import Shard
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
     Place = argparse._ActionsContainer  # a parser or one of its groups
@@ -115,6 +116,16 @@ def clips(text: str) -> Limit:
 
     try:
         return limit_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def shard(text: str) -> Shard:
+    """--shard: i/n."""
+    from bench.records.shards import shard_of
+
+    try:
+        return shard_of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

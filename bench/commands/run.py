@@ -78,6 +78,12 @@ def add(verbs: Verbs) -> None:
         help="clips per batch (default: 1 on a CPU, on a GPU 240 s of audio)",
     )
     arguments.results(how)
+    how.add_argument(
+        "--shard",
+        type=arguments.shard,
+        metavar="i/n",
+        help="only part i of n of the clips, for arrays of jobs; bench merge puts them together",
+    )
     how.add_argument("--fresh", action="store_true", help="ignore cached results and rerun")
     how.add_argument("--fail-fast", action="store_true", help="stop at the first clip on which a tokenizer fails")
     how.add_argument("--allow-failures", action="store_true", help="exit code 0 even if a tokenizer failed on some clips")
@@ -113,15 +119,36 @@ def run(options: argparse.Namespace) -> int:
     variants = _variants(options)
     device = device_of(options.device)
     workers, batch = options.workers or 0, options.batch_size or 0
-    how = Options(options.results, device, workers, options.seed, options.save_audio, options.fresh, options.fail_fast, batch=batch)
+    how = Options(
+        options.results,
+        device,
+        workers,
+        options.seed,
+        options.save_audio,
+        options.fresh,
+        options.fail_fast,
+        batch=batch,
+        shard=options.shard,
+    )
     with stdout_to_stderr(), progress(options) as report:
         runs = list(_runs(options, variants, [(suite, data[suite.name]) for suite in suites], how, report))
     _print_failures(runs)
     _print_notes(options, runs)
-    if options.save_audio:
+    if options.shard:
+        _print_shards(options, runs)
+    elif options.save_audio:
         _print_page(options, runs, data)
-    print_runs(runs, options, columns)
+    if not options.shard:
+        print_runs(runs, options, columns)
     return 1 if any(run.failed for run in runs) and not options.allow_failures else 0
+
+
+def _print_shards(options: argparse.Namespace, runs: Sequence[Run]) -> None:
+    """Where the rows of a part are: its means are nobody's."""
+    for run in runs:
+        own = len(options.shard.clips(run.data.clips))
+        print(f"shard {options.shard} of {run.variant.spec.label} in {run.suite.name}: {own} of {len(run.data.clips)} clips: {run.folder}")
+    note(options, f"when all {options.shard.of} are there: bench merge --results {options.results}")
 
 
 def _print_page(options: argparse.Namespace, runs: Sequence[Run], data: Mapping[str, Data]) -> None:
@@ -149,7 +176,7 @@ def _seem_finished(options: argparse.Namespace, data: Mapping[str, Data]) -> boo
     from bench.records.choose import heads
     from bench.records.writer import folder_name
 
-    if options.fresh or options.weights or options.untrained or options.dtype != DTYPES[0] or not options.results.is_dir():
+    if options.shard or options.fresh or options.weights or options.untrained or options.dtype != DTYPES[0] or not options.results.is_dir():
         return False
     labels = {folder_name(label) for label in names.tokenizers(options.tokenizer)}
     for suite, clips in data.items():

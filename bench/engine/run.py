@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -56,6 +56,8 @@ from bench.records.devices import device_of
 from bench.records.hardware import cores
 from bench.records.reader import place
 from bench.records.saved_audio import SavedAudio
+from bench.records.shards import Shard
+from bench.records.specs import PROSE
 from bench.records.writer import LAST, Store, failed_clips, folder_name, folder_of, stated_span
 from bench.statistics.bootstrap import Summary, summarise
 from bench.weights import download
@@ -78,6 +80,16 @@ class Options:
     fail_fast: bool = False  # the first clip on which a tokenizer fails ends the run
     metric_seconds: float = 120.0  # a metric that takes longer on one clip is stopped
     batch: int = 0  # clips that the tokenizer is given at once; 0: what is faster on the device
+    shard: Shard | None = None  # None: all clips
+
+    def clips(self, data: Data) -> Sequence[Clip]:
+        """Those of the data that this run scores."""
+        return self.shard.clips(data.clips) if self.shard else data.clips
+
+    @property
+    def part(self) -> Path:
+        """Where its rows are, in the folder of the whole run."""
+        return self.shard.place if self.shard else Path()
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,9 @@ class RunSession:
         self.spec = variant.spec
         self.seed, self.device, self.fresh, self.metric_seconds = options.seed, options.device, options.fresh, options.metric_seconds
         done = store.done()
-        self.todo = tuple(clip for clip in data.clips if clip.id not in done)
+        self.clips, self.whole = options.clips(data), options.shard is None
+        self.todo = tuple(clip for clip in self.clips if clip.id not in done)
+        self.done = tuple(clip for clip in self.clips if clip.id in done)
         self.folder = store.folder  # where a suite may keep more than rows
         self.pooled = {row.domain for row in store.rows if row.clip == "*"}  # domains whose corpus rows are there already
         self._pool = pool
@@ -200,7 +214,12 @@ class RunSession:
     def unsaved(self) -> list[Clip]:
         """The clips whose audio --save-audio asks for and that is not there, as this tokenizer makes it."""
         partner = partners(self.data.clips) if self.spec.shuffled else None
-        return [clip for clip in self.data.clips if self.saved and not self.saved.has(clip, _encoded(clip, partner))]
+        return [clip for clip in self.clips if self.saved and not self.saved.has(clip, _encoded(clip, partner))]
+
+    def lacks_pooled(self) -> bool:
+        """Whether rows of the whole corpus are missing."""
+        pooled = {domain for metric in self.suite.metrics if metric.per != "clip" for domain in metric.rates}
+        return not {clip.domain for clip in self.data.clips} & pooled <= self.pooled
 
     def load(self) -> Tokenizer:
         """A tokenizer of the run on its device: one for each codec thread."""
@@ -234,14 +253,15 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
         options = replace(options, results=options.results.absolute(), save_audio=options.save_audio and options.save_audio.absolute())
         data = replace(data, clips=tuple(replace(clip, path=clip.path.absolute()) for clip in data.clips))
     for variant in variants:
-        if not folder_of(options.results, suite.name, _label(variant), identity(variant, suite, data, options)).exists():
+        facts = identity(variant, suite, data, options)
+        if not (folder_of(options.results, suite.name, _label(variant), facts) / options.part).exists():
             prepare(variant, options.device)  # first of all: a run that cannot start leaves no trace
     stores = [_open(variant, suite, data, options) for variant in variants]
     for variant, store in zip(variants, stores, strict=True):
-        if len(store.done()) < len(data.clips):
+        if len(store.done()) < len(options.clips(data)):
             prepare(variant, options.device)
     with WorkerPool(options.workers or cores(), options.metric_seconds) as pool:
-        if not suite.sweep and any(len(store.done()) < len(data.clips) for store in stores):
+        if not suite.sweep and any(len(store.done()) < len(options.clips(data)) for store in stores):
             pool.warm()  # not beside what is timed
         for variant, store in zip(variants, stores, strict=True):
             yield _run_one(RunSession(variant, suite, data, store, options, pool), store, progress)
@@ -254,6 +274,8 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
     heard = scored_domains(suite.metrics)
     if not any(clip.domain in heard for clip in data.clips):
         raise UserError(f"{data.name} has no clip that the {suite.name} suite could score ({', '.join(heard)}): give other data")
+    if options.shard:
+        _refuse_shard(options.shard, suite, data)
     for variant in variants:
         if suite.needs_decode and not variant.spec.decodes:
             raise UserError(f"{variant.spec.label} is encode-only, and the {suite.name} suite needs decoded audio: choose another suite")
@@ -262,6 +284,17 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
         if options.save_audio and not variant.spec.decodes:
             raise UserError(f"{variant.spec.label} is encode-only, no audio to save: leave --save-audio out")
     device_of(options.device)
+
+
+def _refuse_shard(shard: Shard, suite: Suite, data: Data) -> None:
+    if suite.sweep:
+        raise UserError(f"the {suite.name} suite times one machine, alone: leave --shard out")
+    pooled = [metric.name for metric in suite.metrics if metric.per != "clip"]
+    if pooled and not suite.merge:
+        few = f"{', '.join(pooled[:3])}{' and others' if len(pooled) > 3 else ''}"
+        raise UserError(f"the {suite.name} suite makes {few} of all clips at once, which shards cannot give: leave --shard out")
+    if shard.of > len(data.clips):
+        raise UserError(f"--shard {shard}: {data.name} has {len(data.clips)} clips, so that many shards at most")
 
 
 def prepare(variant: Variant, device: str = "cpu") -> None:
@@ -284,7 +317,7 @@ def prepare(variant: Variant, device: str = "cpu") -> None:
 def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> dict[str, object]:
     """What runs, as data: its hash is the run's key. Rows with unlike identities never share a file."""
     facts, books = asdict(variant.spec), variant.spec.codebooks
-    for prose in ("source", "licence", "trained_here"):  # about the tokenizer; no score can depend on them
+    for prose in PROSE:  # about the tokenizer; no score can depend on them
         del facts[prose]
     facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
     facts |= {name: [getattr(c, name) for c in books] for name in ("table", "levels") if any(getattr(c, name) for c in books)}
@@ -338,7 +371,8 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
         "overview": list(suite.overview),
         "commit": provenance.commit(),
         "data_name": data.name,
-        "clips": len(data.clips),
+        "clips": len(options.clips(data)),
+        **({"shard": {"number": shard.number, "of": shard.of, "clips": len(data.clips)}} if (shard := options.shard) else {}),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": hardware.record(options.device),
         "packages": {**provenance.packages(), "soxr-library": soxr.__libsoxr_version__},
@@ -347,7 +381,7 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
 
 def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
     facts = identity(variant, suite, data, options)
-    return Store(options.results, suite.name, _label(variant), facts, record(variant, suite, data, options), options.fresh)
+    return Store(options.results, suite.name, _label(variant), facts, record(variant, suite, data, options), options.fresh, options.part)
 
 
 def _label(variant: Variant) -> str:
@@ -355,12 +389,11 @@ def _label(variant: Variant) -> str:
 
 
 def _run_one(session: RunSession, store: Store, progress: Progress | None) -> Run:
-    total, new = len(session.data.clips), len(session.todo)
+    total, new = len(session.clips), len(session.todo)
     done = total - new
     report = partial(progress, session.spec.label) if progress else lambda done, total: None
     report(done, total)
-    pooled = {domain for metric in session.suite.metrics if metric.per != "clip" for domain in metric.rates}
-    lacking = new or not {clip.domain for clip in session.data.clips} & pooled <= session.pooled
+    lacking = new or (not store.sealed if session.options.shard else session.lacks_pooled())
     for rows in session.suite.run(session) if lacking else ():
         store.append(rows)
         done += any(row.metric == LAST for row in rows)
@@ -371,7 +404,7 @@ def _run_one(session: RunSession, store: Store, progress: Progress | None) -> Ru
         for _ in session.reconstructions(session.unsaved()):
             pass
         session.saved.finish()
-    if session.variant.exact and store.noted(SAME_CODES) is None:
+    if session.whole and session.variant.exact and store.noted(SAME_CODES) is None:
         exact = partial(registry.load_tokenizer, session.variant.exact, session.options.device)
         store.note(SAME_CODES, same_codes(session.spec, session.load, exact, session.data.clips, session.options.device))
     where = place(hardware.speed(session.options.device)) if session.suite.sweep else ""

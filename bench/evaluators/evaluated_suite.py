@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from bench.api import Metric, Row, Session, Suite
+from bench.api import Metric, Row, Session, Spec, Suite
 
 
 class Evaluator(Protocol):
@@ -38,6 +39,7 @@ class EvaluatedSuite(Generic[Asked]):
     headline: tuple[str, ...]  # columns, {} for the model's name; the first one stands for the suite beside others
     known: tuple[str, ...]  # names that `choose` knows
     choose: Callable[[str], Asked]  # a model by its name or path
+    merge: Callable[[Spec, Sequence[Path], Path], Sequence[Row]] | None = None  # as of `Suite`
 
     def suite(self, model: Asked) -> Suite:
         """The suite with that model, on the bundled speech."""
@@ -52,6 +54,7 @@ class EvaluatedSuite(Generic[Asked]):
             with_judge=lambda name: self.suite(self.choose(name)),
             judges=self.known,
             prepare=self.prepare(model),
+            merge=self.merge,
             headline=tuple(column.format(model.name) for column in self.headline),
             overview=(self.headline[0].format(model.name),),
         )

@@ -52,6 +52,19 @@ class Transcripts:
         except OSError as error:
             raise self._failed(error) from error
 
+    @staticmethod
+    def join(folders: Sequence[Path], whole: Path) -> None:
+        """The file of a whole run from those of its shards."""
+        joined = Transcripts(whole, fresh=True)
+        try:
+            with joined._lock, joined.path.open("a", encoding="utf-8", newline="") as file:
+                for folder in folders:
+                    with (folder / joined.path.name).open(encoding="utf-8", newline="") as part:
+                        file.write(part.read().partition("\n")[2])
+        except OSError as error:
+            raise joined._failed(error) from error
+        joined.finish()
+
     def _failed(self, error: OSError) -> UserError:
         return UserError(f"{self.path}: {error.strerror or error}: finished clips are kept; correct it and repeat the command")
 

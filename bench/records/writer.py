@@ -10,12 +10,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock
 
@@ -48,7 +51,11 @@ def format_rows(rows: Iterable[Row]) -> str:
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a rows.csv, each (clip, domain, metric) once: the later one counts. Raises UserError with the line that is no row."""
-    rows: dict[tuple[str, str, str], Row] = {}
+    return list({(row.clip, row.domain, row.metric): row for row in each_row(path)}.values())
+
+
+def each_row(path: Path) -> Iterator[Row]:
+    """Line by line, whatever comes twice among them. Raises UserError as above."""
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         if tuple(next(reader, ())) not in (COLUMNS, ()):
@@ -56,10 +63,27 @@ def read_rows(path: Path) -> list[Row]:
         for cells in reader:
             try:
                 clip, domain, speaker, metric, value, weight, note = cells
-                rows[clip, domain, metric] = Row(clip, domain, speaker, metric, float(value), float(weight), note)
+                row = Row(clip, domain, speaker, metric, float(value), float(weight), note)
             except ValueError as error:
                 raise UserError(f"{path}:{reader.line_num}: not a row ({error}): delete that line, or use --fresh") from error
-    return list(rows.values())
+            yield row
+
+
+def order(row: Row) -> tuple[str, str, str]:
+    """In which finished rows lie."""
+    return row.domain, row.clip, row.metric
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> str:
+    """A rows.csv of them, whole or not at all -> its sha256. However many rows there are, few are held at once."""
+    digest, several = hashlib.sha256(), iter(rows)
+    with replacing(path) as file:
+        text = ",".join(COLUMNS) + "\n"
+        while text:
+            digest.update(content := text.encode())
+            file.write(content)
+            text = format_rows(itertools.islice(several, 4096))
+    return digest.hexdigest()
 
 
 def failed_clips(rows: Iterable[Row]) -> dict[str, str]:
@@ -90,9 +114,19 @@ def folder_of(root: Path, suite: str, label: str, identity: object) -> Path:
 class Store:
     """One run's folder, open for appending. Any number of processes may have it open at once."""
 
-    def __init__(self, root: Path, suite: str, label: str, identity: dict[str, object], record: dict[str, object], fresh: bool = False):
+    def __init__(
+        self,
+        root: Path,
+        suite: str,
+        label: str,
+        identity: dict[str, object],
+        record: dict[str, object],
+        fresh: bool = False,
+        part: Path = Path(),
+    ):
+        """`part`: of a shard, its folder in that of the whole run."""
         self.key = key_of(identity)
-        self.folder = folder_of(root, suite, label, identity)
+        self.folder = folder_of(root, suite, label, identity) / part
         self.path = self.folder / "rows.csv"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +182,7 @@ class Store:
         """Sorts the file, each row once, and gives the rows of all runs that wrote to it."""
         try:
             with self._lock:
-                rows = sorted(read_rows(self.path), key=lambda row: (row.domain, row.clip, row.metric))
+                rows = sorted(read_rows(self.path), key=order)
                 text = ",".join(COLUMNS) + "\n" + format_rows(rows)
                 if self.path.read_text(encoding="utf-8") != text:
                     replace(self.path, text)
@@ -157,6 +191,14 @@ class Store:
             raise self._failed(error) from error
         self.rows = rows
         return rows
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Rows that are finished and sorted, in the place of all that is there."""
+        try:
+            with self._lock:
+                self._add({SEAL: write_rows(self.path, rows)})
+        except OSError as error:
+            raise self._failed(error) from error
 
     def _seal(self, text: str) -> None:
         """run.json states the sha256 of the finished rows, so that a later change of either shows."""
@@ -194,9 +236,17 @@ class Store:
 
 def replace(path: Path, content: str | bytes) -> None:
     """A file's new content, whole or not at all."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """The file that takes the place of another when all of it is written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        with temporary.open("wb") as file:
+            yield file
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

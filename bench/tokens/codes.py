@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import LARGEST_COUNTED, LEVEL_BITS, Codebook, Codes, Row, Score, Spec
+from bench.api import LARGEST_COUNTED, LEVEL_BITS, Codebook, Codes, Row, Score, Spec, UserError
 from bench.tokens.mutual_information import entropy
 
 if TYPE_CHECKING:
     from bench.api import Reconstruction
+
+KEPT = "codes.json"  # what a shard leaves: domain -> [seconds, clips, how often each code of each table came]
 
 
 def check_codes(codes: Codes, spec: Spec, batch: int) -> None:
@@ -95,20 +100,45 @@ class CodeCounts:
 
     def __init__(self, spec: Spec):
         self.spec = spec
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, Fraction] = {}  # exact, and so the same in any order
         self.counts: dict[str, list[np.ndarray]] = {}
         self.clips: dict[str, int] = {}  # that were encoded
 
     def add(self, item: Reconstruction) -> None:
         """Counts one clip's codes [K, F]."""
         domain = item.clip.domain
-        self.seconds[domain] = self.seconds.get(domain, 0.0) + item.seconds
+        self.seconds[domain] = self.seconds.get(domain, Fraction()) + Fraction(item.seconds)
         if not item.failure and not uncountable(self.spec):
             found = zip(streams(item.codes.numpy(), self.spec), self.spec.tables, strict=True)
             new = [np.bincount(codes, minlength=self.spec.codebooks[table[0]].size) for codes, table in found]
-            old = self.counts.get(domain)
-            self.counts[domain] = [a + b for a, b in zip(old, new, strict=True)] if old else new
-            self.clips[domain] = self.clips.get(domain, 0) + 1
+            self._count(domain, new, 1)
+
+    def _count(self, domain: str, new: list[np.ndarray], clips: int) -> None:
+        old = self.counts.get(domain)
+        self.counts[domain] = [a + b for a, b in zip(old, new, strict=True)] if old else new
+        self.clips[domain] = self.clips.get(domain, 0) + clips
+
+    def keep(self, folder: Path) -> None:
+        """Writes what was counted into a shard's folder, for `take`; UserError where it cannot."""
+        found = {
+            domain: [str(seconds), self.clips.get(domain, 0), [table.tolist() for table in self.counts.get(domain, ())]]
+            for domain, seconds in self.seconds.items()
+        }
+        try:
+            (folder / KEPT).write_text(json.dumps(found) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{folder / KEPT}: {error.strerror or error}: correct it and repeat the command") from error
+
+    def take(self, folder: Path) -> None:
+        """Adds what `keep` wrote there; UserError where nothing is."""
+        try:
+            found = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder / KEPT}: cannot be read ({error}): run that shard again with --fresh") from error
+        for domain, (seconds, clips, tables) in found.items():
+            self.seconds[domain] = self.seconds.get(domain, Fraction()) + Fraction(seconds)
+            if tables:
+                self._count(domain, [np.array(table) for table in tables], clips)
 
     def rows(self, domain: str) -> list[Row]:
         """kbps_nominal, from the spec, and kbps_entropy: each table's zero-order entropy x the rate of its codes; NaN: it means nothing.
@@ -120,7 +150,7 @@ class CodeCounts:
         rows = [Row("*", domain, "", "kbps_nominal", nominal, note=varies or (f"without {once:g} bit once an utterance" if once else ""))]
         if domain not in self.counts:
             return [*rows, Row("*", domain, "", "kbps_entropy", math.nan, note=uncountable(self.spec) or "no clip was encoded")]
-        counts, seconds = self.counts[domain], self.seconds[domain]
+        counts, seconds = self.counts[domain], float(self.seconds[domain])
         stated = [len(table) * self.spec.codebooks[table[0]].rate for table in self.spec.tables]
         rates = [n.sum() / seconds if math.isnan(rate) else rate for n, rate in zip(counts, stated, strict=True)]
         bits = sum(entropy(n) * rate for n, rate in zip(counts, rates, strict=True))
