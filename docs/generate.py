@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import math
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,6 +122,58 @@ def introduced(family: str, variant: Variant) -> str:
     return text.split("\n\n")[0] + source
 
 
+def published(_: str) -> str:
+    """What papers and public comparisons state."""
+    from bench.report import published as stated
+
+    parts = []
+    for found in stated.tables(stated.beside(stated.published(), [])):
+        clips = f", {found.clips:,} clips" if found.clips else ""
+        lines = (
+            (system, f"`{label}`" if label else "", *(one.published.shown if one else "" for one in scores))
+            for system, label, scores in found.lines
+        )
+        parts.append(f"{found.data}{clips}. Source: {linked(found.source)}.\n\n" + table(("system", "tokenizer here", *found.heads), lines))
+    return "\n".join(parts)
+
+
+def board(name: str) -> str:
+    """A section of the leaderboards' README."""
+    text = (ROOT / "leaderboards" / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## {re.escape(name)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    return found[1].strip() + "\n" if found else f"No stored run has anything to show {name.lower()}.\n"
+
+
+def toys(kind: str) -> str:
+    """Sources of codes with known entropy: what each layout must pay, computed from their tables."""
+    sys.path.append(str(ROOT))  # of the tests, which hold the models to the same numbers
+    from tests.toy_sources import source
+
+    size = 8
+    names = (
+        "each coarse code follows from the one before, the fine one from it",
+        "coarse codes look at the last fine one, too",
+        "the same, fine codes nearly decided",
+    )
+    found = [source(number, size).entropies() for number in (1, 2, 3)]
+    uniform = 2 * math.log2(size)
+    if kind == "gain":
+        lines = ((n, f"{1 - e['depth'] / uniform:.2f}", f"{1 - e['depth'] / e['zero']:.2f}") for n, e in zip(names, found, strict=True))
+        return table(("source", "`lm_gain`", "`lm_gain_context`"), lines)
+    heads = ("depth, flattened", "delayed", "parallel")
+    lines = (
+        (
+            n,
+            f"{uniform:g}",
+            f"{e['zero']:.2f}",
+            f"{e['depth']:.2f}",
+            *(f"{e[k]:.2f} (+{100 * abs(e[k] / e['depth'] - 1):.0f} %)" for k in heads[1:]),
+        )
+        for n, e in zip(names, found, strict=True)
+    )
+    return table(("source", "log2(size)", "how often alone", *heads), lines)
+
+
 def data(_: str) -> str:
     """The bundled data sets."""
     from bench.report import describe
@@ -163,6 +217,9 @@ KINDS: dict[str, Callable[[str], str]] = {
     "definitions": definitions,
     "tokenizers": tokenizers,
     "data": data,
+    "published": published,
+    "board": board,
+    "toys": toys,
     "help": help_of,
     "commands": commands,
     "file": file,

@@ -39,7 +39,7 @@ def contents(places: Places, boards: Sequence[Board]) -> dict[Path, str]:
     heard = listening.render(places.audio, boards, page.latest(boards), corpus)
     if heard:
         found[places.out / listening.PAGE] = heard
-    site = page.Site(boards, heard=frozenset(listening.labels(places.audio) if heard else ()))
+    site = page.Site(boards, heard=frozenset(listening.labels(places.audio) if heard else ()), whole=True)
     found |= {places.out / name: text for name, text in (page.pages(site) | shell.assets()).items()}
     if places.readme.is_file():
         text = places.readme.read_text(encoding="utf-8")

@@ -58,6 +58,15 @@ HEADS = (  # pattern of a column's name, head; the first that fits counts
     ("probe_asr_cer_random", "CER, random"),
     ("probe_asr_cer_logmel", "CER, log-mel"),
     ("probe_asr_cer", "probe CER"),
+    ("lm_bits_per_s", "model bits"),
+    ("lm_bits_2s", "model bits, 2 s"),
+    ("lm_bits_per_char", "per character"),
+    ("lm_gain_context", "gain of context"),
+    ("lm_gain", "gain"),
+    ("lm_spread", "spread"),
+    ("phone_bits_per_s", "phone bits"),
+    ("abx_within", "ABX within"),
+    ("abx_across", "ABX across"),
 )
 GROUPS = {  # suite -> what its columns are about, in the order of the table over suites; suites not named come before the last two
     "asr": "Words kept",

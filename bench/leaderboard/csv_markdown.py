@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.api import UserError
+from bench.leaderboard import language_models
 from bench.leaderboard.aggregate import Board, Entry
 from bench.report import formats, marks, tidy
 from bench.report.comparability import missing, packages
@@ -170,6 +171,8 @@ def into(text: str, boards: Mapping[str, Board], where: str) -> str:
 def readme(boards: Sequence[Board]) -> str:
     """leaderboards/README.md: the first columns of every board."""
     parts = [INTRO.read_text(encoding="utf-8")]
+    if told := language_models.to_markdown(boards):
+        parts.append(f"\n## {language_models.TITLE}\n\nWhat is paid beside what is kept: `{language_models.PATH}`.\n\n{told}")
     for board in boards:
         parts.append(f"\n## {board.suite}\n\n{facts(board)}.\n\n{to_markdown(board)}")
     return "".join(parts)

@@ -11,7 +11,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.api import UserError
-from bench.leaderboard import compare_page, csv_markdown, front, plots, shell, starts, suite_page, tokenizer_page
+from bench.leaderboard import (
+    compare_page,
+    csv_markdown,
+    front,
+    language_models,
+    plots,
+    published_page,
+    shell,
+    starts,
+    suite_page,
+    tokenizer_page,
+)
 from bench.leaderboard.aggregate import Board
 from bench.leaderboard.columns import Column, head, of_board, over, place
 from bench.leaderboard.front import Tokenizer
@@ -41,12 +52,14 @@ class Site:
     summary: str = SUMMARY
     first: str = "Leaderboard"  # what the navigation calls index.html
     further: shell.Links = ()  # of the navigation: pages that others write
+    whole: bool = False  # the leaderboards themselves, with what they have beyond boards: language models, and published scores
 
     @property
     def links(self) -> shell.Links:
         """The navigation: paths and words."""
         listening = [(shell.LISTENING, "Listening")] if self.heard else []
-        return [(shell.INDEX, self.first), (shell.COMPARE, "Compare"), *listening, *self.further]
+        whole = [(language_models.PATH, "Language models"), (published_page.PATH, "Published")] if self.whole else []
+        return [(shell.INDEX, self.first), (shell.COMPARE, "Compare"), *whole, *listening, *self.further]
 
 
 def pages(site: Site) -> dict[str, str]:
@@ -61,6 +74,9 @@ def pages(site: Site) -> dict[str, str]:
         f"{shell.ASSETS}/{plots.DATA}": numbers,
         f"{shell.ASSETS}/{compare_page.DATA}": clips,
     }
+    if site.whole:
+        found[language_models.PATH] = language_models.render(site.boards, tokenizers, site.links, stamped)
+        found[published_page.PATH] = published_page.render(site.boards, tokenizers, site.links)
     for board in site.boards:
         csv = f"../{board.suite}.csv" if site.csv else ""
         suites = _suites(site.boards, "../", board.suite)

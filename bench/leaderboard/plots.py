@@ -13,6 +13,7 @@ from bench.leaderboard.front import Tokenizer, entry_of
 
 Triple = list[float | None]
 ACROSS = ("throughput",)  # suites whose columns may be the x axis, beside the costs
+PRICES = ("lm_bits_per_s",)  # facts that are paid for what other columns keep: the x axis alone, and less is cheaper
 
 
 DATA = "numbers.js"  # in assets/
@@ -40,11 +41,11 @@ def numbers(boards: Sequence[Board], tokenizers: Sequence[Tokenizer]) -> dict[st
 
 
 def measures(boards: Sequence[Board]) -> list[Column]:
-    """What an axis may be: the columns of the table over suites, then the first columns of every suite, of those that are good or bad."""
+    """What an axis may be: the columns of the table over suites, then the first of every suite, of those that are good, bad or paid."""
     found = {c.id: c for c in over(boards)}
     for board in sorted(boards, key=lambda board: place(board.suite)):
         found |= {c.id: c for c in of_board(board) if c.first and c.id not in found}
-    return [c for c in found.values() if c.metric.better]
+    return [c for c in found.values() if c.metric.better or c.metric.name in PRICES]
 
 
 def _metric(column: Column, domains: Sequence[str], tokenizers: Sequence[Tokenizer]) -> dict[str, object]:
@@ -56,7 +57,8 @@ def _metric(column: Column, domains: Sequence[str], tokenizers: Sequence[Tokeniz
         "head": column.head,
         "unit": column.metric.shown_unit,
         "better": column.metric.better,
-        "across": column.cost or column.suite in ACROSS,
+        "across": column.cost or column.suite in ACROSS or column.metric.name in PRICES,
+        "up": not column.cost and column.metric.name not in PRICES,
         "domains": {domain: found for domain, found in triples.items() if any(found)},
     }
 

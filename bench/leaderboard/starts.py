@@ -31,7 +31,7 @@ STARTS = (
         "tokens_per_s",
         150,
         ("tokens_per_s",),
-        ("lm_bits*", "*bits_per_s*", "wer_*", "probe_word_acc"),
+        ("wer_*", "probe_word_acc"),
     ),
     Start(
         "bitrate",

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 
 from bench import registry
 from bench.api import UserError
-from bench.leaderboard import csv_markdown, model_cards, shell
+from bench.leaderboard import csv_markdown, model_cards, published_page, shell
 from bench.leaderboard.aggregate import Board
 from bench.leaderboard.cells import cell
 from bench.leaderboard.columns import Column, of_board, over
 from bench.leaderboard.front import Tokenizer, entry_of
 from bench.records.reader import Kept
-from bench.report import describe, marks
+from bench.report import describe, marks, published
 
 SHOWN = (  # of `bench show`
     *("sample rate", "codebooks", "side codes", "frame rate", "tokens/s", "bitrate", "level"),
@@ -45,6 +45,7 @@ def render(
         key=_key(tokenizer, columns, boards),
         facts=facts(tokenizer.label, tokenizer.run) | ({"licence": tokenizer.licence} if tokenizer.licence else {}),
         scores=[_scores(tokenizer, board) for board in boards if board.suite in tokenizer.entries],
+        published=[_published(one) for one in published_page.of(tokenizer)],
         card={"name": f"{card.stem}.md", "html": model_cards.rendered(card)} if card else None,
         runs=[
             {"suite": suite, "key": e.run.key, "commit": e.commit, "started": e.run.record.get("started", "")}
@@ -53,6 +54,19 @@ def render(
         x="kbps_packed",
         y=y,
     )
+
+
+def _published(one: published.Beside) -> dict[str, str]:
+    """A line of what papers state."""
+    stated = one.published
+    return {
+        "head": published.MEASURES[stated.measure][0],
+        "value": stated.shown,
+        "measured": published.shown(stated.measure, one.measured),
+        "difference": published.shown(stated.measure, one.difference, "+"),
+        "data": stated.data,
+        "source": stated.source,
+    }
 
 
 def _relatives(tokenizer: Tokenizer, tokenizers: Sequence[Tokenizer]) -> list[Tokenizer]:

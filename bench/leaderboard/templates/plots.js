@@ -24,7 +24,7 @@
   const direction = (m) => m.better === "higher" ? 1 : -1;
   const domain = () => domains.includes(state.get("domain")) ? state.get("domain") : domains[0];
   const usable = (test) => metrics.filter((m) => domain() in m.domains && test(m));
-  const isAcross = (m) => m.across, isUp = (m) => !m.across || m.group !== "Cost";
+  const isAcross = (m) => m.across, isUp = (m) => m.up;
 
   // The choices that the domain has; the chosen one, or the first.
   const options = (select, test, wanted) => {
