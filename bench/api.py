@@ -355,6 +355,18 @@ class Code(Protocol):
 
 
 @dataclass(frozen=True)
+class Mixture(Generic[Key]):
+    """Codes that encode did not give, to be decoded: those of several clips, say."""
+
+    key: Key
+    clip: Clip  # whose noise a decoder draws
+    codes: Codes  # of one item, on the CPU
+    length: int  # samples that encode would be given: decode owes as long a sound
+    rate: int  # Hz of those
+    level: float = math.nan  # their root mean square, for a tokenizer that loses it
+
+
+@dataclass(frozen=True)
 class Trial(Generic[Result]):
     """What a trial found out about one clip; None where there was no audio to try."""
 
@@ -511,6 +523,10 @@ class Session(Protocol):
         """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
         ...
 
+    def decodings(self, mixtures: Iterable[Mixture[Key]]) -> Iterator[tuple[Key, Audio | Failure]]:
+        """Audio [C, T] of codes, by the threads that own a tokenizer, in the order of completion."""
+        ...
+
     def scores(self, task: Task, jobs: Iterator[Job]) -> Iterator[tuple]:
         """(key, scores) of every job, from the worker processes, in the order of completion."""
         ...
@@ -544,6 +560,7 @@ class Suite:
     data: str  # the data set it runs on unless told otherwise
     run: Callable[[Session], Iterator[Sequence[Row]]]
     needs_decode: bool = True
+    needs_codes: bool = False  # takes codes apart: audio that is scored without a tokenizer has none
     reads_alignments: bool = False  # when each phone is spoken: what the clips' alignments hold is part of what a run is
     judge: str = ""  # the model that its columns ask, with its weights' sha256: part of what a run is
     with_judge: Callable[[str], Suite] | None = None  # the same suite with another judge, by name or path; None: it asks nobody

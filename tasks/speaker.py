@@ -9,54 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from bench.api import CORRELATION, POSITIVE, SHARE, Audio, Clip, Domain, Metric, Row, Score
-from bench.data.audio import RESAMPLER, BadAudio, read_clip, resample, to_channels
+from bench.api import CORRELATION, POSITIVE, SHARE, Clip, Domain, Metric, Row, Score
+from bench.data.audio import RESAMPLER, BadAudio, read_clip
 from bench.evaluators import speaker as judges
 from bench.evaluators.cache import Answers
 from bench.evaluators.evaluated_suite import EvaluatedSuite
 from bench.evaluators.speaker import SpeakerEncoder, SpeakerJudge
 from bench.evaluators.verification import Enrolment, trials, verify
+from bench.evaluators.voices import Voice, hear
 from bench.metrics import SPEECH
-from bench.metrics.pair import LOUDEST, SILENCE
 
 if TYPE_CHECKING:
     from bench.api import Session
 
 VERSION = 1
-SHORTEST = 0.5  # s: less is too little of a voice
 DOMAIN: Domain = "speech"
 RATE = SPEECH[DOMAIN]
-
-
-@dataclass(frozen=True)
-class Voice:
-    """What the judge made of a clip: a unit vector [D] on the CPU, or the reason why there is none."""
-
-    vector: Tensor | None
-    note: str = ""
-
-
-def hear(encoder: SpeakerEncoder, audio: Audio, device: str, what: str) -> Voice:
-    """The voice of audio [C, T]; `what` it is, for the note."""
-    wav = resample(to_channels(audio.wav, 1), audio.sample_rate, RATE)[0]
-    if len(wav) < SHORTEST * RATE:
-        return Voice(None, f"{what} is shorter than {SHORTEST:g} s")
-    peak = float(wav.abs().max())
-    if not SILENCE <= peak <= LOUDEST:
-        return Voice(None, f"{what} is silent" if peak < SILENCE else f"{what} has NaN, infinite or huge samples")
-    vector = encoder(wav.to(device)).float().cpu()
-    return (
-        Voice(vector)
-        if bool(torch.isfinite(vector).all())
-        else Voice(None, f"the speaker encoder gives no finite embedding for the {what}")
-    )
 
 
 def originals(judge: SpeakerJudge, encoder: SpeakerEncoder, device: str, clips: Sequence[Clip]) -> dict[str, Voice]:

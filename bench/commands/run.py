@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ALL = "all"  # of --columns
 FORMATS = ("table", "markdown", "csv", "json")
 EVALUATORS = {"asr": "recognizer", "speaker": "speaker model", "quality": "quality evaluator"}  # suite -> what --SUITE-model names
+ASKED_BY = {"asr": ("asr", "swap"), "speaker": ("speaker", "swap"), "quality": ("quality",)}  # the suites that ask it
 SEVERAL = ("quality",)  # those whose --SUITE-model names one or more
 EXAMPLES = """examples:
   bench run --tokenizer mimi                                   the bundled corpus, suite reconstruction
@@ -50,8 +51,10 @@ def add(verbs: Verbs) -> None:
     what.add_argument("--seed", type=int, default=0, help="random seed, of the noise that decoders draw among others (default: 0)")
     what.add_argument("--weights", type=Path, metavar="FILE", help="your own checkpoint for the one tokenizer named")
     what.add_argument("--untrained", action="store_true", help="random weights in place of a download, for timing only")
-    what.add_argument("--asr-model", metavar="NAME", help="ASR model of --suite asr, a name or a file (default: its own)")
-    what.add_argument("--speaker-model", metavar="NAME", help="speaker encoder of --suite speaker, a name or a path (default: its own)")
+    what.add_argument("--asr-model", metavar="NAME", help="ASR model of --suite asr or swap, a name or a file (default: its own)")
+    what.add_argument(
+        "--speaker-model", metavar="NAME", help="speaker encoder of --suite speaker or swap, a name or a path (default: its own)"
+    )
     what.add_argument(
         "--quality-model", metavar="A,B,...", help="evaluators of --suite quality (default: default, those that need no download)"
     )
@@ -216,28 +219,31 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if options.untrained and options.weights:
         raise UserError("--untrained and --weights cannot be used together")
     if options.sweep:
-        _belongs("--sweep", "throughput", chosen)
+        _belongs("--sweep", ("throughput",), chosen)
         sweep.parse(options.sweep)
     if options.lm_options:
-        _belongs("--lm-options", "lm", chosen)
+        _belongs("--lm-options", ("lm",), chosen)
         lm.parse(options.lm_options)
     for name, kind in EVALUATORS.items():
         model = getattr(options, f"{name}_model") or ""
         if model:
-            _belongs(f"--{name}-model", name, chosen)
+            _belongs(f"--{name}-model", ASKED_BY[name], chosen)
         known = index.suite(name).evaluators
         for one in (words(model) if name in SEVERAL else [model]) or [""]:
             if one and one not in known and not Path(one).exists() and Path(one).parent == Path() and Path(one).suffix != ".pt":
                 raise names.unknown(kind, one, known)
             if name in chosen and not everything and (not one or one in known):
                 refuse_missing(name, one)
+    if "swap" in chosen and not everything:
+        refuse_missing("asr", options.asr_model or "pocketsphinx")
+        refuse_missing("speaker", options.speaker_model or "")
     if not (options.asr_model or options.speaker_model or options.quality_model):
         _refuse_columns(columns, [metric.name for name in chosen for metric in index.suite(name).metrics])
 
 
-def _belongs(flag: str, suite: str, chosen: Sequence[str]) -> None:
-    if suite not in chosen:
-        raise UserError(f"{flag} belongs to --suite {suite}, not to {', '.join(chosen)}: leave it out, or name that suite")
+def _belongs(flag: str, suites: Sequence[str], chosen: Sequence[str]) -> None:
+    if not set(suites) & set(chosen):
+        raise UserError(f"{flag} belongs to --suite {' or '.join(suites)}, not to {', '.join(chosen)}: leave it out, or name that suite")
 
 
 def _refuse_columns(columns: Sequence[str], known: Sequence[str]) -> None:
@@ -254,6 +260,8 @@ def _suite(options: argparse.Namespace, name: str) -> Suite:
 
     suite = registry.load_suite(name)
     model = getattr(options, f"{name}_model", None)
+    if name == "swap" and (options.asr_model or options.speaker_model):
+        model = f"{options.asr_model or ''};{options.speaker_model or ''}"
     if model and suite.with_judge:
         suite = suite.with_judge(model)
     if options.lm_options and suite.with_asked:

@@ -9,13 +9,30 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from bench.api import TOKENIZER_FAILED, Audio, Clip, Code, Coded, Codes, Given, Packs, Reconstruction, Result, Spec, Tokenizer, Trial
+from bench.api import (
+    TOKENIZER_FAILED,
+    Audio,
+    Clip,
+    Code,
+    Coded,
+    Codes,
+    Failure,
+    Given,
+    Key,
+    Mixture,
+    Packs,
+    Reconstruction,
+    Result,
+    Spec,
+    Tokenizer,
+    Trial,
+)
 from bench.data.audio import BadAudio, mixed, read_clip, resample
 from bench.engine.worker_threads import ahead, staged
 from bench.plugins import boundary
@@ -75,6 +92,35 @@ def trials(
         yield Trial(given.clip, given.wav.shape[-1] / given.rate, None if given.failure else trial(code, given), given.failure)
 
     return staged(_read(spec, clips, partner), partial(own, load, device), work, threads(device))
+
+
+def decodings(
+    load: Callable[[], Tokenizer], mixtures: Iterable[Mixture[Key]], device: str = "cpu", seed: int = 0
+) -> Iterator[tuple[Key, Audio | Failure]]:
+    """Audio of codes that encode did not give, in the order of completion."""
+
+    def work(tokenizer: Tokenizer, mixture: Mixture[Key]) -> Iterator[tuple[Key, Audio | Failure]]:
+        yield mixture.key, _mixed(tokenizer, mixture, device, seed)
+
+    return staged(mixtures, partial(own, load, device), work, threads(device))
+
+
+@torch.inference_mode()
+def _mixed(tokenizer: Tokenizer, mixture: Mixture, device: str, seed: int) -> Audio | Failure:
+    spec = tokenizer.spec
+    try:
+        with boundary.guarded():
+            codes = Codes(*(part.to(device) for part in mixture.codes.parts))
+            est, _ = decoded(tokenizer, codes, [_seed(seed, mixture.clip)], spec.decoded(mixture.length))
+    except torch.OutOfMemoryError:
+        return Failure(TOKENIZER_FAILED + f"out of memory on {device}: {mixture.length} samples do not fit")
+    except boundary.Failed as failed:
+        return Failure(TOKENIZER_FAILED + str(failed))
+    if not spec.keeps_level:
+        est = levelled(est, torch.full((1, 1, 1), mixture.level))
+    if not bool(torch.isfinite(est).all()):
+        return Failure(TOKENIZER_FAILED + "decode gave NaN or infinite samples")
+    return Audio(est[0], spec.output_rate or mixture.rate)
 
 
 def _on_cpu(device: str) -> bool:

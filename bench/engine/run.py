@@ -20,6 +20,7 @@ from torch import Tensor
 from bench import registry
 from bench.api import (
     TOKENIZER_FAILED,
+    Audio,
     Clip,
     Code,
     Coded,
@@ -30,6 +31,7 @@ from bench.api import (
     Job,
     Key,
     Metric,
+    Mixture,
     Payload,
     Reconstruction,
     Result,
@@ -48,7 +50,7 @@ from bench.data import alignments, audio
 from bench.data.manifests import partners
 from bench.engine import scored_audio
 from bench.engine.autocast import Lowered, same_codes
-from bench.engine.codec_stage import reconstructions, trials
+from bench.engine.codec_stage import decodings, reconstructions, trials
 from bench.engine.worker_pool import WorkerPool
 from bench.plugins import pieces
 from bench.records import hardware, provenance
@@ -174,6 +176,20 @@ class RunSession:
         found = trial(watched, given)
         self._odd[given.clip.id] = _notes(given.ref.note, pieces.told(self.spec, cuts))
         return found
+
+    def decodings(self, mixtures: Iterable[Mixture[Key]]) -> Iterator[tuple[Key, Audio | Failure]]:
+        """Audio [C, T] of codes, by the threads that own a tokenizer, in the order of completion."""
+        asked: dict[Key, Clip] = {}
+
+        def watched() -> Iterator[Mixture[Key]]:
+            for mixture in mixtures:
+                asked[mixture.key] = mixture.clip
+                yield mixture
+
+        for key, found in decodings(self.load, watched(), self.device, self.seed):
+            if isinstance(found, Failure):
+                self._notice(asked[key], found.note)
+            yield key, found
 
     def _notice(self, clip: Clip, failure: str) -> None:
         if not failure.startswith(TOKENIZER_FAILED):

@@ -103,7 +103,8 @@ def suites_of(
     """Suites by name, "all" or comma lists, with the models and options that were asked for."""
     chosen = names.chosen_suites([suites] if isinstance(suites, str) else list(suites))
     start_server("bench.metrics", *(f"bench.tasks.{name}" for name in chosen))
-    models = {"asr": asr_model, "speaker": speaker_model, "quality": quality_model}
+    both = f"{asr_model};{speaker_model}" if asr_model or speaker_model else ""
+    models = {"asr": asr_model, "speaker": speaker_model, "quality": quality_model, "swap": both}
     loaded = [registry.load_suite(name) for name in chosen]
     judged = [s.with_judge(models[s.name]) if models.get(s.name) and s.with_judge else s for s in loaded]
     return [s.with_asked(lm_options) if lm_options and s.with_asked else s for s in judged]

@@ -71,7 +71,7 @@ def _nothing(spec: Spec) -> Tokenizer:
 
 def without_codes(suite: Suite) -> Suite:
     """The suite without the columns that are about codes. UserError for one that is about nothing else."""
-    if not suite.needs_decode:
+    if not suite.needs_decode or suite.needs_codes:
         raise UserError(f"the {suite.name} suite needs codes, and scored audio has none: choose reconstruction, asr or speaker")
     return replace(
         suite,
