@@ -2,6 +2,7 @@
 #
 #   make run ARGS="--tokenizer opus@12kbps"    more for `bench run`
 #   make boards                               runs all that the leaderboards show, and generates them; hours on two cores
+#   make boards-official OFFICIAL_DATA=open     the published weights, where hubs can be reached
 #   make setup TORCH_INDEX=URL                 Linux without a GPU: the index of small CPU builds that pytorch.org names
 #   make test JOBS=8                          tests in eight processes of one thread each, 2 GB of memory a process (default: 2)
 #   make PYTHON=python3.12 setup               another Python, 3.11 to 3.13
@@ -12,12 +13,15 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 JOBS := 2
 BOARDS := reconstruction codes asr:pocketsphinx speaker probe $(basename $(notdir $(wildcard tasks/throughput.py)))
+OFFICIAL_SUITES := reconstruction codes
+OFFICIAL_DATA := open librispeech/test-clean
+OFFICIAL_RESULTS := results/official
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: run boards picture screenshots test test-slow test-perf bench lint docs setup clean
+.PHONY: run boards boards-official picture screenshots test test-slow test-perf bench lint docs setup clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed ## mimi on the bundled corpus
@@ -28,6 +32,10 @@ run: .venv/installed ## mimi on the bundled corpus
 boards: .venv/installed-test ## every suite for every tokenizer of the leaderboards, then the boards and README's picture; resumes
 	$(BIN)/bench leaderboard $(addprefix --run ,$(BOARDS)) $(ARGS)
 	$(MAKE) picture
+
+boards-official: .venv/installed-test ## OFFICIAL_SUITES for every tokenizer whose weights can be fetched, on OFFICIAL_DATA, with boards of their own; resumes
+	set -e; for data in $(OFFICIAL_DATA); do name=$$(basename $$data); \
+		$(BIN)/bench leaderboard $(addprefix --run ,$(OFFICIAL_SUITES)) --downloads --data $$data --results $(OFFICIAL_RESULTS)/$$name --out leaderboards/$$name --no-audio $(ARGS); done
 
 picture: .venv/installed-test ## README's picture, from the runs of the leaderboards
 	$(BIN)/bench plot quality 'mimi@*' 'encodec@*' 'dac@*' 'wavtokenizer@*' 'lyra@*' 'opus@*' 'codec2@*' --results results/boards --out docs/img/quality

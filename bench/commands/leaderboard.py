@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   bench leaderboard --check
+  bench leaderboard --run reconstruction --downloads --data open --results results/official/open --out leaderboards/open
   bench leaderboard --add results/reconstruction/my_codec@8bit-0ae45940 --author 'A. Name <a@name.example>'"""
 
 
@@ -45,7 +46,12 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--tokenizer", action="append", default=[], metavar="NAME", help="with --run: only these, labels, families or 'opus@*'"
     )
-    verb.add_argument("--data", metavar="NAME", help="with --run: a set that has a name, as open (default: each suite's own)")
+    verb.add_argument(
+        "--data", metavar="NAME", help="with --run: a set that has a name, as open, a manifest or a folder (default: each suite's own)"
+    )
+    verb.add_argument("--downloads", action="store_true", help="with --run: also tokenizers whose weights are pinned and fetched first")
+    arguments.device(verb)
+    arguments.licence(verb)
     verb.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the leaderboards are out of date")
     verb.add_argument(
         "--results", type=Path, default=Path("results/boards"), metavar="DIR", help="the committed runs (default: results/boards)"
@@ -61,7 +67,7 @@ def leaderboard(options: argparse.Namespace) -> int:
     from bench.leaderboard.build import Places, check, write
 
     places = Places(options.results, options.out, options.readme or options.out.parent / "README.md")
-    for flag in ("tokenizer", "data"):
+    for flag in ("tokenizer", "data", "downloads"):
         if getattr(options, flag) and not options.run:
             raise UserError(f"--{flag} belongs to --run: name a suite with it")
     for flag in ("again", "author", "source", "licence"):
@@ -110,12 +116,16 @@ def _add(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     """Every tokenizer of the boards through some suites."""
+    from bench.engine.run import Options
     from bench.engine.worker_pool import start_server
+    from bench.records.devices import device_of, refuse_word
 
+    refuse_word(options.device)
     named = [words.partition(":") for words in options.run]
     start_server("bench.metrics", *(f"bench.tasks.{suite}" for suite, _, _ in named))
-    from bench.leaderboard.entries import run
+    from bench.leaderboard.entries import Wanted, run
 
+    wanted = Wanted([(suite, judge) for suite, _, judge in named], options.tokenizer, options.data, options.downloads)
     with progress(options) as report:
-        for line in run([(suite, judge) for suite, _, judge in named], options.tokenizer, options.results, report, options.data):
+        for line in run(wanted, Options(options.results, device_of(options.device)), report):
             print(line, flush=True)
