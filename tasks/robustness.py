@@ -1,9 +1,12 @@
-"""How codes and audio change when the input is re-encoded, shifted, scaled, noisy, band-limited or clipped.
+"""How codes and audio change when the input is re-encoded, shifted, cut out, scaled, noisy, talked over, band-limited or clipped.
 
-Each clip (its first 10 s) is encoded some 20 times and decoded some 10 times, at the tokenizer's rate.
+Each clip (its first 10 s) is encoded some 25 times and decoded some 12 times, at the tokenizer's rate.
 
 `code_consistency_*`: share of the clip's codes, over all codebooks and frames, that stay as they are when the input is changed. Frames
 are compared one by one; a shift by whole frames is undone first; side codes, which belong to no frame, are left out.
+`unit_edits_*`: the same comparison as edits. The codes of a codebook are collapsed, equal neighbours to one, and the least insertions,
+deletions and substitutions between the two sequences divided by the length of the clip's own; the mean over codebooks (StableToken,
+arxiv.org/abs/2509.22220). Units that last a little longer, or come a little later, cost nothing or little there.
 `*_drop_*`: how much worse the codec does with the changed input than with the clip: PESQ and STOI drop by so much, mel_dac rises. The
 reference of a changed input's reconstruction is that very input, so what the change itself costs is not charged to the codec.
 """
@@ -16,18 +19,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from bench.api import SHARE, Audio, Clip, Domain, Job, Metric, Row, Score, Spec, Suite
-from bench.data.audio import resample
-from bench.engine.perturbations import louder, narrow, noisy, overloaded, within
+from bench.api import POSITIVE, SHARE, Audio, Clip, Domain, Job, Metric, Row, Score, Spec, Suite
+from bench.data.audio import BadAudio, read_clip, resample, to_channels
+from bench.data.manifests import partners
+from bench.engine.perturbations import louder, narrow, noisy, overlapped, overloaded, within
 from bench.engine.scoring import Pair
 from bench.engine.scoring import score as scores_of_pair
 from bench.metrics import METRICS, NO_SIGNAL
 from bench.tokens.codes import agreement
+from bench.tokens.units import unit_edits
 
 if TYPE_CHECKING:
     from bench.api import Code, Coded, Given, Session
@@ -37,6 +43,10 @@ SHIFT = 0.002  # s
 PADDING = 0.3  # s of zeros
 ROUNDS = (2, 3, 4, 5)
 VARYING = "variable-rate codes have no frames to compare"
+SAMPLES = "codes are samples or come as fast: their edits mean nothing"
+FASTEST = 400.0  # codes per second of a codebook
+ALONE = "no other clip of the domain to talk over this one"
+VOICES = {"overlap_10db": 10.0, "overlap_0db": 0.0}  # dB by which a second voice is softer
 MUTE = "encode-only tokenizer"
 
 
@@ -57,7 +67,7 @@ CONDITIONS: Mapping[str, Condition] = {
 }
 SCORED: Mapping[str, tuple[str, ...]] = {  # which score is the most telling of what
     "pesq_wb": tuple(f"round_{n}" for n in ROUNDS),
-    "stoi": ("noise_20db", "noise_10db", "noise_0db"),
+    "stoi": ("noise_20db", "noise_10db", "noise_0db", *VOICES),
     "mel_dac": ("round_5", "gain_-20db", "noise_10db", "band_4khz", "clipped"),
 }
 
@@ -74,7 +84,8 @@ class Tried:
 class Examination:
     """One clip in the hands of a tokenizer's thread."""
 
-    def __init__(self, spec: Spec, seed: int, code: Code, given: Given):
+    def __init__(self, spec: Spec, seed: int, code: Code, given: Given, other: Clip | None = None):
+        self.other = other
         self.domain: Domain = given.clip.domain
         self.spec, self.rate, self.code = spec, given.rate, code
         self.output_rate = spec.output_rate or given.rate
@@ -93,7 +104,9 @@ class Examination:
             self._rounds()
         for name, condition in CONDITIONS.items():
             self._changed(name, condition)
+        self._talked_over()
         self._shifted()
+        self._cut_out()
         self._silent()
         padded = torch.nn.functional.pad(self.wav, (0, round(PADDING * self.rate)))
         self._consistency("padded", self.code(padded, False), frames=int(self.wav.shape[-1] / self._hop + 1e-6))
@@ -119,12 +132,14 @@ class Examination:
         if condition.band and 2 * condition.band >= self.rate:
             note = f"at {self.rate} Hz sample rate there is no band above {condition.band} Hz"
             return self._note(name, note)
-        changed = condition.change(self.wav, self.rate, self.seed)
+        self._compare(name, condition.change(self.wav, self.rate, self.seed), condition.level)
+
+    def _compare(self, name: str, changed: Tensor, level: float = 0.0) -> None:
         scored = self.spec.decodes and any(name in SCORED[metric] and self.domain in METRICS[metric].rates for metric in SCORED)
         coded = self.code(changed, scored)
         self._consistency(name, coded)
         if scored and not coded.failure:
-            undone = 10 ** (-condition.level / 20)
+            undone = 10 ** (-level / 20)
             self._pair(name, changed * undone, coded.est * undone)
 
     def _rounds(self) -> None:
@@ -137,6 +152,31 @@ class Examination:
                     self._note(f"round_{later}", coded.failure)
                 return
             self._pair(f"round_{n}", self.wav, coded.est, n)
+
+    def _talked_over(self) -> None:
+        """The clip with another's audio added, begun again where that is shorter."""
+        try:
+            other = read_clip(self.other) if self.other else None
+        except BadAudio as error:
+            other, why = None, str(error)
+        else:
+            why = ALONE
+        for name, softer in VOICES.items():
+            if other is None:
+                self._note(name, why)
+            else:
+                voice = resample(to_channels(other.wav, self.wav.shape[1]), other.sample_rate, self.rate)
+                self._compare(name, overlapped(self.wav, voice[None], softer))
+
+    def _cut_out(self) -> None:
+        """The middle third of the frames, alone: other context, the same audio."""
+        unit = max(1, round(self.spec.block / self._hop))
+        frames = self.clean.codes.shape[-1] // unit
+        start, stop = frames // 3 * unit, frames * 2 // 3 * unit
+        if self._varies or stop - start < 1:
+            return self._note("slice", VARYING if self._varies else "the clip is too short")
+        part = self.wav[..., round(start * self._hop) : round(stop * self._hop)]
+        self._consistency("slice", self.code(part, False), skip=start, frames=stop - start)
 
     def _shifted(self) -> None:
         """The clip without its first 2 ms; where that is longer than a frame, without as many whole frames as fit into them."""
@@ -162,10 +202,13 @@ class Examination:
         frames = min(before.shape[-1], after.shape[-1], after.shape[-1] if frames is None else frames)
         if frames < 1:
             return self._note(name, "the clip is too short")
-        self.scores[f"code_consistency_{name}"] = Score(agreement(before[:, :frames], after[:, :frames]))
+        before, after = before[:, :frames], after[:, :frames]
+        self.scores[f"code_consistency_{name}"] = Score(agreement(before, after))
+        edits = Score(math.nan, note=SAMPLES) if self.spec.frame_rate > FASTEST else Score(unit_edits(before, after))
+        self.scores[f"unit_edits_{name}"] = edits
 
     def _note(self, name: str, why: str) -> None:
-        self.scores[f"code_consistency_{name}"] = Score(math.nan, note=why)
+        self.scores |= {f"{score}_{name}": Score(math.nan, note=why) for score in ("code_consistency", "unit_edits")}
         self.scores |= {f"{metric}_drop_{name}": Score(math.nan, note=why) for metric in SCORED if name in SCORED[metric]}
 
     def _pair(self, name: str, ref: Tensor, est: Tensor, rounds: int = 1) -> None:
@@ -173,9 +216,9 @@ class Examination:
         self.pairs[name] = Pair(Audio(ref[0].clone(), self.rate), Audio(est[0].clone(), self.output_rate), self.domain, delay)
 
 
-def examine(spec: Spec, seed: int, code: Code, given: Given) -> Tried:
-    """A clip under every condition."""
-    return Examination(spec, seed, code, given).run()
+def examine(spec: Spec, seed: int, code: Code, given: Given, others: Mapping[str, Clip] = MappingProxyType({})) -> Tried:
+    """A clip under every condition; `others`: by clip, whose voice is the second one."""
+    return Examination(spec, seed, code, given, others.get(given.clip.id)).run()
 
 
 def score(pairs: Mapping[str, Pair], steps: Sequence[str]) -> Iterator[Score]:
@@ -197,7 +240,8 @@ Key = tuple[Clip, float, Tried]
 
 
 def _jobs(session: Session) -> Iterator[Job[Key, dict[str, Pair]]]:
-    for trial in session.trials(partial(examine, session.spec, session.seed), session.todo):
+    asked = partial(examine, session.spec, session.seed, others=partners(session.data.clips))
+    for trial in session.trials(asked, session.todo):
         tried = trial.result or Tried({}, {}, trial.failure)
         yield Job((trial.clip, trial.seconds, tried), tried.pairs, _steps(tried, trial.clip.domain))
 
@@ -224,6 +268,11 @@ def _consistency_metric(name: str, about: str) -> Metric:
     return Metric(f"code_consistency_{name}", "share", "higher", NO_SIGNAL, 0.001, None, f"share of codes unchanged {about}", span=SHARE)
 
 
+def _edits_metric(name: str, about: str) -> Metric:
+    about = f"edits between collapsed units, by length, {about.replace('(1 if', '(0 if').replace('be 1)', 'be 0)')}"
+    return Metric(f"unit_edits_{name}", "share", "lower", NO_SIGNAL, 0.001, None, about, span=POSITIVE)
+
+
 def _drop_metric(metric: str, condition: str) -> Metric:
     facts = METRICS[metric]
     about = f"how much worse {metric} is {ABOUT[condition]}"
@@ -234,20 +283,23 @@ ABOUT = {
     "repeat": "when the clip is encoded again (1 if deterministic)",
     "batch": "in a batch of three against alone (should be 1)",
     "padded": f"with {PADDING:g} s of zeros appended (1 if causal)",
+    "slice": "of the middle third coded alone, against the same frames of the whole clip",
+    **{name: f"with a second voice, {f'{softer:g} dB softer' if softer else 'as loud'}" for name, softer in VOICES.items()},
     "shift_2ms": "without the first 2 ms, compared frame by frame; for shorter frames, without those that fit into 2 ms",
     **{f"round_{n}": f"after re-encoding, round {n}" for n in ROUNDS},
     **{f"gain_{db}db": f"at {db:+} dB gain, clipped at full scale" for db in (-20, -10, 6)},
     **{f"noise_{snr}db": f"with white noise at {snr} dB SNR" for snr in (20, 10, 0)},
     **{f"band_{khz}khz": f"low-passed at {khz} kHz" for khz in (8, 4)},
-    "clipped": "hard-hard-hard-clipped 12 dB below the peak",
+    "clipped": "hard-clipped 12 dB below the peak",
 }
 
 SUITE = Suite(
     name="robustness",
-    version=2,
-    about="how codes and audio change under re-encoding, time shift, gain, noise, band limits and clipping",
+    version=3,
+    about="how codes and audio change under re-encoding, time shift, other context, gain, noise, a second voice, band limits and clipping",
     metrics=(
         *(_consistency_metric(name, about) for name, about in ABOUT.items()),
+        *(_edits_metric(name, about) for name, about in ABOUT.items()),
         Metric(
             "silence_codes",
             "",

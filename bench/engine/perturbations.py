@@ -25,6 +25,13 @@ def noisy(wav: Tensor, snr: float, seed: int) -> Tensor:
     return within(wav + synthetic_audio.noise(tuple(wav.shape), seed, level))
 
 
+def overlapped(wav: Tensor, voice: Tensor, softer: float) -> Tensor:
+    """Another's audio [1, C, T'] added, begun again where it is shorter, its power over the clip `softer` dB below the clip's own."""
+    other = voice.repeat(1, 1, -(-wav.shape[-1] // voice.shape[-1]))[..., : wav.shape[-1]]
+    own, found = (float(x.square().mean().sqrt()) for x in (wav, other))
+    return within(wav + other * (own / found * 10 ** (-softer / 20) if found else 0.0))
+
+
 def narrow(wav: Tensor, sample_rate: int, band: int) -> Tensor:
     """Nothing above `band` Hz: down to twice that rate and back."""
     there = resample(resample(wav, sample_rate, 2 * band), 2 * band, sample_rate)

@@ -14,7 +14,7 @@ from bench import registry
 from bench.api import Codebook, Score, Spec, Tokenizer, Variant
 from bench.data.manifests import open_data
 from bench.engine.codec_stage import trials
-from bench.engine.perturbations import louder
+from bench.engine.perturbations import louder, overlapped
 from bench.engine.run import Options, Run, run
 from bench.tasks.robustness import Tried, _drops, examine
 from tests.conftest import speech_like
@@ -208,7 +208,11 @@ def test_what_fails_under_one_condition_costs_that_one(folder: Path) -> None:
     nan = "tokenizer failed: decode gave NaN or infinite samples"
     assert missing.pop("silence_codes") == "tokenizer failed: RuntimeError: I need sound"
     assert missing.pop("code_consistency_band_8khz") == "at 16000 Hz sample rate there is no band above 8000 Hz"
-    rounds = {f"{kind}_round_{n}" for n in (3, 4, 5) for kind in ("code_consistency", "pesq_wb_drop")} | {"mel_dac_drop_round_5"}
+    missing = {name: note for name, note in missing.items() if "overlap" not in name and "are samples" not in note}
+    assert missing.pop("unit_edits_band_8khz")
+    rounds = {f"{kind}_round_{n}" for n in (3, 4, 5) for kind in ("code_consistency", "unit_edits", "pesq_wb_drop")} | {
+        "mel_dac_drop_round_5"
+    }
     assert missing == dict.fromkeys(rounds, nan)
     assert scores["code_consistency_round_2"].value == 1.0
 
@@ -274,4 +278,40 @@ def test_a_resumed_run_has_the_rows_of_a_straight_one(folder: Path) -> None:
 
 
 def test_every_column_is_named_in_the_list() -> None:
-    assert all(metric.about and metric.per == "clip" for metric in SUITE.metrics) and len(SUITE.metrics) == 30
+    assert all(metric.about and metric.per == "clip" for metric in SUITE.metrics) and len(SUITE.metrics) == 55
+
+
+def test_a_second_voice_is_added_at_the_level_stated_and_begun_again() -> None:
+    wav, voice = torch.randn(1, 1, 400) / 20, torch.randn(1, 1, 150)
+    for softer in (0.0, 10.0):
+        added = overlapped(wav, voice, softer) - wav
+        assert torch.allclose(added[..., :150], added[..., 150:300], atol=1e-6)
+        assert 10 * math.log10(float(wav.square().mean() / added.square().mean())) == pytest.approx(softer, abs=1e-3)
+    assert torch.equal(overlapped(wav, torch.zeros(1, 1, 9), 0.0), wav)
+
+
+def test_context_and_a_second_voice_change_the_codes_of_what_hears_them(folder: Path) -> None:
+    clips = open_data(str(folder)).clips
+    others = {clips[0].id: clips[1]}
+
+    def scores(tokenizer: Tokenizer, **options: object) -> dict[str, Score]:
+        (found,) = trials(tokenizer.spec, lambda: tokenizer, clips[:1], partial(examine, tokenizer.spec, 0, **options))
+        assert found.result is not None
+        return found.result.scores
+
+    alone, both = scores(Toy(80)), scores(Toy(80), others=others)
+    assert alone["code_consistency_slice"].value == 1 and alone["unit_edits_slice"].value == 0, "a frame hears itself alone"
+    assert "no other clip" in alone["code_consistency_overlap_0db"].note
+    changed = [both[f"code_consistency_{name}"].value for name in ("overlap_10db", "overlap_0db")]
+    edits = [both[f"unit_edits_{name}"].value for name in ("repeat", "overlap_10db", "overlap_0db")]
+    assert 1 > changed[0] > changed[1] > 0 and 0 == edits[0] < edits[1] < edits[2]
+    assert "samples" in scores(Toy(16))["unit_edits_repeat"].note
+
+    class Late(Toy):
+        """Adds what came before the clip's own beginning: the number of the frame."""
+
+        def encode(self, wav: Tensor) -> Tensor:
+            codes = super().encode(wav)
+            return (codes + torch.arange(codes.shape[-1])) % 256
+
+    assert scores(Late(80))["code_consistency_slice"].value < 0.5
