@@ -3,30 +3,36 @@
 Every evaluator hears one channel, the mean of all, resampled once from its own rate to the one that the evaluator states; levels stay as
 they are, and nothing is clipped. A delay that the tokenizer states is taken out before evaluators that compare. Beside the score of an
 evaluator that hears the reconstruction alone stands its score of the original (`_original`), asked once and then known on disk: no
-predictor rates clean speech at 5, and a codec may be rated above its original.
+predictor rates clean speech at 5, and a codec may be rated above its original. What is said of a whole set (the Fréchet distances) hears
+every clip of a domain in one process, originals and reconstructions, after a stop all of them again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bench.api import Audio, Clip, Failure, Job, Reconstruction, Row, Score, Spec, Suite
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.api import Audio, Clip, Domain, Failure, Job, Reconstruction, Row, Score, Spec, Suite
 from bench.data.audio import RESAMPLER, to_channels
 from bench.engine.scoring import Pair, pair_of
-from bench.evaluators import quality
+from bench.evaluators import frechet, quality
 from bench.evaluators.cache import Answers
-from bench.evaluators.quality import ORIGINAL, Panel, QualityEvaluator
+from bench.evaluators.quality import ORIGINAL, Panel, QualityEvaluator, SetEvaluator
 from bench.evaluators.sounds import Answer, Sound
 
 if TYPE_CHECKING:
     from bench.api import Session
 
 VERSION = 1
+HEADLINE = {"dnsmos": 2}  # which column of an evaluator stands for it, where not the first
 AT_ONCE = 16  # clips that a network on a GPU is asked about
 
 
@@ -64,6 +70,36 @@ class Facts:
     failure: str = ""
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """What an evaluator of sets heard so far: embeddings [N, D] of both sides, by domain and clip."""
+
+    evaluator: SetEvaluator
+    heard: dict[Domain, dict[str, tuple[Tensor, Tensor]]] = field(default_factory=dict)
+
+    def hear(self, item: Reconstruction, spec: Spec, device: str) -> None:
+        """Adds a clip, unless a side of it cannot be judged."""
+        domain = item.clip.domain
+        if item.failure or domain not in self.evaluator.rates:
+            return
+        rate = self.evaluator.rates[domain]
+        ref, est = (side[0] for side in _mono(item, spec).at(rate))
+        if Sound(est, ref).unfit(round(self.evaluator.shortest * rate)):
+            return
+        embed = quality.embedding(self.evaluator, device)
+        self.heard.setdefault(domain, {})[item.clip.id] = embed(ref), embed(est)
+
+    def rows(self, domains: Sequence[Domain]) -> list[Row]:
+        """The corpus rows of each of the domains that it hears."""
+        found = []
+        for domain in (domain for domain in domains if domain in self.evaluator.rates):
+            clips = [both for _, both in sorted(self.heard.get(domain, {}).items())]  # whatever the order of completion
+            ref, est = (torch.cat(side).double().numpy() for side in zip(*clips, strict=True)) if clips else (np.zeros((0, 1)),) * 2
+            for column, score in zip(self.evaluator.columns, frechet.scores(ref, est), strict=True):
+                found.append(Row("*", domain, "", column.name, score.value, score.weight, score.note))
+        return found
+
+
 def answers(question: Question, steps: Sequence[str]) -> Iterator[Answer]:
     """What each says, in a worker process."""
     for step in steps:
@@ -75,9 +111,10 @@ def run(panel: Panel, session: Session) -> Iterator[list[Row]]:
     """Rows of one clip at a time."""
     kept = {member.name: _kept(member) for member in panel.members if not member.compares}
     for clip in session.todo:
-        if not panel.of(clip.domain):  # it has no columns here, and need not be encoded
+        if not panel.hears(clip.domain):  # it has no columns here, and need not be encoded
             yield session.clip_rows(clip, {}, 0.0)
-    jobs = _jobs(session, panel, kept)
+    sets = [Embedded(evaluator) for evaluator in panel.sets]
+    jobs = _jobs(session, panel, kept, sets)
     for facts, found in session.answers(answers, _on_gpu(session.device, jobs) if session.on_gpu else jobs):
         told = facts.known | {
             step: answer.note if isinstance(answer, Failure) else answer for step, answer in zip(facts.steps, found, strict=True)
@@ -86,6 +123,8 @@ def run(panel: Panel, session: Session) -> Iterator[list[Row]]:
             if member.name + ORIGINAL in told and isinstance(value := told[member.name + ORIGINAL], tuple):
                 kept[member.name].keep(facts.clip.sha256, list(value))
         yield session.clip_rows(facts.clip, scores(panel, facts, told), facts.seconds)
+    for embedded in sets:
+        yield embedded.rows(sorted({clip.domain for clip in session.data.clips}))
 
 
 def _kept(evaluator: QualityEvaluator) -> Answers:
@@ -93,8 +132,19 @@ def _kept(evaluator: QualityEvaluator) -> Answers:
     return Answers(f"{evaluator.label}, quality v{VERSION}, {RESAMPLER}")
 
 
-def _jobs(session: Session, panel: Panel, kept: Mapping[str, Answers]) -> Iterator[Job[Facts, Question]]:
-    for item in session.reconstructions([clip for clip in session.todo if panel.of(clip.domain)]):
+def _heard(session: Session, panel: Panel, sets: Sequence[Embedded]) -> Iterator[Reconstruction]:
+    """The reconstructions that need rows; evaluators of sets hear all that the data has."""
+    todo = {clip.id for clip in session.todo}
+    clips = [clip for clip in (session.data.clips if sets else session.todo) if panel.hears(clip.domain)]
+    for item in session.reconstructions(sorted(clips, key=lambda clip: clip.id not in todo)):
+        for embedded in sets:
+            embedded.hear(item, session.spec, session.device)
+        if item.clip.id in todo:
+            yield item
+
+
+def _jobs(session: Session, panel: Panel, kept: Mapping[str, Answers], sets: Sequence[Embedded]) -> Iterator[Job[Facts, Question]]:
+    for item in _heard(session, panel, sets):
         members = panel.of(item.clip.domain)
         asked = {member.name: member for member in members if not item.failure}
         known: dict[str, Answer] = {}
@@ -162,6 +212,8 @@ def scores(panel: Panel, facts: Facts, told: Mapping[str, Answer]) -> dict[str, 
 
 def prepare(panel: Panel) -> None:
     """UserError where an evaluator cannot be loaded, or its answers not be kept."""
+    for evaluator in panel.sets:
+        quality.embedding(evaluator, "cpu")
     for member in panel.members:
         quality.loaded(member, "cpu")
         if not member.compares:
@@ -170,7 +222,7 @@ def prepare(panel: Panel) -> None:
 
 def suite(panel: Panel) -> Suite:
     """The suite with those evaluators, on the bundled corpus."""
-    headline = tuple(member.columns[-2 if len(member.columns) > 3 else 0].name for member in panel.members)
+    headline = tuple(one.columns[HEADLINE.get(one.name, 0)].name for one in panel.everyone)
     return Suite(
         name="quality",
         version=VERSION,

@@ -70,14 +70,17 @@ class DistillMos(nn.Module):
         self.register_buffer("window", torch.hann_window(FFT), persistent=False)
 
     def forward(self, windows: Tensor) -> Tensor:
+        x = self.last_norm(self.frames(windows).mT).mT
+        pooled = (self.attention(x).softmax(1) * x).sum(1)
+        return 1 + 4 * self.score(pooled).sigmoid()[:, 0]
+
+    def frames(self, windows: Tensor) -> Tensor:
+        """What the last layer gives, 50 times a second: [N, 384, 200]."""
         windows = windows / (windows.abs().amax(-1, keepdim=True) + 1e-8)
         x = self.convolutions(self.spectra(windows)).flatten(1, 2)  # [N, 1024, 384]
         for norm in self.norms:
             x = norm(x)
-        x = self.transformer(self.projection(x.mT) + self.position)
-        x = self.last_norm(x.mT).mT
-        pooled = (self.attention(x).softmax(1) * x).sum(1)
-        return 1 + 4 * self.score(pooled).sigmoid()[:, 0]
+        return self.transformer(self.projection(x.mT) + self.position)
 
     def spectra(self, windows: Tensor) -> Tensor:
         """Complex spectra with magnitudes to the power of 0.3, as real and imaginary parts [N, 2, 161, 768]."""
@@ -109,9 +112,14 @@ class Scorer:
         return [(float(scores.mean()),) for scores in torch.cat(found).split([len(part) for part in windows])]
 
 
-def load(device: str) -> Scorer:
+def network() -> DistillMos:
     """The network with the package's weights."""
     path = FILE.locate()
     model = DistillMos()
     fill(model, {renamed_by(NAMES, name): value for name, value in load_state(path).items()}, path)
-    return Scorer(model, device)
+    return model
+
+
+def load(device: str) -> Scorer:
+    """The evaluator on its device."""
+    return Scorer(network(), device)

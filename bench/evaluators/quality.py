@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from typing import TypeVar
 
-from bench.api import POSITIVE, SHARE, Domain, Metric, UserError
+from bench.api import DOMAINS, POSITIVE, SHARE, Domain, Metric, UserError
 from bench.catalog.names import unknown
-from bench.evaluators import basic_pitch, distill_mos, dnsmos, plcmos, visqol, warpq
+from bench.evaluators import basic_pitch, distill_mos, dnsmos, embeddings, nisqa, plcmos, visqol, warpq
+from bench.evaluators.embeddings import Embed
 from bench.evaluators.package_files import PackageFile
 from bench.evaluators.sounds import Ask
 
 SPEECH: Mapping[Domain, int] = {"speech": 16_000}
+ENCODEC: Mapping[Domain, int] = dict.fromkeys(DOMAINS, embeddings.ENCODEC_RATE)
 MOS = (0.0, 6.0)  # a regression may leave the scale from 1 to 5 by a little
 ORIGINAL = "_original"
 
@@ -50,6 +53,37 @@ class QualityEvaluator:
             return self.columns
         about = "the same score of the originals"
         return (*self.columns, *(replace(m, name=m.name + ORIGINAL, better="", about=f"{m.name}: {about}") for m in self.columns))
+
+
+@dataclass(frozen=True)
+class SetEvaluator:
+    """A distance between the embeddings of all originals and those of all reconstructions of a domain (bench.evaluators.frechet)."""
+
+    name: str  # with the embedding's
+    rates: Mapping[Domain, int]  # Hz, by domain that the embedding was made for
+    load: Callable[[str], Embed]  # called with the device; UserError where its package or weights are missing
+    weights: str
+    about: str  # of the embedding
+    shortest: float = 0.5
+
+    @property
+    def label(self) -> str:
+        """As part of what a run is."""
+        return f"{self.name} sha256:{self.weights}"
+
+    @property
+    def columns(self) -> tuple[Metric, ...]:
+        """The distance, and that of infinitely many embeddings."""
+        kind = self.name.removeprefix("fad_")
+        said = {f"fad_{kind}": "Fréchet distance of all embeddings", f"fad_inf_{kind}": "the same, extrapolated to infinitely many"}
+        return tuple(
+            Metric(name, "", "lower", self.rates, 0.02, None, f"{about} ({self.about})", per="corpus") for name, about in said.items()
+        )
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Its columns."""
+        return self.columns
 
 
 def sha256(*files: PackageFile) -> str:
@@ -130,7 +164,27 @@ WARPQ = QualityEvaluator(
     0.5,
     compares=True,
 )
-GROUPS: Mapping[str, tuple[QualityEvaluator, ...]] = {
+NISQA = QualityEvaluator(
+    "nisqa",
+    (
+        _mos("nisqa_mos", "NISQA 2, the whole, no reference, 48 kHz", {"speech": nisqa.RATE}),
+        _mos("nisqa_noi", "NISQA 2, noisiness: higher is less of it", {"speech": nisqa.RATE}),
+        _mos("nisqa_col", "NISQA 2, coloration: higher is less of it", {"speech": nisqa.RATE}),
+        _mos("nisqa_dis", "NISQA 2, discontinuity: higher is less of it", {"speech": nisqa.RATE}),
+        _mos("nisqa_loud", "NISQA 2, loudness: higher is better", {"speech": nisqa.RATE}),
+    ),
+    nisqa.load,
+    nisqa.FILE.sha256,
+    0.5,
+    on_device=True,
+)
+FAD_DISTILL_MOS = SetEvaluator(
+    "fad_distill_mos", SPEECH, embeddings.load_distill_mos, sha256(distill_mos.FILE), "Distill-MOS's last layer, 16 kHz, 50 a second"
+)
+FAD_ENCODEC = SetEvaluator(
+    "fad_encodec", ENCODEC, embeddings.load_encodec, embeddings.ENCODEC.sha256, "EnCodec's latents, 24 kHz, 75 a second: encodec-emb"
+)
+GROUPS: Mapping[str, tuple[QualityEvaluator | SetEvaluator, ...]] = {
     "default": (*VISQOL, DISTILL_MOS, DNSMOS, PLCMOS, BASIC_PITCH),  # all that need no download
     "visqol": VISQOL,
     "distill_mos": (DISTILL_MOS,),
@@ -138,6 +192,9 @@ GROUPS: Mapping[str, tuple[QualityEvaluator, ...]] = {
     "plcmos": (PLCMOS,),
     "basic_pitch": (BASIC_PITCH,),
     "warpq": (WARPQ,),
+    "nisqa": (NISQA,),
+    "fad_distill_mos": (FAD_DISTILL_MOS,),
+    "fad_encodec": (FAD_ENCODEC,),
 }
 
 
@@ -147,19 +204,29 @@ class Panel:
 
     name: str  # as the user said it
     members: tuple[QualityEvaluator, ...]
+    sets: tuple[SetEvaluator, ...] = ()
+
+    @property
+    def everyone(self) -> tuple[QualityEvaluator | SetEvaluator, ...]:
+        """Those of clips, then those of sets."""
+        return (*self.members, *self.sets)
 
     @property
     def label(self) -> str:
         """All of them, as part of what a run is."""
-        return f"{self.name}: {', '.join(member.label for member in self.members)}"
+        return f"{self.name}: {', '.join(one.label for one in self.everyone)}"
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Their columns."""
-        return tuple(metric for member in self.members for metric in member.metrics)
+        return tuple(metric for one in self.everyone for metric in one.metrics)
+
+    def hears(self, domain: Domain) -> bool:
+        """Whether anybody does."""
+        return any(domain in one.rates for one in self.everyone)
 
     def of(self, domain: Domain) -> tuple[QualityEvaluator, ...]:
-        """Those that hear the domain."""
+        """Those of clips that hear the domain."""
         return tuple(member for member in self.members if domain in member.rates)
 
 
@@ -171,15 +238,24 @@ def panel(words: str) -> Panel:
     for word in named:
         if word not in GROUPS:
             raise unknown("quality evaluator", word, GROUPS)
-    members = {member.name: member for word in named for member in GROUPS[word]}
-    return Panel("+".join(dict.fromkeys(named)), tuple(members.values()))
+    chosen = {one.name: one for word in named for one in GROUPS[word]}.values()
+    members = tuple(one for one in chosen if isinstance(one, QualityEvaluator))
+    return Panel("+".join(dict.fromkeys(named)), members, tuple(one for one in chosen if isinstance(one, SetEvaluator)))
+
+
+Loaded = TypeVar("Loaded")
 
 
 @lru_cache(maxsize=16)
-def _loaded(name: str, weights: str, load: Callable[[str], Ask], device: str) -> Ask:
+def _loaded(name: str, weights: str, load: Callable[[str], Loaded], device: str) -> Loaded:
     return load(device)
 
 
 def loaded(evaluator: QualityEvaluator, device: str) -> Ask:
     """The evaluator, once a process and device."""
+    return _loaded(evaluator.name, evaluator.weights, evaluator.load, device)
+
+
+def embedding(evaluator: SetEvaluator, device: str) -> Embed:
+    """The embedding, once a process and device."""
     return _loaded(evaluator.name, evaluator.weights, evaluator.load, device)

@@ -35,8 +35,11 @@ UNREADABLE = (  # what readers raise on bytes that are of no such file: an unpic
 )
 
 
+HELD = ("model", "state_dict", "model_state_dict")  # where a checkpoint's tensors may sit
+
+
 def load_state(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from a .safetensors file or from a pickle of tensors (which may sit under "model" or "state_dict"); as float32."""
+    """Tensors by name from a .safetensors file or from a pickle of tensors, which may sit under a name of HELD; as float32."""
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
@@ -45,7 +48,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
     except UNREADABLE as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as weights ({why}): it must be safetensors or a plain pickle of tensors") from error
-    for key in ("model", "state_dict"):
+    for key in HELD:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):

@@ -17,7 +17,7 @@ from bench.cli import main
 from bench.data.manifests import open_data
 from bench.engine.run import Run
 from bench.evaluators import packages, quality
-from bench.evaluators.quality import Panel, QualityEvaluator
+from bench.evaluators.quality import Panel, QualityEvaluator, SetEvaluator
 from bench.evaluators.sounds import Answer, Ask, Sound
 from bench.tasks import quality as task
 from tests.conftest import speech_like
@@ -83,6 +83,17 @@ class Half:
         return (codes / 32_767.5 - 1) / 2
 
 
+def chunks(wav: Tensor) -> Tensor:
+    """An embedding: the loudness of each 10 ms, and of each one's first half."""
+    pieces = wav[: len(wav) // 80 * 80].reshape(-1, 80)
+    return torch.stack([pieces.square().mean(-1).sqrt(), pieces[:, :40].square().mean(-1).sqrt()], -1)
+
+
+def load_chunks(device: str) -> Callable[[Tensor], Tensor]:
+    return chunks
+
+
+CHUNKS = SetEvaluator("fad_chunks", {"speech": 8_000, "music": 8_000}, load_chunks, "12" * 32, "made here")
 HALF = Variant(Spec("half", "v", RATE, (Codebook(1 << 16, RATE),)), Half)
 
 
@@ -220,3 +231,21 @@ def test_the_command_line_names_a_wrong_evaluator_and_a_missing_package(
     err = capsys.readouterr().err
     assert "Distill-MOS needs distillmos" in err and "pip install --no-deps distillmos==0.9.1" in err and err.count("\n") == 1
     assert main(asked[:-1]) == 2 and "pip install 'audio-tokenizer-bench[quality]'" in capsys.readouterr().err
+
+
+def test_a_distance_is_one_of_all_clips_of_a_domain_also_after_a_stop(made: Suite, make_data: Callable[..., Path], tmp_path: Path) -> None:
+    what = task.suite(Panel("sets", (LIKENESS,), (CHUNKS,)))
+    data = open_data(str(make_data(4, seconds=3)))
+    same, half = once("identity", what, data, tmp_path / "r"), once(HALF, what, data, tmp_path / "r")
+    rows = {(row.metric, row.domain): row for row in half.rows if row.clip == "*"}
+    assert set(rows) == {(f"fad_{kind}chunks", domain) for kind in ("", "inf_") for domain in ("speech", "music")}
+    assert all(row.value > 1e-5 for row in rows.values() if row.metric == "fad_chunks")
+    zero = [row.value for row in same.rows if row.metric == "fad_chunks"]
+    assert len(zero) == 2 and max(map(abs, zero)) < 1e-9
+    assert next(row.weight for row in half.rows if row.metric == "fad_chunks" and row.domain == "speech") > 600
+    path = half.folder / "rows.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith(("*", "clip1"))))
+    again = once(HALF, what, data, tmp_path / "r")
+    repeated = {(row.metric, row.domain): row.value for row in again.rows if row.clip == "*"}
+    assert repeated == pytest.approx({key: row.value for key, row in rows.items()}, nan_ok=True)
