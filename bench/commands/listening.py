@@ -18,18 +18,29 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   bench run --tokenizer 'opus@*',mimi --save-audio audio
   bench listening make 'opus@*' mimi --audio audio --out test      then give listeners the folder test/listeners
-  bench listening analyse answers/*.csv --test test                who is counted, means, tests, correlation with metrics"""
+  bench listening analyse answers/*.csv --test test                who is counted, means, tests, correlation with metrics
+  bench listening fetch stahl2024 --out listened                   audio and ratings of a test that others made
+  bench listening correlate listened/ratings.csv                   every column of the runs of that audio against people"""
 FORMATS = ("table", "markdown", "csv", "json")
 
 
 def add(verbs: Verbs) -> None:
     """Its words."""
     verb = arguments.verb(verbs, "listening", listening, "blind listening tests (MUSHRA): make one, analyse its answers", EXAMPLES)
-    verb.add_argument("what", choices=("make", "analyse"), help="write a test, or read its answers")
-    verb.add_argument("operand", nargs="+", metavar="NAME", help="make: mimi, 'opus@*', a,b or run folders; analyse: CSV files of answers")
+    verb.add_argument(
+        "what",
+        choices=("make", "analyse", "fetch", "correlate"),
+        help="write a test, read its answers, or compare scores with what others rated",
+    )
+    verb.add_argument(
+        "operand",
+        nargs="+",
+        metavar="NAME",
+        help="make: mimi, 'opus@*', a,b or run folders; analyse: CSV files of answers; fetch: a test; correlate: a CSV file of ratings",
+    )
     make = verb.add_argument_group("make")
     make.add_argument("--audio", type=Path, metavar="DIR", help="audio of the runs, as bench run --save-audio wrote it")
-    make.add_argument("--out", type=Path, metavar="DIR", help="a new folder: DIR/listeners for them, DIR/key.json for you")
+    make.add_argument("--out", type=Path, metavar="DIR", help="a new folder; of make: DIR/listeners for them, DIR/key.json for you")
     make.add_argument("--clips", metavar="A,B,...", default="", help="these clips (default: --count of them, spread by score)")
     make.add_argument("--count", type=arguments.positive, default=8, metavar="N", help="how many clips where none is named (default: 8)")
     make.add_argument("--by", default="", metavar="METRIC", help="score that clips are spread by (default: pesq_wb, of music mel_dac)")
@@ -48,7 +59,7 @@ def add(verbs: Verbs) -> None:
 
 def listening(options: argparse.Namespace) -> int:
     """bench listening"""
-    return _make(options) if options.what == "make" else _analyse(options)
+    return {"make": _make, "analyse": _analyse, "fetch": _fetch, "correlate": _correlate}[options.what](options)
 
 
 def _make(options: argparse.Namespace) -> int:
@@ -153,5 +164,45 @@ def _analyse(options: argparse.Namespace) -> int:
         formats.to_markdown(told.grids(found), below, sys.stdout, 2)
     else:
         formats.to_terminal(told.grids(found), below, console(), 2)
+    sys.stdout.flush()
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    if options.out is None or len(options.operand) != 1:
+        raise UserError("bench listening fetch needs the name of one test, and --out DIR")
+    from bench.listening import rated
+
+    test = rated.test_of(options.operand[0])
+    arguments.note(options, f"{test.name}: {test.about}. Licence: {test.licence}")
+    for line in rated.fetch(test, options.out):
+        arguments.note(options, line)
+    sides = " ".join(f"--est {options.out / name}" for name in test.tokenizers)
+    print(f"bench score --ref {options.out / rated.ORIGINALS / 'manifest.jsonl'} {sides} --suite reconstruction,quality")
+    print(f"bench listening correlate {options.out / rated.RATINGS}")
+    return 0
+
+
+def _correlate(options: argparse.Namespace) -> int:
+    if len(options.operand) != 1:
+        raise UserError("bench listening correlate needs one CSV file with the columns tokenizer, clip and rating")
+    from bench.listening import people, rated
+    from bench.records import reader
+    from bench.report import formats
+
+    ratings = rated.ratings(Path(options.operand[0]))
+    names = {name for name, _ in ratings}
+    runs = [reader.read(folder) for folder in reader.folders(options.results)]
+    of_test = [run for run in runs if {run.label, run.tokenizer["name"]} & names and not run.unfinished]
+    found = people.agreements(of_test, ratings)
+    if not found:
+        raise UserError(
+            f"no finished run in {options.results} has enough scores of what {options.operand[0]} rates: bench score makes them"
+        )
+    below = [f"no run of {formats.few(without)}"] if (without := sorted(names - {people.rated_as(run, ratings) for run in of_test})) else []
+    if options.format == "markdown":
+        formats.to_markdown(people.grids(found), below, sys.stdout)
+    else:
+        formats.to_terminal(people.grids(found), below, console())
     sys.stdout.flush()
     return 0
