@@ -80,6 +80,8 @@ def package(suite: str, model: str = "") -> Package | None:
     """What the evaluator of that name needs in that suite ("": the suite's own); None: nothing beyond the core."""
     if suite == "asr" and model.startswith("faster-whisper/"):
         return FASTER_WHISPER
+    if (suite, model) == ("speaker", "ecapa-voxceleb"):
+        return None
     return NAMED.get(suite, {}).get(model) or OTHERS.get(suite)
 
 

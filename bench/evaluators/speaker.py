@@ -16,7 +16,7 @@ from typing import Protocol
 from torch import Tensor
 
 from bench.api import UserError
-from bench.evaluators import dvector, xvector
+from bench.evaluators import dvector, ecapa, xvector
 
 
 class SpeakerEncoder(Protocol):
@@ -45,7 +45,8 @@ class SpeakerJudge:
 X_VECTORS = "x-vectors, pauses kept"
 DEFAULT = SpeakerJudge("resemblyzer", dvector.SHA256, "d-vectors, low volume raised, pauses kept", dvector.load)
 WAVLM = SpeakerJudge("wavlm_base_plus_sv", "+".join(file.sha256 for file in xvector.WAVLM), X_VECTORS, xvector.load_wavlm)
-JUDGES = {"resemblyzer": DEFAULT, "wavlm-base-plus-sv": WAVLM}
+ECAPA = SpeakerJudge("ecapa_voxceleb", ecapa.FILE.sha256, "ECAPA-TDNN of SpeechBrain, pauses kept", ecapa.load)
+JUDGES = {"resemblyzer": DEFAULT, "wavlm-base-plus-sv": WAVLM, "ecapa-voxceleb": ECAPA}
 
 
 def judge(name: str) -> SpeakerJudge:

@@ -252,7 +252,10 @@ def test_the_command_line_ends_in_a_table(resemblyzer: Suite, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--suite speaker --speaker-model wavlm", "no speaker model is called 'wavlm'. Known: resemblyzer, wavlm-base-plus-sv"),
+        (
+            "--suite speaker --speaker-model wavlm",
+            "no speaker model is called 'wavlm'. Known: resemblyzer, wavlm-base-plus-sv, ecapa-voxceleb",
+        ),
         ("--suite speaker --speaker-model tests", "tests is no speaker model: it must hold config.json"),
         ("--speaker-model resemblyzer", "--speaker-model belongs to --suite speaker"),
     ],
