@@ -1,7 +1,7 @@
 """ECAPA-TDNN (Desplanques et al. 2020, arxiv.org/abs/2005.07143) as SpeechBrain trained it on VoxCeleb (Apache-2.0), at 16 kHz.
 
 80 mel powers of 25 ms every 10 ms in dB, at most 80 below the loudest, less their mean over the clip; a convolution, three blocks of
-dilated convolutions over eight scales with squeeze and excitation, attentive statistics, 192 numbers. Written here; its weights are those of
+dilated convolutions over eight scales with squeeze and excitation, attentive statistics, 192 numbers. Its weights are those of
 speechbrain/spkrec-ecapa-voxceleb at a pinned revision.
 """
 

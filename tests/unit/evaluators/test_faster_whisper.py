@@ -5,13 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench.api import UserError
-from bench.evaluators import asr, faster_whisper
+from bench.data.manifests import open_data
+from bench.evaluators import asr, faster_whisper, openai_whisper
 from bench.evaluators.packages import refuse_missing
+from bench.evaluators.texts import words
 from bench.weights import download
 from bench.weights.download import sha256_of
-from tests.unit.evaluators.test_asr_models import spoken, wave
+from tests import whisper_models
+from tests.conftest import speech_like
+from tests.unit.evaluators.test_asr_models import checkpoint, spoken, wave
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed: pip install --no-deps faster-whisper ctranslate2")
 
@@ -67,6 +72,49 @@ def test_a_folder_that_is_no_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read as a model of faster-whisper") as caught:
         prepare()
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One random Whisper as a checkpoint of openai-whisper and as a folder of faster-whisper."""
+    pytest.importorskip("whisper", reason="openai-whisper is not installed: pip install --no-deps openai-whisper")
+    folder = tmp_path_factory.mktemp("stand_in")
+    path = checkpoint(folder / "random.pt")
+    return path, whisper_models.ctranslate2(path, folder / "Random.en")
+
+
+def test_both_packages_hear_the_same_by_the_same_weights(stand_ins: tuple[Path, Path]) -> None:
+    path, folder = stand_ins
+    judge = asr.judge(str(folder))
+    assert judge.name == f"faster_whisper_random_en_{sha256_of(folder / 'model.bin')[:8]}"
+    other, recognizer = openai_whisper.load(path, "cpu"), judge.load((), "cpu")
+    assert "float32 on cpu" in recognizer.key and recognizer.hears("en") and not recognizer.hears("de")
+    for seconds, seed in ((2.0, 1), (33.0, 2)):
+        wav = speech_like(seconds, 16_000, seed)
+        assert recognizer.transcribe(wav, "en") == other.transcribe(wav, "en") != ""
+    assert recognizer.transcribe(torch.zeros(0), "en") == ""
+
+
+def test_a_file_converted_there_and_back_is_the_same(stand_ins: tuple[Path, Path], tmp_path: Path) -> None:
+    path, folder = stand_ins
+    before, after = (torch.load(p, weights_only=True) for p in (path, whisper_models.openai(folder / "model.bin", tmp_path / "back.pt")))
+    assert before["dims"] == after["dims"] and before["model_state_dict"].keys() == after["model_state_dict"].keys()
+    assert all(torch.equal(value, after["model_state_dict"][name]) for name, value in before["model_state_dict"].items())
+
+
+@pytest.mark.slow
+def test_both_packages_err_alike_on_real_speech(real_data: Path, tmp_path: Path) -> None:
+    if not here("tiny.en"):
+        pytest.skip("the weights of faster-whisper/tiny.en are not on this machine")
+    files = faster_whisper.locate("tiny.en")
+    theirs = openai_whisper.load(whisper_models.openai(files["model.bin"], tmp_path / "tiny.en.pt"), "cpu")
+    clips = [clip for clip in open_data(str(real_data / "eval" / "manifest.jsonl")).clips if clip.domain == "speech"]
+    rates = {}
+    for name, recognizer in {"theirs": theirs, **{k: faster_whisper.load(files, "cpu", k == "int8") for k in ("float32", "int8")}}.items():
+        found = [words(*(recognizer.normalise(t, "en") for t in (clip.text, recognizer.transcribe(wave(clip), "en")))) for clip in clips]
+        rates[name] = sum(e.count for e in found) / sum(e.length for e in found)
+    print(rates)
+    assert abs(rates["float32"] - rates["theirs"]) < 0.01 and abs(rates["int8"] - rates["theirs"]) < 0.01 and rates["theirs"] < 0.1
 
 
 @pytest.mark.slow
