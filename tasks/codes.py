@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,9 +26,11 @@ from bench.tokens.codes import CodeCounts, rates, streams, uncountable
 from bench.tokens.labels import inventory, labelled
 from bench.tokens.layouts import CONTEXTS
 from bench.tokens.mutual_information import of_label
+from bench.tokens.options import Options, parse
 from bench.tokens.parallel_scores import SHARED_COLUMNS, shared_scores
 from bench.tokens.scored import Encoded, Scored, mean_of, missing
 from bench.tokens.spoken_scores import ABX_COLUMNS, PHONE_COLUMNS, abx_scores, adjusted, phone_scores, speaker_scores
+from bench.tokens.units import unit_scores
 from bench.tokens.usage import usage_scores
 
 if TYPE_CHECKING:
@@ -37,9 +40,9 @@ Scores = dict[str, Scored]
 """By metric."""
 
 
-def run(session: Session) -> Iterator[list[Row]]:
-    """Rows of one clip at a time, then the pooled ones of each domain."""
-    pool = Pool(session)
+def run(further: tuple[Metric, ...], session: Session) -> Iterator[list[Row]]:
+    """Rows of one clip at a time, then the pooled ones of each domain, with those that were asked for."""
+    pool = Pool(session, further)
     for item in map(pool.told, session.reconstructions(session.todo)):
         pool.add(item)
         none = {metric.name: Score(math.nan, note=item.failure) for metric in session.expected(item.clip.domain)}
@@ -53,8 +56,9 @@ def run(session: Session) -> Iterator[list[Row]]:
 class Pool:
     """The codes of all clips, and what of their audio it takes to align parallel texts."""
 
-    def __init__(self, session: Session):
+    def __init__(self, session: Session, further: tuple[Metric, ...]):
         self.spec, self.seed, self.clips = session.spec, session.seed, session.data.clips
+        self.asked = (*POOLED, *further)
         self.counts = CodeCounts(session.spec)
         self.spent: dict[str, list[tuple[int, float]]] = defaultdict(list)  # by domain, tokens and seconds of each clip
         self.encoded: dict[str, Encoded] = {}
@@ -88,11 +92,12 @@ class Pool:
         """All pooled rows of a domain, in an order of clips that does not depend on which was done first."""
         rows = self.counts.rows(domain) + self._budget(domain)
         clips = [self.encoded[clip.id] for clip in self.clips if clip.domain == domain and clip.id in self.encoded]
-        asked = [metric for metric in POOLED if domain in metric.rates]
+        asked = [metric for metric in self.asked if domain in metric.rates]
         if not clips:
             note = uncountable(self.spec) or "no clip was encoded"
             return rows + [Row("*", domain, "", metric.name, math.nan, note=note) for metric in asked]
         scores = usage_scores(clips, self.spec, self.seed) | self._learnt(clips)
+        scores |= unit_scores(clips, [len(table) * self.spec.codebooks[table[0]].rate for table in self.spec.tables])
         if domain == "speech":
             scores |= self._told("mi_speaker", clips, [clip.clip.speaker for clip in clips], "speakers")
             said = [words(clip.clip.text) for clip in clips]
@@ -251,15 +256,35 @@ BPE = (
 POOLED = (*BY_CODEBOOK, *CORPUS, *BPE)
 RATES = tuple(METRICS[name] for name in ("tokens_per_s", "kbps_packed", "kbps_nominal", "kbps_entropy"))
 
+UNITS = (
+    _metric("units_per_s", "1/s", "", 0.1, "units a second: codes of a codebook, equal neighbours as one"),
+    _metric("unit_ms", "ms", "", 0.1, "how long a unit lasts, on the average"),
+    _metric("unit_ms_median", "ms", "", 0.1, "the median of that"),
+    _metric("unit_ms_p90", "ms", "", 0.1, "what nine of ten units last at most"),
+    _metric("unit_ms_longest", "ms", "", 0.1, "the longest unit, silence among them"),
+)
+
+
+def suite(options: Options) -> Suite:
+    """The suite asked for that."""
+    return replace(
+        SUITE,
+        metrics=(*SUITE.metrics, *(UNITS if options.units else ())),
+        run=partial(run, UNITS if options.units else ()),
+        asked=str(options),
+    )
+
+
 SUITE = Suite(
     name="codes",
     version=3,
     about="codebook utilization, information content, and context cost for a language model",
     metrics=(*RATES, *BUDGET, *POOLED),
     data="mini",
-    run=run,
+    run=partial(run, ()),
     needs_decode=False,
     reads_alignments=True,
+    with_asked=lambda text: suite(parse(text)),
     overview=("kbps_packed", "tokens_per_s", "codebook_utilization"),
     headline=(
         "kbps_packed",

@@ -63,6 +63,7 @@ def add(verbs: Verbs) -> None:
         metavar="POINTS",
         help="points of --suite throughput: small (default), full, or e.g. 'batch=1,8,max seconds=1,10 dtype=bfloat16 mode=compiled'",
     )
+    what.add_argument("--codes-options", metavar="A,B", help="further columns of --suite codes: units (how long runs of equal codes last)")
     what.add_argument("--lm-options", metavar="A,B", help=f"further trainings of --suite lm, for further columns: {', '.join(WORDS)}")
     what.add_argument(
         "--dtype",
@@ -213,6 +214,7 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     from bench.lm import options as lm
     from bench.records.devices import refuse_word
     from bench.throughput import sweep
+    from bench.tokens import options as codes
 
     refuse_word(options.device)
     everything = "all" in (options.suite or ())
@@ -221,6 +223,9 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if options.sweep:
         _belongs("--sweep", ("throughput",), chosen)
         sweep.parse(options.sweep)
+    if options.codes_options:
+        _belongs("--codes-options", ("codes",), chosen)
+        codes.parse(options.codes_options)
     if options.lm_options:
         _belongs("--lm-options", ("lm",), chosen)
         lm.parse(options.lm_options)
@@ -237,7 +242,7 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if "swap" in chosen and not everything:
         refuse_missing("asr", options.asr_model or "pocketsphinx")
         refuse_missing("speaker", options.speaker_model or "")
-    if not (options.asr_model or options.speaker_model or options.quality_model):
+    if not (options.asr_model or options.speaker_model or options.quality_model or options.codes_options):
         _refuse_columns(columns, [metric.name for name in chosen for metric in index.suite(name).metrics])
 
 
@@ -264,8 +269,9 @@ def _suite(options: argparse.Namespace, name: str) -> Suite:
         model = f"{options.asr_model or ''};{options.speaker_model or ''}"
     if model and suite.with_judge:
         suite = suite.with_judge(model)
-    if options.lm_options and suite.with_asked:
-        suite = suite.with_asked(options.lm_options)
+    asked = {"codes": options.codes_options, "lm": options.lm_options}.get(name)
+    if asked and suite.with_asked:
+        suite = suite.with_asked(asked)
     return suite.with_sweep(options.sweep) if options.sweep and suite.with_sweep else suite
 
 

@@ -36,6 +36,7 @@ def evaluate(
     speaker_model: str = "",
     quality_model: str = "",
     lm_options: str = "",
+    codes_options: str = "",
     progress: Progress | None = None,
 ) -> Results:
     """Tokenizers through suites; finished rows in `results` are used again, as `bench run` does.
@@ -47,7 +48,7 @@ def evaluate(
     variants = _variants(tokenizers)
     how = Options(Path(results), device_of(device), workers, seed, fresh=fresh)
     runs: list[Run] = []
-    for suite in suites_of(suites, asr_model, speaker_model, quality_model, lm_options):
+    for suite in suites_of(suites, asr_model, speaker_model, quality_model, lm_options, codes_options):
         domains = _domains(suite) if limit else DOMAINS
         fetch(str(data or suite.data))
         runs += engine(variants, suite, open_data(str(data or suite.data), limit, domains, seed), how, progress)
@@ -98,7 +99,7 @@ def _variants(tokenizers: Named | Sequence[Named]) -> list[Variant]:
 
 
 def suites_of(
-    suites: str | Sequence[str], asr_model: str, speaker_model: str, quality_model: str = "", lm_options: str = ""
+    suites: str | Sequence[str], asr_model: str, speaker_model: str, quality_model: str = "", lm_options: str = "", codes_options: str = ""
 ) -> list[Suite]:
     """Suites by name, "all" or comma lists, with the models and options that were asked for."""
     chosen = names.chosen_suites([suites] if isinstance(suites, str) else list(suites))
@@ -107,7 +108,8 @@ def suites_of(
     models = {"asr": asr_model, "speaker": speaker_model, "quality": quality_model, "swap": both}
     loaded = [registry.load_suite(name) for name in chosen]
     judged = [s.with_judge(models[s.name]) if models.get(s.name) and s.with_judge else s for s in loaded]
-    return [s.with_asked(lm_options) if lm_options and s.with_asked else s for s in judged]
+    asked = {"codes": codes_options, "lm": lm_options}
+    return [s.with_asked(asked[s.name]) if asked.get(s.name) and s.with_asked else s for s in judged]
 
 
 def _domains(suite: Suite) -> tuple[str, ...]:

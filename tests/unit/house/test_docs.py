@@ -90,6 +90,8 @@ def test_columns_in_the_text_exist(path: Path) -> None:
     known_code = {
         "one_late",
         "load_tokens",
+        "units_per_s",
+        "unit_ms",
         "packed_bits",
         "stream_encoder",
         "stream_decoder",
