@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bench.api import Session
 
 VERSION = 1
-HEADLINE = {"dnsmos": 2}  # which column of an evaluator stands for it, where not the first
+HEADLINE = {"dnsmos": 2, "squim": 1}  # which column of an evaluator stands for it, where not the first
 AT_ONCE = 16  # clips that a network on a GPU is asked about
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bench.api import DOMAINS, POSITIVE, SHARE, Domain, Metric, UserError
 from bench.catalog.names import unknown
-from bench.evaluators import basic_pitch, distill_mos, dnsmos, embeddings, nisqa, plcmos, visqol, warpq
+from bench.evaluators import basic_pitch, distill_mos, dnsmos, embeddings, nisqa, plcmos, squim, visqol, warpq
 from bench.evaluators.embeddings import Embed
 from bench.evaluators.package_files import PackageFile
 from bench.evaluators.sounds import Ask
@@ -178,6 +178,18 @@ NISQA = QualityEvaluator(
     0.5,
     on_device=True,
 )
+SQUIM = QualityEvaluator(
+    "squim",
+    (
+        Metric("squim_stoi", "", "higher", SPEECH, 0.003, None, "STOI as estimated without the original (TorchAudio-SQUIM)", span=SHARE),
+        Metric("squim_pesq", "MOS-LQO", "higher", SPEECH, 0.02, None, "wideband PESQ as estimated without the original", span=MOS),
+        Metric("squim_si_sdr", "dB", "higher", SPEECH, 0.1, None, "SI-SDR as estimated without the original"),
+    ),
+    squim.load,
+    squim.FILE.sha256,
+    0.5,
+    on_device=True,
+)
 FAD_DISTILL_MOS = SetEvaluator(
     "fad_distill_mos", SPEECH, embeddings.load_distill_mos, sha256(distill_mos.FILE), "Distill-MOS's last layer, 16 kHz, 50 a second"
 )
@@ -193,6 +205,7 @@ GROUPS: Mapping[str, tuple[QualityEvaluator | SetEvaluator, ...]] = {
     "basic_pitch": (BASIC_PITCH,),
     "warpq": (WARPQ,),
     "nisqa": (NISQA,),
+    "squim": (SQUIM,),
     "fad_distill_mos": (FAD_DISTILL_MOS,),
     "fad_encodec": (FAD_ENCODEC,),
 }
