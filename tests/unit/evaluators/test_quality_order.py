@@ -17,7 +17,7 @@ from tests.conftest import speech_like
 
 SECONDS = 5
 RATES = ("opus@6kbps", "opus@12kbps", "opus@24kbps")
-EVALUATORS = (*quality.GROUPS["default"], quality.WARPQ)
+EVALUATORS = (*quality.panel("default").members, quality.WARPQ, quality.NISQA)
 
 
 def reconstructed(name: str, wav: Tensor, rate: int) -> tuple[Tensor, int]:
