@@ -201,7 +201,7 @@ def suite(options: Options) -> Suite:
         version=VERSION,
         about="bits per second that a small language model pays for the codes, on new speakers and texts",
         metrics=(*DEPTH_COLUMNS, BY_CODEBOOK, *(metric for name in LAYOUTS for metric in COST[name]), *POOLED),
-        data="digits",
+        data="grammar",
         run=partial(run, options),
         needs_decode=False,
         asked=str(options),

@@ -127,7 +127,7 @@ def test_a_manifest_names_alignments_and_they_change_no_other_suites_data(tmp_pa
             open_data(str(tmp_path))
 
 
-@pytest.mark.parametrize("corpus", ["mini", "digits"])
+@pytest.mark.parametrize("corpus", ["mini", "digits", "grammar"])
 def test_the_bundled_times_are_those_of_the_audio(corpus: str) -> None:
     """Silence is silent, sibilants hiss (their sign changes most often), vowels are loud; and a clip ends with its last phone."""
     level: dict[str, list[float]] = {"pau": [], "s": [], "vowel": []}

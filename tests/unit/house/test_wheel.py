@@ -74,7 +74,8 @@ def facts(programs: Path, cwd: Path) -> dict:
 def test_the_wheel_holds_the_rooms_the_corpus_and_the_weights(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = archive.namelist()
-    data = [p.relative_to(ROOT) for p in (ROOT / "tasks" / "data").rglob("*") if p.is_file() and p.suffix in (".flac", ".jsonl", ".md")]
+    kinds = (".flac", ".opus", ".jsonl", ".ctm", ".md")
+    data = [p.relative_to(ROOT) for p in (ROOT / "tasks" / "data").rglob("*") if p.is_file() and p.suffix in kinds]
     files = [p.relative_to(ROOT) for room in ("tokenizers", "tasks") for p in (ROOT / room).glob("*.py")]
     files += data + [p.relative_to(ROOT) for p in (ROOT / "tokenizers" / "weights").glob("*") if p.is_file()]
     files += [p.relative_to(ROOT / "bench") for p in (ROOT / "bench" / "leaderboard").rglob("*") if p.is_file() and p.suffix != ".pyc"]

@@ -36,7 +36,7 @@ def test_speakers_with_texts_of_their_own_lose_no_clip() -> None:
     assert disjoint(parts) and len(parts.clips) == 40 and "left out" not in parts.about
 
 
-@pytest.mark.parametrize("name", ["digits", "mini"])
+@pytest.mark.parametrize("name", ["digits", "mini", "grammar"])
 def test_the_bundled_sets_can_be_split(name: str) -> None:
     parts = split([c for c in open_data(name).clips if c.domain == "speech"])
     assert disjoint(parts) and parts.train and parts.dev and parts.test
