@@ -106,3 +106,14 @@ def test_the_leaderboards_have_the_page_and_the_table_in_their_readme(tmp_path: 
     assert "Published, not measured here" in ours and "2.25" in ours
     nav = (tmp_path / "out" / "index.html").read_text()
     assert 'href="language-models.html"' in nav and 'href="published.html"' in nav
+
+
+def test_quality_is_in_the_table_over_suites_with_a_column_for_each_domain_it_has() -> None:
+    facts = [{**FACTS[0], "name": name, "unit": "MOS-LQO", "span": [1.0, 5.0]} for name in ("visqol_speech", "visqol_audio")]
+    record = {"metrics": facts, "headline": ["visqol_speech", "visqol_audio"], "overview": ["visqol_speech"]}
+    scores = {**speech({"visqol_speech": [3.0] * 6}, speakers=6), "music": {"visqol_audio": {f"m{i}/{i}": 4.0 for i in range(6)}}}
+    found = boards([made("mimi@24khz", scores, suite="quality", codebooks=BOOKS["mimi@24khz"], record=record), lm("mimi@24khz", 900.0)])
+    assert [c.id for c in columns.over(found, "music")] == ["quality/visqol_audio"]
+    assert [c.id for c in columns.over(found, "speech")] == ["quality/visqol_speech", "lm/lm_bits_per_s"]
+    assert [c.head for c in columns.over(found)] == ["ViSQOL", "ViSQOL audio", "model bits"]
+    assert {table.domain for table in front.tables(found)} == {"speech", "music"}
