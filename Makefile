@@ -14,8 +14,9 @@ BIN := .venv/bin
 JOBS := 2
 BOARDS := reconstruction codes asr:pocketsphinx speaker probe $(basename $(notdir $(wildcard tasks/throughput.py)))
 OFFICIAL_SUITES := reconstruction codes
-OFFICIAL_DATA := open librispeech/test-clean
+OFFICIAL_DATA := open
 OFFICIAL_RESULTS := results/official
+OPEN := reconstruction quality asr:faster-whisper/base speaker
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
@@ -30,12 +31,13 @@ run: .venv/installed ## mimi on the bundled corpus
 	@echo "      (source .venv/bin/activate first; bench doctor says what else is ready here)"
 
 boards: .venv/installed-test ## every suite for every tokenizer of the leaderboards, then the boards and README's picture; resumes
+	$(BIN)/bench leaderboard $(addprefix --run ,$(OPEN)) --data open --results results/open --out leaderboards/open --readme README.md --no-audio $(ARGS)
 	$(BIN)/bench leaderboard $(addprefix --run ,$(BOARDS)) $(ARGS)
 	$(MAKE) picture
 
 boards-official: .venv/installed-test ## OFFICIAL_SUITES for every tokenizer whose weights can be fetched, on OFFICIAL_DATA, with boards of their own; resumes
 	set -e; for data in $(OFFICIAL_DATA); do name=$$(basename $$data); \
-		$(BIN)/bench leaderboard $(addprefix --run ,$(OFFICIAL_SUITES)) --downloads --data $$data --results $(OFFICIAL_RESULTS)/$$name --out leaderboards/$$name --no-audio $(ARGS); done
+		$(BIN)/bench leaderboard $(addprefix --run ,$(OFFICIAL_SUITES)) --downloads --data $$data --results $(OFFICIAL_RESULTS)/$$name --out leaderboards/official/$$name --no-audio $(ARGS); done
 
 picture: .venv/installed-test ## README's picture, from the runs of the leaderboards
 	$(BIN)/bench plot quality 'mimi@*' 'encodec@*' 'dac@*' 'wavtokenizer@*' 'lyra@*' 'opus@*' 'codec2@*' --results results/boards --out docs/img/quality

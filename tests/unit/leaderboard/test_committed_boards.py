@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pandas
+import pytest
 
 from bench.leaderboard import parquet
 from bench.leaderboard.aggregate import fold
@@ -13,8 +14,12 @@ from tests.conftest import ROOT
 PLACES = Places(ROOT / "results" / "boards", ROOT / "leaderboards", ROOT / "README.md")
 
 
-def test_the_committed_boards_are_what_their_runs_say() -> None:
-    assert check(PLACES) == [], "make them again with bench leaderboard"
+OPEN = Places(ROOT / "results" / "open", ROOT / "leaderboards" / "open", ROOT / "README.md")
+
+
+@pytest.mark.parametrize("places", [PLACES, OPEN], ids=["bundled", "open"])
+def test_the_committed_boards_are_what_their_runs_say(places: Places) -> None:
+    assert check(places) == [], "make them again with make boards"
 
 
 def test_every_board_has_the_floor_and_the_ceiling_and_a_codec_that_is_trained() -> None:
