@@ -144,7 +144,8 @@ def test_the_official_weights_of_lyra_go_the_same_way(official: tuple[Hub, Bench
 
 
 def test_the_make_target_asks_for_downloads_on_every_data_set_in_a_folder_of_its_own() -> None:
-    made = ["make", "--dry-run", "--assume-old=.venv/installed-test", "boards-official", "ARGS=--tokenizer x", "OFFICIAL_DATA=open data/test-clean"]
+    made = ["make", "--dry-run", "--assume-old=.venv/installed-test", "boards-official"]
+    made += ["ARGS=--tokenizer x", "OFFICIAL_DATA=open data/test-clean"]
     done = subprocess.run(made, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True).stdout
     assert "for data in open data/test-clean" in done and "--run reconstruction --run codes --downloads --data $data" in done
     assert "--results results/official/$name --out leaderboards/official/$name" in done and "--tokenizer x" in done
