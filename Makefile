@@ -4,14 +4,12 @@
 #   make boards                               runs all that the leaderboards show, and generates them; hours on two cores
 #   make boards-official OFFICIAL_DATA=open     the published weights, where hubs can be reached
 #   make setup TORCH_INDEX=URL                 Linux without a GPU: the index of small CPU builds that pytorch.org names
-#   make test JOBS=8                          tests in eight processes of one thread each, 2 GB of memory a process (default: 2)
 #   make PYTHON=python3.12 setup               another Python, 3.11 to 3.13
 
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
-JOBS := 2
 BOARDS := reconstruction codes asr:pocketsphinx speaker probe $(basename $(notdir $(wildcard tasks/throughput.py)))
 OFFICIAL_SUITES := reconstruction codes
 OFFICIAL_DATA := open
@@ -46,12 +44,11 @@ screenshots: .venv/installed-test ## pictures of the leaderboards' pages at thre
 	$(BIN)/python -m tests.screenshots leaderboards/index.html 'leaderboards/index.html#start=llm' leaderboards/suites/asr.html \
 		leaderboards/tokenizers/mimi@mini.html 'leaderboards/compare.html#t=mimi@mini,codec2@1200bps,dac@mini-2cb' leaderboards/listening.html $(ARGS)
 
-test test-slow: export OMP_NUM_THREADS := 1
-test: .venv/installed-test ## in JOBS processes
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+test: .venv/installed-test
+	$(BIN)/python -m pytest $(ARGS)
 
 test-slow: .venv/installed-test
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not perf and not pretrained" $(ARGS)
+	$(BIN)/python -m pytest -m "not perf and not pretrained" $(ARGS)
 
 test-perf: .venv/installed-test
 	$(PIP) --editable '.[perf]'

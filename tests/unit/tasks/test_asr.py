@@ -368,5 +368,5 @@ def test_judges_are_known_by_name() -> None:
         asr.judge("pocketsphynx")
     with pytest.raises(UserError, match=r"no recognizer is called 'bsae.en': did you mean 'base.en'\?"):
         asr.judge("bsae.en")
-    with pytest.raises(UserError, match="no file nowhere.pt: give a Whisper's .pt file, or one of tiny.en, "):
+    with pytest.raises(UserError, match="no file nowhere.pt: give a Whisper's .pt file, a folder of faster-whisper, or one of tiny.en, "):
         asr.judge("nowhere.pt")
