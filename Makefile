@@ -29,8 +29,8 @@ run: .venv/installed ## mimi on the bundled corpus
 	@echo "      (source .venv/bin/activate first; bench doctor says what else is ready here)"
 
 boards: .venv/installed-test ## every suite for every tokenizer of the leaderboards, then the boards and README's picture; resumes
-	$(BIN)/bench leaderboard $(addprefix --run ,$(OPEN)) --data open --results results/open --out leaderboards/open --readme README.md --no-audio $(ARGS)
 	$(BIN)/bench leaderboard $(addprefix --run ,$(BOARDS)) $(ARGS)
+	$(BIN)/bench leaderboard $(addprefix --run ,$(OPEN)) --data open --results results/open --out leaderboards/open --readme README.md --no-audio $(ARGS)
 	$(MAKE) picture
 
 boards-official: .venv/installed-test ## OFFICIAL_SUITES for every tokenizer whose weights can be fetched, on OFFICIAL_DATA, with boards of their own; resumes

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from bench.api import POSITIVE, SHARE, Audio, Clip, Domain, Failure, Job, Metric, Row, Score
-from bench.data.audio import RESAMPLER, resample, to_channels
+from bench.api import POSITIVE, SHARE, Clip, Domain, Failure, Job, Metric, Row, Score
+from bench.data.audio import RESAMPLER
 from bench.evaluators import asr as judges
-from bench.evaluators.asr import AsrJudge, Recognizer
+from bench.evaluators.asr import AsrJudge, Recognizer, heard
 from bench.evaluators.cache import Answers
 from bench.evaluators.evaluated_suite import EvaluatedSuite
 from bench.evaluators.texts import Errors, characters, words
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 VERSION = 2
 DOMAIN: Domain = "speech"
-RATE = SPEECH[DOMAIN]
 ORIGINAL, RECONSTRUCTION = "original", "reconstruction"
 NAMED = 8  # words that a judge does not know, in a note
 
@@ -106,18 +105,13 @@ def _jobs(session: Session, recognizer: Recognizer, kept: Answers) -> Iterator[J
             if isinstance(said := kept.get(item.clip.sha256), str):
                 known[ORIGINAL] = said
             else:
-                wavs[ORIGINAL] = mono(item.ref)
+                wavs[ORIGINAL] = heard(item.ref)
             if item.failure:
                 known[RECONSTRUCTION] = Failure(item.failure)
             else:
-                wavs[RECONSTRUCTION] = mono(item.est)
+                wavs[RECONSTRUCTION] = heard(item.est)
         asked = Asked(item.clip, item.seconds, tuple(wavs), known)
         yield Job(asked, Question(recognizer, wavs, item.clip.language), asked.steps)
-
-
-def mono(audio: Audio) -> Tensor:
-    """audio [C, T] -> wav [T] at 16 kHz."""
-    return resample(to_channels(audio.wav, 1), audio.sample_rate, RATE)[0]
 
 
 def _found(session: Session, recognizer: Recognizer, jobs: Iterator[Job[Asked, Question]]) -> Iterator[tuple[Asked, list[str | Failure]]]:

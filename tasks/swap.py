@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from bench.api import CORRELATION, POSITIVE, Audio, Clip, Codes, Domain, Failure, Job, Metric, Mixture, Row, Score, Spec, Suite
-from bench.data.audio import BadAudio, read_clip, resample, to_channels
+from bench.data.audio import BadAudio, read_clip
 from bench.evaluators import asr, speaker
-from bench.evaluators.asr import AsrJudge, Recognizer
+from bench.evaluators.asr import AsrJudge, Recognizer, heard
 from bench.evaluators.speaker import SpeakerEncoder, SpeakerJudge
 from bench.evaluators.texts import characters
 from bench.evaluators.voices import Voice, hear
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 DOMAIN: Domain = "speech"
-RATE = SPEECH[DOMAIN]
 TRIED = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24)  # k, as far as there are so many codebooks; 0 and all are the anchors
 COLUMNS = {AsrJudge: ("cer",), SpeakerJudge: ("spk_voice", "spk_content")}
 WHOLE = "one codebook, and no side codes: there is nothing to swap"
@@ -164,7 +163,7 @@ class Swaps:
 
         def jobs() -> Iterator[Job]:
             for clip, own in sounds:
-                asked = {k: mono(audio) for k, audio in own.items() if isinstance(audio, Audio) and self.recognizer.hears(clip.language)}
+                asked = {k: heard(audio) for k, audio in own.items() if isinstance(audio, Audio) and self.recognizer.hears(clip.language)}
                 yield Job((clip, own, tuple(asked)), Question(self.recognizer, asked, clip.language), tuple(asked))
 
         answered = self.session.answers(answers, jobs()) if self.recognizer.in_workers else map(_here, jobs())
@@ -213,11 +212,6 @@ def _coded(code: Code, given: Given) -> Heard | Failure:
 
 def _here(job: Job) -> tuple:
     return job.key, list(answers(job.payload, job.steps))
-
-
-def mono(audio: Audio) -> Tensor:
-    """audio [C, T] -> wav [T] at 16 kHz."""
-    return resample(to_channels(audio.wav, 1), audio.sample_rate, RATE)[0]
 
 
 def column(what: str, judge: str, step: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   bench leaderboard --check
-  bench leaderboard --run reconstruction --downloads --data open --results results/official/open --out leaderboards/open
+  bench leaderboard --run reconstruction --downloads --data open --results results/official/open --out leaderboards/official/open
   bench leaderboard --add results/reconstruction/my_codec@8bit-0ae45940 --author 'A. Name <a@name.example>'"""
 
 

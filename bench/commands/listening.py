@@ -186,6 +186,8 @@ def _fetch(options: argparse.Namespace) -> int:
 def _correlate(options: argparse.Namespace) -> int:
     if len(options.operand) != 1:
         raise UserError("bench listening correlate needs one CSV file with the columns tokenizer, clip and rating")
+    if options.format not in ("table", "markdown"):
+        raise UserError(f"bench listening correlate prints no {options.format}: --format table or markdown")
     from bench.listening import people, rated
     from bench.records import reader
     from bench.report import formats

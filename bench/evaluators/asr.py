@@ -15,10 +15,13 @@ from typing import Protocol
 
 from torch import Tensor
 
-from bench.api import Clip, UserError
+from bench.api import Audio, Clip, UserError
 from bench.catalog.names import unknown
+from bench.data.audio import resample, to_channels
 from bench.evaluators import faster_whisper, openai_whisper, sphinx
 from bench.weights.download import sha256_of
+
+RATE = 16_000  # Hz of what every recognizer takes
 
 
 class Recognizer(Protocol):
@@ -50,6 +53,11 @@ class Recognizer(Protocol):
     def normalise(self, text: str, language: str) -> str:
         """A transcript, or an answer, as error rates compare the two: words with one space between."""
         ...
+
+
+def heard(audio: Audio) -> Tensor:
+    """audio [C, T] -> wav [T], as every recognizer takes it."""
+    return resample(to_channels(audio.wav, 1), audio.sample_rate, RATE)[0]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.api import UserError
+from bench.cli import main
 from bench.listening import people, rated
 from bench.records.reader import Kept
 from tests.runs import made
@@ -99,3 +100,8 @@ def test_fetching_writes_folders_that_are_scored_and_the_ratings(tmp_path: Path,
     (tmp_path / "cache" / "listening" / "toy" / "lyra" / "s1.wav").write_bytes(b"something else")
     with pytest.raises(UserError, match="sha256"):
         list(rated.fetch(rated.Rated("toy", "", "", files), out))
+
+
+def test_correlations_are_printed_as_tables_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["listening", "correlate", "ratings.csv", "--format", "csv"]) == 2
+    assert "correlate prints no csv: --format table or markdown" in capsys.readouterr().err
