@@ -7,7 +7,7 @@ which are emulated here (bench.nn.int8). `...-litert` runs the same files by Lit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -47,13 +47,13 @@ class Lyra(nn.Module):
     def encode(self, wav: Tensor) -> Tensor:
         """wav [B, 1, T] -> codes [B, K, ceil(T / 320)]."""
         require_wav(wav)
-        return self._encode(F.pad(wav, (0, -wav.shape[-1] % HOP)))
+        return _by_clips(self._encode, F.pad(wav, (0, -wav.shape[-1] % HOP)))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, n] -> wav [B, 1, n * 320]."""
         require_codes(codes, len(self.spec.codebooks))
-        return self._decode(codes)
+        return _by_clips(self._decode, codes)
 
     def stream_encoder(self) -> FrameStream:
         """wav pieces [B, 1, n] -> codes [B, K, m]."""
@@ -73,6 +73,12 @@ class Lyra(nn.Module):
 
     def _decode(self, codes: Tensor, memory: Memory | None = None) -> Tensor:
         return self.decoder(self.quantizer.decode(codes), memory)
+
+
+def _by_clips(code: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """Clip by clip on a CPU, whose caches hold the layers of one clip of some seconds, but not of eight: a fifth of the time less."""
+    clips = batch.split(1) if batch.device.type == "cpu" and len(batch) > 1 else (batch,)
+    return torch.cat([code(clip) for clip in clips])
 
 
 def layers(operators: list[TfliteOperator]) -> Iterator[Layer]:
