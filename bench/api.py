@@ -279,6 +279,11 @@ class Clip:
     language: str = "en"  # ISO 639, of what is spoken
     split: str = ""  # "train": for probes to learn from; anything else: for their test; "": the suite decides
     alignment: Path | None = None  # the file that says when each phone is spoken (bench/data/alignments.py)
+    labels: tuple[tuple[str, str], ...] = ()  # (name, value) of whatever else is known of it, by name: an emotion, a genre
+
+    def label(self, name: str) -> str:
+        """The value of a label; "" where the clip has none of that name."""
+        return dict(self.labels).get(name, "")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.api import Metric, Variant
+    from bench.api import Metric, Suite, Variant
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"^<!-- generated: (\w+)(?: (.+?))? -->$", re.M)
@@ -63,12 +63,29 @@ def metrics(name: str) -> str:
     from bench import registry
 
     suite = registry.load_suite(name)
+    said = f"Suite `{suite.name}`, version {suite.version}, on `{suite.data}` unless `--data` says otherwise.\n\n"
+    return said + described(suite.metrics) + requested(suite)
+
+
+def requested(suite: Suite) -> str:
+    """The columns that a suite has only where it is asked for them."""
+    from bench.lm import options as lm
+
+    words = {"codes": "units", "lm": ",".join(lm.WORDS), "probe": "mel,label:NAME"}.get(suite.name)
+    if not words or not suite.with_asked:
+        return ""
+    usual = {m.name for m in suite.metrics}
+    further = [m for m in suite.with_asked(words).metrics if m.name not in usual]
+    return f"\nWith `--{suite.name}-options {words}`, each of which may be left out, also:\n\n" + described(further)
+
+
+def described(metrics: Iterable[Metric]) -> str:
+    """A table of columns."""
     lines = (
         (f"`{m.name}`", m.unit or "–", DIRECTIONS[m.better], where(m), f"{m.tolerance:g}", m.about[:1].upper() + m.about[1:])
-        for m in suite.metrics
+        for m in metrics
     )
-    said = f"Suite `{suite.name}`, version {suite.version}, on `{suite.data}` unless `--data` says otherwise.\n\n"
-    return said + table(("column", "unit", "better", "evaluated on", "tolerance", "definition"), lines)
+    return table(("column", "unit", "better", "evaluated on", "tolerance", "definition"), lines)
 
 
 def columns(_: str) -> str:

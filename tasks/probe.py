@@ -1,9 +1,10 @@
 """Probes: what small networks learn from tokens alone (word, speaker, characters). Nothing is decoded, no evaluator is asked.
 
-Speech alone. Every column is the mean over SEEDS probes, each trained from scratch with one fixed budget (bench/probe); its controls are
-trained like it. `_random` learns from random codes, `_shuffled` from other clips' answers (both should be at `_chance`), `_logmel` from
-a log-mel spectrogram in place of codes, `_logmel_shuffled` from it and other clips' answers. If one of a score's probes has not
-converged, the score is NaN with a note: a probe that has not learned says nothing about its tokens.
+Every column is the mean over SEEDS probes, each trained from scratch with one fixed budget (bench/probe); its controls are trained like it.
+`_random` learns from random codes, `_shuffled` from other clips' answers (both should be at `_chance`), `_logmel` from a log-mel
+spectrogram in place of codes, `_logmel_shuffled` from it and other clips' answers. If one of a score's probes has not converged, the score
+is NaN with a note: a probe that has not learned says nothing about its tokens. Word, speaker and characters are asked of speech; on
+request, of each domain by itself, the log-mel spectrogram (`mel`) and labels of the manifest (`label:NAME`).
 """
 
 from __future__ import annotations
@@ -12,33 +13,34 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.api import POSITIVE, TOKENIZER_FAILED, Clip, Domain, Failure, Job, Metric, Row, Score, Suite
+from bench.api import TOKENIZER_FAILED, Clip, Failure, Job, Row, Score, Suite, UserError
 from bench.data.audio import BadAudio, read_clip
 from bench.probe import outcomes
+from bench.probe.answers import mistakes
+from bench.probe.columns import columns, domains, headline, score, stem, weight
 from bench.probe.inputs import VIEWS, Tokens, heard_as_mel, unprobed, views
+from bench.probe.options import LABEL, MEL, Options, parse
 from bench.probe.questions import NAMES, Question, ask
-from bench.probe.training import Outcome, Training, learn, mistakes
+from bench.probe.training import BATCH, Outcome, Training, learn
 
 if TYPE_CHECKING:
-    from bench.api import Code, Given, Session
+    from bench.api import Code, Data, Given, Session
 
 VERSION = 1
 SEEDS = 3
-STEPS: Mapping[str, int] = {"word": 200, "spk": 200, "asr": 400}
+STEPS: Mapping[str, int] = {"word": 200, "spk": 200, "asr": 400, MEL: 400}
+LABEL_STEPS, ROUNDS, MOST_STEPS = 200, 20, 2000  # of a label: at least so many, so many times through the clips, at most so many
 OF_TOKENS, OF_DATA = ("", "_random", "_shuffled"), ("_logmel", "_logmel_shuffled")
-DOMAIN: Domain = "speech"
-SPEECH: Mapping[Domain, int] = {DOMAIN: 0}
-SCORE = {"word": "probe_word_acc", "spk": "probe_spk_acc", "asr": "probe_asr_cer"}
-"""The column of each question; a control's has its name behind."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What the tokenizer made of the speech: tokens by clip id, the seconds of each, and why some have none."""
+    """What the tokenizer made of the clips: tokens by clip id, the seconds of each, and why some have none."""
 
     tokens: dict[str, list[Tokens]]
     seconds: dict[str, float]
@@ -57,17 +59,30 @@ class Key:
 Probes = Mapping[Key, Outcome | Failure]
 
 
-def run(session: Session) -> Iterator[list[Row]]:
+def run(options: Options, session: Session) -> Iterator[list[Row]]:
     """Trains all probes, then gives the rows of one clip at a time and the pooled ones. A probe that is on disk is not trained again."""
-    clips = [clip for clip in session.data.clips if clip.domain == DOMAIN]
-    questions = [ask(name, clips) for name in NAMES]
+    questions = _questions(options, session.data)
+    asked = {question.domain for question in questions}
+    clips = [clip for clip in session.data.clips if clip.domain in asked]
     learned = {clip for question in questions for clip in question.train}
     why = unprobed(session.spec)
     heard = Heard({}, {}, dict.fromkeys((clip.id for clip in clips), why)) if why else _hear(session, clips, learned)
-    probes, trained = ({}, False) if why else _probes(session, [question for question in questions if question.labels], clips, heard)
+    probes, trained = ({}, False) if why else _probes(session, [question for question in questions if question.possible], clips, heard)
     for clip in session.data.clips if trained else session.todo:  # other probes than those that rows of an earlier run are of
         yield session.clip_rows(clip, _scores(clip, questions, probes, heard), heard.seconds.get(clip.id, 0.0), some=True)
     yield [row for question in questions for row in _pooled(question, probes, why, heard)]
+
+
+def _questions(options: Options, data: Data) -> list[Question]:
+    """Of each domain by itself; UserError for a label that no clip has."""
+    known = sorted({name for clip in data.clips for name, _ in clip.labels})
+    for name in (question.removeprefix(LABEL) for question in options.questions if question.startswith(LABEL)):
+        if name not in known:
+            there = f"it has {', '.join(LABEL + one for one in known)}" if known else f'add a field "{LABEL}{name}" to its manifest'
+            raise UserError(f"{data.name} has no {LABEL}{name}: {there}")
+    there = {clip.domain for clip in data.clips}
+    asked = [ask(name, data.clips) for name in NAMES]
+    return asked + [ask(name, data.clips, domain) for name in options.questions for domain in domains(name) if domain in there]
 
 
 def _hear(session: Session, clips: Sequence[Clip], learned: Set[str]) -> Heard:
@@ -104,25 +119,23 @@ def _probes(session: Session, questions: Sequence[Question], clips: Sequence[Cli
     if session.fresh:
         outcomes.forget(own)
     own = outcomes.without(own, [clip for clip, note in heard.failures.items() if note.startswith(TOKENIZER_FAILED)])
-    probes: dict[Key, Outcome | Failure] = {}
-    missing: list[Key] = []
-    asked = {question.name: question for question in sorted(questions, key=lambda question: -STEPS[question.name])}
+    asked = {question.key: question for question in sorted(questions, key=lambda question: -_steps(question))}
     paths = {
         Key(name, control, seed): (shared if control in OF_DATA else own) / f"{name}{control}-{seed}.json"
         for name in asked
         for control in (*OF_TOKENS, *OF_DATA)
         for seed in seeds(session)
     }
-    for key, path in paths.items():
-        if outcome := outcomes.read(path):
-            probes[key] = outcome
-        else:
-            missing.append(key)
+    known = {key: outcomes.read(path) for key, path in paths.items()}
+    probes: dict[Key, Outcome | Failure] = {key: outcome for key, outcome in known.items() if outcome}
+    missing = [key for key in paths if key not in probes]
     learned = {clip for question in questions for clip in question.train}
-    mel = _mel(clips, learned) if any(key.control in OF_DATA for key in missing) else {}
+    mel = _mel(clips, learned) if any(key.control in OF_DATA or asked[key.question].spectral for key in missing) else {}
 
     def training(key: Key) -> Training:
-        made = Training(asked[key.question], key.seed, STEPS[key.question], shuffled=key.control.endswith("_shuffled"))
+        question = asked[key.question]
+        shuffled, spectra = key.control.endswith("_shuffled"), mel if question.spectral else {}
+        made = Training(question, key.seed, _steps(question), shuffled=shuffled, spectra=spectra)
         if key.control in OF_DATA:
             return replace(made, mel=mel)
         return replace(made, tokens=heard.tokens, rate=session.spec.frame_rate, randomised=key.control == "_random")
@@ -132,6 +145,11 @@ def _probes(session: Session, questions: Sequence[Question], clips: Sequence[Cli
             outcomes.write(paths[key], asked[key.question], answer)
         probes[key] = answer
     return probes, any(key.control in OF_TOKENS for key in missing)
+
+
+def _steps(question: Question) -> int:
+    """The budget: the same for every tokenizer."""
+    return STEPS.get(question.name) or min(MOST_STEPS, max(LABEL_STEPS, math.ceil(ROUNDS * len(question.train) / BATCH)))
 
 
 def _mel(clips: Sequence[Clip], learned: Set[str]) -> dict[str, list[np.ndarray]]:
@@ -154,7 +172,7 @@ def _of(probes: Probes, question: str, control: str) -> list[Outcome | Failure]:
 def _scores(clip: Clip, questions: Sequence[Question], probes: Probes, heard: Heard) -> dict[str, Score]:
     """The scores of one clip: none where every question has it among the clips to learn from."""
     return {
-        f"{SCORE[question.name]}{control}": _score(clip.id, question, _of(probes, question.name, control), control, heard)
+        f"{score(question.name)}{control}": _score(clip.id, question, _of(probes, question.key, control), control, heard)
         for question in questions
         if clip.id in question.test
         for control in (*OF_TOKENS, *OF_DATA)
@@ -162,7 +180,7 @@ def _scores(clip: Clip, questions: Sequence[Question], probes: Probes, heard: He
 
 
 def _score(clip: str, question: Question, probes: Sequence[Outcome | Failure], control: str, heard: Heard) -> Score:
-    """The mean of a clip's scores over the seeds; its weight is the characters of its text, or 1."""
+    """The mean of a clip's scores over the seeds; its weight is the characters of its text, its variance, or 1."""
     if why := _unusable(probes, control):
         return Score(math.nan, note=why)
     trained = [probe for probe in probes if isinstance(probe, Outcome)]
@@ -170,6 +188,8 @@ def _score(clip: str, question: Question, probes: Sequence[Outcome | Failure], c
         return Score(math.nan, note=heard.failures[clip])
     found = [mistakes(question, question.test[clip], probe.answers[clip]) for probe in trained]
     length = found[0][1]
+    if not length:
+        return Score(math.nan, note="every band is at its mean all the time")
     error = sum(errors for errors, _ in found) / len(found) / length
     return Score(error if question.sequence else 1 - error, length)
 
@@ -188,65 +208,47 @@ def _unusable(probes: Sequence[Outcome | Failure], control: str) -> str:
 
 def _pooled(question: Question, probes: Probes, why: str, heard: Heard) -> list[Row]:
     """The rows of a question that are of no single clip."""
-    name = f"probe_{question.name}"
-    own = _of(probes, question.name, "")
+    name = stem(question.name)
+    own = _of(probes, question.key, "")
     trained = [probe for probe in own if isinstance(probe, Outcome)]
     if not trained:
         note = why or (own[0].note if own and isinstance(own[0], Failure) else question.about)
-        return [Row("*", DOMAIN, "", f"{name}_converged", math.nan, note=note)]
+        return [Row("*", question.domain, "", f"{name}_converged", math.nan, note=note)]
     lost = [heard.failures[clip] for clip in question.train if clip in heard.failures]
     about = question.about + (f"; {len(lost)} training clips are missing ({lost[0]})" if lost else "")
     converged = statistics.mean(probe.converged for probe in trained)
     values = {f"{name}_converged": Score(converged, note=f"{question.name}: {about}")}
     if not _unusable(own, ""):
-        values[f"{SCORE[question.name]}_spread"] = Score(statistics.stdev(probe.test_error for probe in trained))
-    if not question.sequence:
+        values[f"{score(question.name)}_spread"] = Score(statistics.stdev(probe.test_error for probe in trained))
+    if question.labels and not question.sequence:
         commonest = statistics.multimode(question.train.values())[0]
         values[f"{name}_chance"] = Score(statistics.mean(right == commonest for right in question.test.values()))
     values[f"{name}_unseen"] = Score(statistics.mean(probe.unseen or 0.0 for probe in trained))
     weights = np.mean([probe.weights for probe in trained], axis=0)
-    books = {WEIGHT[question.name].of_codebook(k): Score(float(weight)) for k, weight in enumerate(weights)}
-    return [Row("*", DOMAIN, "", metric, s.value, s.weight, s.note) for metric, s in (values | books).items()]
+    books = {weight(question.name).of_codebook(k): Score(float(value)) for k, value in enumerate(weights)}
+    return [Row("*", question.domain, "", metric, s.value, s.weight, s.note) for metric, s in (values | books).items()]
 
 
-def _columns(question: str, what: str, better: Literal["higher", "lower"]) -> tuple[Metric, ...]:
-    """The columns of a question."""
-    score, name = SCORE[question], f"probe_{question}"
-
-    def fact(metric: str, about: str, per: Literal["clip", "corpus"] = "corpus") -> Metric:
-        return Metric(metric, "share", "", SPEECH, 0.01, None, about, per)
-
-    chance = () if question == "asr" else (fact(f"{name}_chance", "accuracy of always answering the most frequent label"),)
-    return (
-        Metric(score, "share", better, SPEECH, 0.01, None, f"{what}, mean of {SEEDS} probes of the tokens", span=POSITIVE),
-        fact(f"{score}_random", "control: random codes with the tokenizer's code frequencies", "clip"),
-        fact(f"{score}_shuffled", "control: trained with labels shuffled over the clips", "clip"),
-        fact(f"{score}_logmel", "reference: log-mel spectrogram in place of tokens", "clip"),
-        fact(f"{score}_logmel_shuffled", "control: log-mel, trained with shuffled labels", "clip"),
-        *chance,
-        fact(f"{score}_spread", f"standard deviation over the {SEEDS} probes"),
-        fact(f"{name}_converged", f"share of the {SEEDS} probes that converged; below 1, there is no score"),
-        fact(f"{name}_unseen", "share of test codes seen in fewer than 2 training clips"),
-        WEIGHT[question],
+def suite(options: Options) -> Suite:
+    """The suite asked for that."""
+    return replace(
+        SUITE,
+        metrics=(*SUITE.metrics, *(column for question in options.questions for column in columns(question, SEEDS))),
+        run=partial(run, options),
+        asked=str(options),
+        headline=(*SUITE.headline, *(column for question in options.questions for column in headline(question))),
     )
 
 
-WEIGHT = {
-    name: Metric(f"probe_{name}_weight", "share", "", SPEECH, 0.01, None, "learned weight of each codebook (sums to 1)", "codebook")
-    for name in NAMES
-}
 SUITE = Suite(
     name="probe",
     version=VERSION,
     about="what small networks learn from the tokens: word, speaker, characters",
-    metrics=(
-        *_columns("word", "word accuracy", "higher"),
-        *_columns("spk", "speaker accuracy", "higher"),
-        *_columns("asr", "character error rate of a small CTC probe", "lower"),
-    ),
+    metrics=tuple(column for question in NAMES for column in columns(question, SEEDS)),
     data="digits",
-    run=run,
+    run=partial(run, Options()),
     needs_decode=False,
-    headline=tuple(f"{score}{control}" for score in SCORE.values() for control in ("", "_random", "_logmel")),
-    overview=(SCORE["word"], SCORE["spk"]),
+    with_asked=lambda text: suite(parse(text)),
+    headline=tuple(column for question in NAMES for column in headline(question)),
+    overview=(score("word"), score("spk")),
 )

@@ -64,6 +64,11 @@ def add(verbs: Verbs) -> None:
         help="points of --suite throughput: small (default), full, or e.g. 'batch=1,8,max seconds=1,10 dtype=bfloat16 mode=compiled'",
     )
     what.add_argument("--codes-options", metavar="A,B", help="further columns of --suite codes: units (how long runs of equal codes last)")
+    what.add_argument(
+        "--probe-options",
+        metavar="A,B",
+        help="further questions of --suite probe: mel (the log-mel spectrogram), label:NAME (a field of the manifest that is called so)",
+    )
     what.add_argument("--lm-options", metavar="A,B", help=f"further trainings of --suite lm, for further columns: {', '.join(WORDS)}")
     what.add_argument(
         "--dtype",
@@ -201,7 +206,8 @@ def _data(options: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Data]
     from bench.data.manifests import told_data
 
     sources = {name: options.data or index.suite(name).data for name in chosen}
-    scored = {name: index.suite(name).domains if options.limit else DOMAINS for name in chosen}
+    further = {"probe"} if options.probe_options else set()  # may be asked about other domains than of itself
+    scored = {name: index.suite(name).domains if options.limit and name not in further else DOMAINS for name in chosen}
     asked = dict.fromkeys((sources[name], scored[name]) for name in chosen)
     opened = {(source, domains): told_data(source, options.limit, domains, options.seed) for source, domains in asked}
     return {name: opened[sources[name], scored[name]] for name in chosen}
@@ -212,6 +218,7 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     from bench.catalog import index, names
     from bench.evaluators.packages import refuse_missing
     from bench.lm import options as lm
+    from bench.probe import options as probe
     from bench.records.devices import refuse_word
     from bench.throughput import sweep
     from bench.tokens import options as codes
@@ -226,6 +233,9 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if options.codes_options:
         _belongs("--codes-options", ("codes",), chosen)
         codes.parse(options.codes_options)
+    if options.probe_options:
+        _belongs("--probe-options", ("probe",), chosen)
+        probe.parse(options.probe_options)
     if options.lm_options:
         _belongs("--lm-options", ("lm",), chosen)
         lm.parse(options.lm_options)
@@ -242,7 +252,7 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if "swap" in chosen and not everything:
         refuse_missing("asr", options.asr_model or "pocketsphinx")
         refuse_missing("speaker", options.speaker_model or "")
-    if not (options.asr_model or options.speaker_model or options.quality_model or options.codes_options):
+    if not (options.asr_model or options.speaker_model or options.quality_model or options.codes_options or options.probe_options):
         _refuse_columns(columns, [metric.name for name in chosen for metric in index.suite(name).metrics])
 
 
@@ -269,7 +279,7 @@ def _suite(options: argparse.Namespace, name: str) -> Suite:
         model = f"{options.asr_model or ''};{options.speaker_model or ''}"
     if model and suite.with_judge:
         suite = suite.with_judge(model)
-    asked = {"codes": options.codes_options, "lm": options.lm_options}.get(name)
+    asked = {"codes": options.codes_options, "lm": options.lm_options, "probe": options.probe_options}.get(name)
     if asked and suite.with_asked:
         suite = suite.with_asked(asked)
     return suite.with_sweep(options.sweep) if options.sweep and suite.with_sweep else suite

@@ -13,6 +13,8 @@ from bench.data import alignments, unicode_forms
 from bench.data.folders import sha256_of
 from bench.data.manifest_lines import entries
 
+LABEL = "label:"
+"""How the name of a field begins that holds a label of the clip."""
 FIELDS = ("path", "id", "text", "speaker", "domain", "language", "split", "sha256", "alignment")
 
 
@@ -27,7 +29,7 @@ def from_manifest(manifest: Path, folder: Path | None = None) -> Iterator[Clip]:
 
 def _strings(entry: dict[str, object], where: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for field in FIELDS:
+    for field in (*FIELDS, *(field for field in entry if field.startswith(LABEL))):
         value = entry.get(field, "")
         if not isinstance(value, str):
             raise UserError(f'{where}: "{field}" must be a string, not {json.dumps(value)}')
@@ -47,7 +49,20 @@ def _clip(folder: Path, where: str, entry: dict[str, str], there: bool) -> Clip:
     language = _language(entry["language"] or "en", where)
     speaker, text = unicode_forms.one_form(" ".join(entry["speaker"].split())), unicode_forms.one_form(entry["text"])
     sha256 = entry["sha256"].lower() or sha256_of(path)
-    return Clip(name, path, sha256, domain, speaker, text, language, entry["split"].lower(), _alignment(folder, entry["alignment"], where))
+    alignment = _alignment(folder, entry["alignment"], where)
+    return Clip(name, path, sha256, domain, speaker, text, language, entry["split"].lower(), alignment, _labels(entry, where))
+
+
+def _labels(entry: dict[str, str], where: str) -> tuple[tuple[str, str], ...]:
+    """Names and values, by name; no value is no label."""
+    found: list[tuple[str, str]] = []
+    for field in sorted(field for field in entry if field.startswith(LABEL)):
+        name = field.removeprefix(LABEL)
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise UserError(f"{where}: {field!r} names no label: letters from a to z, digits and _ are wanted after {LABEL!r}")
+        if value := unicode_forms.one_form(" ".join(entry[field].split())):
+            found.append((name, value))
+    return tuple(found)
 
 
 def _alignment(folder: Path, named: str, where: str) -> Path | None:

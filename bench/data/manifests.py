@@ -3,8 +3,8 @@
 A manifest line is {"path", "id", "text", "speaker", "domain", "language", "split", "sha256", "alignment"}: `path` (required) is relative to
 the manifest and stays inside its folder; `id` defaults to the path, `domain` to "speech", `language` (ISO 639, as "de") to "en"; `split`,
 "train" or another, is for suites that learn; a `sha256` that is given is checked whenever the file is read; `alignment` is a file that
-says when each phone is spoken (bench/data/alignments.py), found as `path` is. In a folder, files below one called speech, music
-or general belong to that domain.
+says when each phone is spoken (bench/data/alignments.py), found as `path` is. A field "label:NAME" is a label of the clip, which the suite
+probe can ask for. In a folder, files below one called speech, music or general belong to that domain.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def fingerprint(clips: list[Clip]) -> str:
     """sha256 over every fact of every clip but where its file lies, and the times of phones, which one suite alone reads."""
     facts = [{key: value for key, value in asdict(clip).items() if key not in ("path", "alignment")} for clip in clips]
     for fact in facts:
-        for field, default in (("language", "en"), ("split", "")):
+        for field, default in (("language", "en"), ("split", ""), ("labels", ())):
             if fact[field] == default:  # left out, so that data keeps the sha256 it had before there was this field
                 del fact[field]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

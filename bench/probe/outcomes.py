@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.api import Data, UserError
 from bench.data.audio import RESAMPLER
+from bench.probe.answers import Squares
 from bench.probe.questions import Question
 from bench.probe.training import Outcome, Point
 from bench.records.writer import key_of, replace
@@ -39,7 +40,9 @@ def read(path: Path) -> Outcome | None:
     """The outcome in a file; None: not there, or damaged, and to be trained again."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))["outcome"]
-        return Outcome(**held | {"weights": tuple(held["weights"]), "curve": tuple(Point(**point) for point in held["curve"])})
+        answers = {clip: answer if isinstance(answer, str) else Squares(**answer) for clip, answer in held["answers"].items()}
+        curve = tuple(Point(**point) for point in held["curve"])
+        return Outcome(**held | {"weights": tuple(held["weights"]), "answers": answers, "curve": curve})
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     except OSError as error:
@@ -49,7 +52,7 @@ def read(path: Path) -> Outcome | None:
 def write(path: Path, question: Question, outcome: Outcome) -> None:
     """Keeps an outcome, whole or not at all."""
     held = {"question": question.name, "split": question.about, "labels": question.labels, "outcome": asdict(outcome)}
-    if not question.sequence:
+    if not question.sequence and not question.spectral:
         held["confusion"] = confusion(question, outcome)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """What a probe is asked of a data set, and which clips it learns from. No clip is in both parts.
 
-`word`: which of the data's recurring words a clip is. `spk`: which of its speakers. `asr`: the characters of its text. Where the manifest
-has a `split`, its "train" is what probes learn from and everything else is the test. Else, by hash of the name, speakers are held out
-for words and characters (texts, where speakers are few), and texts for speakers: what is tested was never said, or never heard.
+`word`: which of the data's recurring words a clip is. `spk`: which of its speakers. `asr`: the characters of its text. `mel`: its log-mel
+spectrogram, frame by frame. `label:NAME`: which value that label of the manifest has. Where the manifest has a `split`, its "train" is
+what probes learn from and everything else is the test. Else, by hash of the name, speakers are held out (for characters texts, where
+speakers are few), and texts for speakers: what is tested was never said, or never heard.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.api import Clip
+from bench.api import Clip, Domain
+from bench.probe.options import LABEL, MEL
 from bench.tokens.alignment import words
 
+SPEECH: Domain = "speech"
 NAMES = ("word", "spk", "asr")
 HELD_OUT = 0.3  # of the speakers or texts
 FEWEST_SPEAKERS = 4  # with fewer, none can be held out
@@ -24,35 +27,58 @@ LONGEST_WORD = 2  # words of a text that counts as one: "twenty one"
 
 @dataclass(frozen=True)
 class Question:
-    """The right answers by clip id: of `word` and `spk` one of the labels, of `asr` a text, of which the labels are the characters."""
+    """The right answers by clip id: one of the labels; of `asr` a text, of which the labels are the characters; of `mel` "", no words."""
 
     name: str
     labels: tuple[str, ...]
     train: Mapping[str, str]
     test: Mapping[str, str]
-    about: str  # how the clips are split; where there are no labels, why the question cannot be asked
+    about: str  # how the clips are split; where there is nothing to test, why the question cannot be asked
+    domain: Domain = SPEECH  # of its clips
+
+    @property
+    def possible(self) -> bool:
+        """Whether the clips can answer it."""
+        return bool(self.train and self.test)
 
     @property
     def sequence(self) -> bool:
         """Whether an answer is a text, rather than one label."""
         return self.name == "asr"
 
+    @property
+    def spectral(self) -> bool:
+        """Whether an answer is a spectrogram."""
+        return self.name == MEL
 
-def ask(name: str, clips: Sequence[Clip]) -> Question:
-    """The question of that name; without labels where the clips cannot answer it."""
-    answer, what = ANSWERS[name]
-    clips = [clip for clip in clips if answer(clip)]
+    @property
+    def column(self) -> str:
+        """The name in columns."""
+        return self.name.replace(":", "_")
+
+    @property
+    def key(self) -> str:
+        """The name in files: no two questions of a run share one."""
+        return self.column if self.domain == SPEECH else f"{self.column}.{self.domain}"
+
+
+def ask(name: str, clips: Sequence[Clip], domain: Domain = SPEECH) -> Question:
+    """The question of that name, about the clips of a domain; without clips to test where they cannot answer it."""
+    answer, what = _answer(name)
+    clips = [clip for clip in clips if clip.domain == domain and answer(clip)]
     learn, test, how = _split(name, clips)
-    if name == "asr":
+    if name == MEL:
+        labels = ()
+    elif name == "asr":
         labels = tuple(sorted({c for clip in learn for c in answer(clip)}))
     else:
         counts = Counter(answer(clip) for clip in learn)
         labels = tuple(sorted(label for label, count in counts.items() if count >= FEWEST))
         learn, test = ([clip for clip in part if answer(clip) in labels] for part in (learn, test))
-    if len(labels) < 2 or not test:
-        return Question(name, (), {}, {}, f"too few clips with {what}")
-    to_learn, to_test = ({clip.id: answer(clip) for clip in part} for part in (learn, test))
-    return Question(name, labels, to_learn, to_test, _about(learn, test, how))
+    if not test or (len(learn) < FEWEST if name == MEL else len(labels) < 2):
+        return Question(name, (), {}, {}, f"too few clips with {what}", domain)
+    to_learn, to_test = ({clip.id: "" if name == MEL else answer(clip) for clip in part} for part in (learn, test))
+    return Question(name, labels, to_learn, to_test, _about(learn, test, how), domain)
 
 
 def _word(clip: Clip) -> str:
@@ -64,8 +90,15 @@ ANSWERS: Mapping[str, tuple[Callable[[Clip], str], str]] = {
     "word": (_word, f"the same word as their whole text ({FEWEST} to learn it from)"),
     "spk": (lambda clip: clip.speaker, f"the same speaker ({FEWEST} to learn one from)"),
     "asr": (lambda clip: words(clip.text), "a text"),
+    MEL: (lambda clip: clip.id, f"audio ({FEWEST} to learn from)"),
 }
 """The right answer of a clip, "" where it has none; and what a clip needs to have, in words."""
+
+
+def _answer(name: str) -> tuple[Callable[[Clip], str], str]:
+    if not name.startswith(LABEL):
+        return ANSWERS[name]
+    return lambda clip: clip.label(name.removeprefix(LABEL)), f"the same {name} ({FEWEST} to learn one from)"
 
 
 def _split(name: str, clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip], str]:

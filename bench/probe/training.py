@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from bench.evaluators.texts import characters
+from bench.probe.answers import Aim, Answer, Labels, Letters, Spectra, mistakes
 from bench.probe.inputs import BANDS, Tokens, Vocabulary, frames, random_tokens, standardised
 from bench.probe.network import WIDTH, Codes, Probe
 from bench.probe.questions import Question
@@ -21,7 +19,6 @@ from bench.probe.questions import Question
 BATCH = 32
 RATE, WEIGHTS_RATE, WARM_UP, DECAY = 5e-3, 5e-2, 20, 0.01  # of AdamW: learning rates (the codebook weights' own), steps, weight decay
 POINTS = 10  # of a learning curve
-BLANK = 0  # of CTC: character i is output i + 1
 LEARNED = 0.5  # a probe has converged where its error and its loss on what it learned from are at most this share of a constant answer's,
 SETTLED = 0.1  # and the loss fell by at most this share of it between the third and the last quarter of the steps
 
@@ -38,6 +35,7 @@ class Training:
     mel: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)  # in place of tokens: [T, BANDS]
     randomised: bool = False  # the control whose tokens know nothing
     shuffled: bool = False  # the control that learns from another clip's answers
+    spectra: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)  # the answers to `mel`: [T, BANDS] of the same views
 
 
 @dataclass(frozen=True)
@@ -51,15 +49,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a probe. Errors are shares: of clips that got a wrong label, or edits over characters."""
+    """What became of a probe. Errors are shares: of clips that got a wrong label, edits over characters, or of the spectra's variance."""
 
     converged: bool
     train_error: float
-    constant_error: float  # of the best constant answer, on the same clips: the commonest label, or no text at all
+    constant_error: float  # of the best constant answer, on the same clips: the commonest label, no text at all, the mean spectrum
     test_error: float
     unseen: float | None  # share of the codes in the test that cannot have been learned; None: log-mel has no codes
     weights: tuple[float, ...]  # of the codebooks; their sum is 1
-    answers: Mapping[str, str]  # by clip of the test
+    answers: Mapping[str, Answer]  # by clip of the test
     curve: tuple[Point, ...]
 
 
@@ -88,10 +86,10 @@ class _Learner:
             raise ValueError("no training clip, or no test clip, could be encoded")
         self.unseen: float | None = None
         self.x, self.source = self._mel() if training.mel else self._tokens()
-        self.right = {**self.question.test, **self._to_learn()}
-        self.index = {label: i for i, label in enumerate(self.question.labels)}
-        outputs = len(self.question.labels) + self.question.sequence  # and the blank
-        self.probe = Probe(self.source, outputs, self.question.sequence)
+        learned_as = self._learned_as()
+        self.right = {**self.question.test, **{clip: self.question.train[other] for clip, other in learned_as.items()}}
+        self.aim = self._aim(learned_as)
+        self.probe = Probe(self.source, self.aim.outputs, self.aim.framewise)
 
     def _mel(self) -> tuple[Mapping[str, Sequence[np.ndarray]], nn.Module]:
         """Frames of every view, and the layer that takes them in."""
@@ -106,12 +104,17 @@ class _Learner:
         self.unseen = vocabulary.unseen(framed[clip][0] for clip in self.test)
         return {clip: list(map(vocabulary, views)) for clip, views in framed.items()}, Codes(vocabulary.size, len(vocabulary.known))
 
-    def _to_learn(self) -> dict[str, str]:
-        """The answers of the clips to learn from; shuffled, each has another's."""
-        answers = [self.question.train[clip] for clip in self.train]
+    def _learned_as(self) -> dict[str, str]:
+        """The clip whose answer a clip to learn from has: its own; shuffled, another's."""
+        others = self.train
         if self.training.shuffled:
-            answers = [answers[i] for i in torch.randperm(len(answers)).tolist()]
-        return dict(zip(self.train, answers, strict=True))
+            others = [self.train[i] for i in torch.randperm(len(self.train)).tolist()]
+        return dict(zip(self.train, others, strict=True))
+
+    def _aim(self, learned_as: Mapping[str, str]) -> Aim:
+        if self.question.spectral:
+            return Spectra({clip: self.training.spectra[clip] for clip in (*self.train, *self.test)}, learned_as)
+        return Letters(self.question, self.right) if self.question.sequence else Labels(self.question, self.right)
 
     def outcome(self) -> Outcome:
         """Learns, then is tested."""
@@ -123,8 +126,10 @@ class _Learner:
                 since = losses[curve[-1].step if curve else 0 :]
                 curve.append(Point(step, float(np.mean(since)), self._error(self._answers(self.test))))
         train_error, answers = self._error(self._answers(self.train)), self._answers(self.test)
-        constant = self._error(dict.fromkeys(self.train, self._constant()))
-        converged = train_error <= LEARNED * constant and learned(losses, self._ignorance())
+        constant, ignorance = self._error(self.aim.constant(self.train)), self.aim.ignorance(self.train)
+        # how much of a spectrum can be told is what is asked: no error is too large, as long as it has settled
+        enough = settled if self.question.spectral else learned
+        converged = enough(losses, ignorance) and (self.question.spectral or train_error <= LEARNED * constant)
         weights = tuple(self.source.weights().tolist()) if isinstance(self.source, Codes) else ()
         return Outcome(converged, train_error, constant, self._error(answers), self.unseen, weights, answers, tuple(curve))
 
@@ -157,65 +162,39 @@ class _Learner:
             waiting = waiting[BATCH:]
 
     def _loss(self, clips: Sequence[str]) -> Tensor:
-        """Nats a clip, or a character (CTC)."""
-        logits, lengths = self._logits(clips)
-        if not self.question.sequence:
-            return F.cross_entropy(logits, torch.tensor([self.index[self.right[clip]] for clip in clips]))
-        texts = [[self.index[c] + 1 for c in self.right[clip]] for clip in clips]
-        targets, sizes = torch.tensor([i for text in texts for i in text]), torch.tensor([len(text) for text in texts])
-        # a clip shorter than its text has no path: it is left out, not infinite
-        return F.ctc_loss(logits.log_softmax(-1).transpose(0, 1), targets, lengths, sizes, BLANK, zero_infinity=True)
+        views = [int(torch.randint(len(self.x[clip]), ())) for clip in clips]
+        return self.aim.loss(*self._logits(clips, views), list(zip(clips, views, strict=True)))
 
-    def _logits(self, clips: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def _logits(self, clips: Sequence[str], views: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Of a batch, and the frames of each clip."""
-        views = [int(torch.randint(len(self.x[clip]), ())) if self.probe.training else 0 for clip in clips]
         frames = [torch.from_numpy(self.x[clip][view]) for clip, view in zip(clips, views, strict=True)]
         lengths = torch.tensor([len(frame) for frame in frames])
         x = nn.utils.rnn.pad_sequence(frames, batch_first=True)
         return self.probe(x, torch.arange(x.shape[1]) < lengths[:, None]), lengths
 
     @torch.no_grad()
-    def _answers(self, clips: Sequence[str]) -> dict[str, str]:
+    def _answers(self, clips: Sequence[str]) -> dict[str, Answer]:
         self.probe.eval()
-        answers: dict[str, str] = {}
+        answers: dict[str, Answer] = {}
         for start in range(0, len(clips), BATCH):
             batch = clips[start : start + BATCH]
-            logits, lengths = self._logits(batch)
-            for clip, best, length in zip(batch, logits.argmax(-1), lengths.tolist(), strict=True):
-                answers[clip] = (
-                    spell(best[:length].tolist(), self.question.labels) if self.question.sequence else self.question.labels[best]
-                )
+            logits, lengths = self._logits(batch, [0] * len(batch))
+            for clip, own, length in zip(batch, logits, lengths.tolist(), strict=True):
+                answers[clip] = self.aim.answer(own[:length] if self.aim.framewise else own, clip)
         return answers
 
-    def _error(self, answers: Mapping[str, str]) -> float:
+    def _error(self, answers: Mapping[str, Answer]) -> float:
         found = [mistakes(self.question, self.right[clip], answer) for clip, answer in answers.items()]
-        return sum(errors for errors, _ in found) / max(1, sum(length for _, length in found))
-
-    def _constant(self) -> str:
-        return "" if self.question.sequence else Counter(self.right[clip] for clip in self.train).most_common(1)[0][0]
-
-    def _ignorance(self) -> float:
-        """The loss, in nats, of a guess that knows only how often each label comes."""
-        seen = Counter(label for clip in self.train for label in (self.right[clip] if self.question.sequence else [self.right[clip]]))
-        share = np.array(list(seen.values())) / seen.total()
-        return -float((share * np.log(share)).sum())
+        return sum(errors for errors, _ in found) / (sum(length for _, length in found) or 1)
 
 
 def learned(losses: Sequence[float], ignorance: float) -> bool:
     """Whether the loss of every step had come down from that of ignorance, and had settled there."""
+    return bool(np.mean(losses[-(len(losses) // 4) :]) <= LEARNED * ignorance) and settled(losses, ignorance)
+
+
+def settled(losses: Sequence[float], ignorance: float) -> bool:
+    """Whether the loss of every step hardly fell any more."""
     quarter = len(losses) // 4
     third, last = np.mean(losses[-2 * quarter : -quarter]), np.mean(losses[-quarter:])
-    return bool(last <= LEARNED * ignorance and third - last <= SETTLED * ignorance)
-
-
-def spell(best: Sequence[int], labels: Sequence[str]) -> str:
-    """The best output of each frame -> a text: repeats count once, then blanks fall out (Graves et al. 2006)."""
-    return "".join(labels[output - 1] for output, _ in groupby(best) if output != BLANK)
-
-
-def mistakes(question: Question, right: str, answer: str) -> tuple[int, int]:
-    """Mistakes and how many there could be: characters, or the one label."""
-    if not question.sequence:
-        return int(answer != right), 1
-    errors = characters(right, answer)
-    return errors.count, errors.length
+    return bool(third - last <= SETTLED * ignorance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from bench import registry
 from bench.api import DOMAINS, Data, Suite, Tokenizer, UserError, Variant
@@ -37,6 +38,7 @@ def evaluate(
     quality_model: str = "",
     lm_options: str = "",
     codes_options: str = "",
+    probe_options: str = "",
     progress: Progress | None = None,
 ) -> Results:
     """Tokenizers through suites; finished rows in `results` are used again, as `bench run` does.
@@ -48,7 +50,8 @@ def evaluate(
     variants = _variants(tokenizers)
     how = Options(Path(results), device_of(device), workers, seed, fresh=fresh)
     runs: list[Run] = []
-    for suite in suites_of(suites, asr_model, speaker_model, quality_model, lm_options, codes_options):
+    asked = {"lm": lm_options, "codes": codes_options, "probe": probe_options}
+    for suite in suites_of(suites, asr_model, speaker_model, quality_model, asked):
         domains = _domains(suite) if limit else DOMAINS
         fetch(str(data or suite.data))
         runs += engine(variants, suite, open_data(str(data or suite.data), limit, domains, seed), how, progress)
@@ -99,7 +102,11 @@ def _variants(tokenizers: Named | Sequence[Named]) -> list[Variant]:
 
 
 def suites_of(
-    suites: str | Sequence[str], asr_model: str, speaker_model: str, quality_model: str = "", lm_options: str = "", codes_options: str = ""
+    suites: str | Sequence[str],
+    asr_model: str,
+    speaker_model: str,
+    quality_model: str = "",
+    asked: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Suite]:
     """Suites by name, "all" or comma lists, with the models and options that were asked for."""
     chosen = names.chosen_suites([suites] if isinstance(suites, str) else list(suites))
@@ -108,7 +115,6 @@ def suites_of(
     models = {"asr": asr_model, "speaker": speaker_model, "quality": quality_model, "swap": both}
     loaded = [registry.load_suite(name) for name in chosen]
     judged = [s.with_judge(models[s.name]) if models.get(s.name) and s.with_judge else s for s in loaded]
-    asked = {"codes": codes_options, "lm": lm_options}
     return [s.with_asked(asked[s.name]) if asked.get(s.name) and s.with_asked else s for s in judged]
 
 

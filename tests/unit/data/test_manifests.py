@@ -45,6 +45,20 @@ def test_a_clip_is_english_unless_its_line_says_otherwise(make_data: Callable[..
     assert [clip.language for clip in other.clips] == ["yue", "en", "en"] and other.sha256 != silent.sha256
 
 
+def test_labels_belong_to_the_clip_and_to_what_the_data_are(make_data: Callable[..., Path]) -> None:
+    manifest = make_data(3)
+    without = open_data(str(manifest))
+    assert open_data(str(change(manifest, 1, **{"label:mood": "", "mood": "ignored"}))).sha256 == without.sha256
+    data = open_data(str(change(manifest, 1, **{"label:mood": " very  glad", "label:Genre_2": "cafe\u0301"})))
+    assert data.clips[1].labels == (("Genre_2", "caf\u00e9"), ("mood", "very glad")) and data.clips[0].labels == ()
+    assert data.clips[1].label("mood") == "very glad" and data.clips[0].label("mood") == data.clips[1].label("age") == ""
+    assert data.sha256 != without.sha256
+    table = manifest.with_suffix(".csv")
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    table.write_text("path,label:mood\n" + "".join(f"{line['path']},{line.get('label:mood', '')}\n" for line in lines))
+    assert [clip.label("mood") for clip in open_data(str(table)).clips] == ["", "very glad", ""]
+
+
 def test_a_split_belongs_to_the_clip_and_to_what_the_data_are(make_data: Callable[..., Path]) -> None:
     manifest = make_data(3)
     without = open_data(str(manifest))
@@ -65,6 +79,8 @@ def test_a_split_belongs_to_the_clip_and_to_what_the_data_are(make_data: Callabl
         ({"path": "nowhere.flac"}, r"manifest.jsonl:2: .*nowhere.flac does not exist"),
         ({"domain": "noise"}, r"manifest.jsonl:2: \"domain\" is 'noise': one of speech, music, general"),
         ({"speaker": 5}, r'manifest.jsonl:2: "speaker" must be a string'),
+        ({"label:age": 5}, r'manifest.jsonl:2: "label:age" must be a string, not 5'),
+        ({"label:sub-genre": "folk"}, r"manifest.jsonl:2: 'label:sub-genre' names no label: letters from a to z, digits and _ are wanted"),
         ({"language": "English"}, r"manifest.jsonl:2: \"language\" is 'English': an ISO 639 code of small letters is wanted"),
         ({"id": "clip0"}, r"two clips have the id 'clip0'"),
         ({"id": "a\nb"}, r"manifest.jsonl:2: 'a\\nb' cannot be a clip's id"),

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.api import Clip
+from bench.api import Clip, Domain
 from bench.data.manifests import open_data
 from bench.probe.questions import NAMES, Question, ask
 
@@ -102,6 +103,37 @@ def test_what_the_data_cannot_answer_is_not_asked(name: str, given: list[Clip]) 
     question = ask(name, given)
     assert not question.labels and not question.train and not question.test
     assert "too few clips with" in question.about
+
+
+def with_labels(speakers: int = 6) -> list[Clip]:
+    """Every second clip has a mood; sounds of music have one, too, and a genre."""
+    own = [replace(clip, labels=(("mood", "glad" if i % 4 else "sad"),) if i % 2 == 0 else ()) for i, clip in enumerate(clips(speakers, 4))]
+    genres = [(("genre", "jazz" if i % 2 else "folk"), ("mood", "glad")) for i in range(40)]
+    return own + [Clip(f"m{i}", Path("x"), "", "music", labels=labels) for i, labels in enumerate(genres)]
+
+
+def test_a_label_is_asked_of_the_clips_that_have_it_on_voices_that_were_never_heard() -> None:
+    question = ask("label:mood", with_labels())
+    learn, test = parts(question, with_labels())
+    assert question.labels == ("glad", "sad") and question.key == question.column == "label_mood"
+    assert len(learn) + len(test) == 120 and all(clip.label("mood") and clip.domain == "speech" for clip in learn + test)
+    assert not {c.speaker for c in learn} & {c.speaker for c in test} and len({c.speaker for c in test}) == 2
+    assert {question.test[c.id] == c.label("mood") for c in test} == {True}
+
+
+def test_domains_are_asked_by_themselves() -> None:
+    question = ask("label:genre", with_labels(), "music")
+    assert question.possible and "split by clip: 28 training clips, 12 to test" in question.about and question.key == "label_genre.music"
+    mood = ask("label:mood", with_labels(), "music")
+    assert not mood.possible and mood.about == "too few clips with the same label:mood (5 to learn one from)"  # all are glad
+
+
+def test_spectra_are_asked_of_every_clip_of_a_domain() -> None:
+    counts: dict[Domain, int] = {"speech": 240, "music": 40}
+    for domain, count in counts.items():
+        question = ask("mel", with_labels(), domain)
+        assert question.possible and len(question.train) + len(question.test) == count and not question.train.keys() & question.test.keys()
+    assert not ask("mel", with_labels(), "general").possible and not ask("mel", clips()[:4]).possible
 
 
 def test_the_embedded_digits_answer_every_question() -> None:

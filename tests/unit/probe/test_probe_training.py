@@ -15,10 +15,11 @@ from torch import nn
 
 from bench.api import UserError
 from bench.probe import outcomes
-from bench.probe.inputs import Tokens
+from bench.probe.answers import Squares, mistakes, spell
+from bench.probe.inputs import BANDS, Tokens
 from bench.probe.network import Codes, Probe
 from bench.probe.questions import Question
-from bench.probe.training import Outcome, Training, learn, learned, mistakes, spell
+from bench.probe.training import Outcome, Training, learn, learned
 
 WORDS = ("ab", "ba", "bac", "cab", "dad")
 SIZE = 40  # of each of the toy's three codebooks
@@ -89,6 +90,49 @@ def test_log_mel_takes_the_place_of_tokens() -> None:
     mel = {c: [np.asarray(loud[word] + rng.normal(size=(9, 64)), dtype=np.float32)] for c, word in clips.items()}
     (outcome,) = learn(Training(question(), 0, 30, mel=mel), ("probe",))
     assert outcome.converged and outcome.test_error <= 0.05 and outcome.unseen is None and not outcome.weights
+
+
+def spectra() -> tuple[dict[str, list[Tokens]], dict[str, list[np.ndarray]]]:
+    """Two views of clips of 12 frames. The first of two codebooks says which of eight spectra a frame has; a hundredth is chance."""
+    rng = np.random.default_rng(0)
+    shapes = rng.normal(size=(8, BANDS))
+    codes = {clip: rng.integers(8, size=(2, 2, 12)) for clip in (*question().train, *question().test)}
+    tokens = {clip: [Tokens(view, 12 / 50) for view in views] for clip, views in codes.items()}
+    mel = {c: [(5 + shapes[v[0]] + 0.1 * rng.normal(size=(12, BANDS))).astype(np.float32) for v in views] for c, views in codes.items()}
+    return tokens, mel
+
+
+@cache
+def explained(steps: int = 60, tokens: bool = True, randomised: bool = False, shuffled: bool = False) -> Outcome:
+    codes, mel = spectra()
+    train, test = (dict.fromkeys(part, "") for part in (question().train, question().test))
+    training = Training(Question("mel", (), train, test, "toy"), 0, steps, rate=50.0, randomised=randomised, shuffled=shuffled, spectra=mel)
+    (outcome,) = learn(replace(training, tokens=codes) if tokens else replace(training, mel=mel), ("probe",))
+    return outcome
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_the_spectrum_that_the_tokens_say_is_explained_as_one_in_their_place_is(tokens: bool) -> None:
+    outcome = explained(tokens=tokens)
+    assert outcome.converged and outcome.test_error < 0.06
+    assert outcome.constant_error == 1 and outcome.answers.keys() == question().test.keys()
+    assert not tokens or outcome.weights[0] > 1.5 * outcome.weights[1]
+
+
+@pytest.mark.parametrize("control", ["randomised", "shuffled"])
+def test_no_spectrum_is_explained_by_codes_that_say_nothing(control: str) -> None:
+    outcome = explained(**{control: True})
+    assert outcome.converged and outcome.test_error == pytest.approx(1, abs=0.03)
+
+
+def test_of_spectra_no_error_is_too_large_but_a_loss_that_still_falls_is() -> None:
+    assert not explained(steps=24).converged
+
+
+def test_explained_variance_is_that_of_all_frames_together() -> None:
+    found = [mistakes(question(), "", answer) for answer in explained().answers.values()]
+    assert sum(error for error, _ in found) / sum(total for _, total in found) == pytest.approx(explained().test_error)
+    assert all(isinstance(answer, Squares) and 8 < answer.total < 16 for answer in explained().answers.values())  # of 12 frames
 
 
 def test_letters_are_spelled() -> None:
@@ -197,6 +241,8 @@ def test_an_outcome_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
         TEST * (1 - outcome.test_error)
     )
     assert [sum(row) for row in held["confusion"]] == [12] * 5  # rows are the right labels
+    outcomes.write(tmp_path / "mel-0.json", replace(question(), name="mel"), explained())
+    assert outcomes.read(tmp_path / "mel-0.json") == explained()
     outcomes.forget(tmp_path / "deep")
     assert outcomes.read(tmp_path / "deep" / "word-0.json") is None
 
