@@ -291,7 +291,7 @@ class Data:
     """A named list of clips; `sha256` covers every fact of every clip, audio included."""
 
     name: str
-    clips: tuple[Clip, ...]
+    clips: Sequence[Clip]
     sha256: str
     notes: tuple[str, ...] = ()  # what the user should know of it: files that were left out, and why
 

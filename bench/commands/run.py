@@ -93,6 +93,7 @@ def add(verbs: Verbs) -> None:
         metavar="i/n",
         help="only part i of n of the clips, for arrays of jobs; bench merge puts them together",
     )
+    how.add_argument("--verify", action="store_true", help="hash every file again, as if its time of change said nothing")
     how.add_argument("--fresh", action="store_true", help="ignore cached results and rerun")
     how.add_argument("--fail-fast", action="store_true", help="stop at the first clip on which a tokenizer fails")
     how.add_argument("--allow-failures", action="store_true", help="exit code 0 even if a tokenizer failed on some clips")
@@ -209,7 +210,7 @@ def _data(options: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Data]
     further = {"probe"} if options.probe_options else set()  # may be asked about other domains than of itself
     scored = {name: index.suite(name).domains if options.limit and name not in further else DOMAINS for name in chosen}
     asked = dict.fromkeys((sources[name], scored[name]) for name in chosen)
-    opened = {(source, domains): told_data(source, options.limit, domains, options.seed) for source, domains in asked}
+    opened = {(source, domains): told_data(source, options.limit, domains, options.seed, options.verify) for source, domains in asked}
     return {name: opened[sources[name], scored[name]] for name in chosen}
 
 

@@ -116,8 +116,8 @@ def read_clip(clip: Clip) -> Audio:
     found = hashlib.sha256(content).hexdigest()
     if found != clip.sha256:
         raise UserError(
-            f"{clip.path}: sha256 is {found[:16]}..., the manifest says {clip.sha256[:16]}...: "
-            "fetch the file again, or correct the manifest"
+            f"{clip.path}: sha256 is {found[:16]}..., {clip.sha256[:16]}... was stated or noted: fetch the file again, correct the "
+            "manifest, or give --verify where its time of change is not to be trusted"
         )
     return decode_file(content, clip.path.name)
 

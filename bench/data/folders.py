@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,46 +24,52 @@ class Found:
 
 
 @dataclass
-class _Search:
+class Search:
     """What a walk meets."""
 
-    files: list[Path] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     left_out: list[tuple[Path, str]] = field(default_factory=list)  # and why
     links: list[Path] = field(default_factory=list)  # to folders, to be read after the folders themselves
     seen: set[tuple[int, int]] = field(default_factory=set)  # device and inode of every folder that was read
 
 
-def from_folder(folder: Path) -> Found:
-    """Every audio file below the folder, by the end of its name or by its first bytes."""
-    search = _Search()
-    _walk(folder, search)
-    while search.links:
-        link = search.links.pop(0)
-        if _identity(link) in search.seen:
-            search.left_out.append((link, "a link to a folder that is read already"))
+def search(folder: Path) -> Search:
+    """Every file below the folder, whatever it holds."""
+    found = Search()
+    _walk(folder, found)
+    while found.links:
+        link = found.links.pop(0)
+        if _identity(link) in found.seen:
+            found.left_out.append((link, "a link to a folder that is read already"))
         else:
-            _walk(link, search)
+            _walk(link, found)
+    return found
+
+
+def from_folder(folder: Path, sha256_of: Callable[[Path], str]) -> Found:
+    """Every audio file below the folder, by the end of its name or by its first bytes. `sha256_of`: UserError where one cannot be read."""
+    found = search(folder)
     chosen: list[tuple[Path, str]] = []
-    for path in sorted(search.files):
+    for path in map(Path, sorted(found.files, key=lambda name: name.split(os.sep))):
         if why := _why_not(path):
-            search.left_out.append((path, why))
+            found.left_out.append((path, why))
         elif path.suffix.lower() in SUFFIXES or is_audio(_head(path)):
             try:
                 chosen.append((path, sha256_of(path)))
             except UserError as error:
-                search.left_out.append((path, str(error).rpartition(": ")[2]))
-    return Found(list(_clips(folder, chosen)), _notes(folder, search.left_out))
+                found.left_out.append((path, str(error).rpartition(": ")[2]))
+    return Found(list(_clips(folder, chosen)), _notes(folder, found.left_out))
 
 
-def _walk(top: Path, search: _Search) -> None:
+def _walk(top: Path, found: Search) -> None:
     def unreadable(error: OSError) -> None:
-        search.left_out.append((Path(error.filename), error.strerror or "cannot be read"))
+        found.left_out.append((Path(error.filename), error.strerror or "cannot be read"))
 
     for place, folders, files in os.walk(top, onerror=unreadable):
         here = Path(place)
-        search.seen.add(_identity(here))
-        search.links += sorted(here / name for name in folders if (here / name).is_symlink())
-        search.files += [here / name for name in files]
+        found.seen.add(_identity(here))
+        found.links += sorted(here / name for name in folders if (here / name).is_symlink())
+        found.files += [os.path.join(place, name) for name in files]
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -124,12 +129,3 @@ def _notes(folder: Path, left_out: list[tuple[Path, str]]) -> list[str]:
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(sorted(names)[:NAMED]) + more
-
-
-def sha256_of(path: Path) -> str:
-    """Of the file's content; UserError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.api import DOMAINS, Clip, Domain, UserError
 from bench.data import alignments, unicode_forms
-from bench.data.folders import sha256_of
 from bench.data.manifest_lines import entries
 
 LABEL = "label:"
@@ -18,13 +17,19 @@ LABEL = "label:"
 FIELDS = ("path", "id", "text", "speaker", "domain", "language", "split", "sha256", "alignment")
 
 
-def from_manifest(manifest: Path, folder: Path | None = None) -> Iterator[Clip]:
+def from_manifest(manifest: Path, sha256_of: Callable[[Path], str], folder: Path | None = None, verify: bool = False) -> Iterator[Clip]:
     """The clips in the manifest's order. Raises UserError with the line that is wrong.
 
     `folder`: where the audio will lie that is not beside the manifest and may have yet to come; each line then has its sha256.
+    `sha256_of`: of the files whose lines have none; `verify`: of all, what a line says is compared with it.
     """
     for where, entry in entries(manifest):
-        yield _clip(folder or manifest.parent, where, _strings(entry, where), folder is None)
+        clip = _clip(folder or manifest.parent, where, _strings(entry, where), folder is None, sha256_of)
+        if verify and entry.get("sha256") and (found := sha256_of(clip.path)) != clip.sha256:
+            raise UserError(
+                f"{where}: {clip.path} has sha256 {found[:16]}..., not {clip.sha256[:16]}...: fetch it again, or correct the line"
+            )
+        yield clip
 
 
 def _strings(entry: dict[str, object], where: str) -> dict[str, str]:
@@ -39,7 +44,7 @@ def _strings(entry: dict[str, object], where: str) -> dict[str, str]:
     return found
 
 
-def _clip(folder: Path, where: str, entry: dict[str, str], there: bool) -> Clip:
+def _clip(folder: Path, where: str, entry: dict[str, str], there: bool, sha256_of: Callable[[Path], str]) -> Clip:
     domain = _domain(entry["domain"] or "speech", where)
     relative = _inside(folder, entry["path"], where)
     path = _file(folder, relative, where) if there else folder / relative
@@ -49,6 +54,8 @@ def _clip(folder: Path, where: str, entry: dict[str, str], there: bool) -> Clip:
     language = _language(entry["language"] or "en", where)
     speaker, text = unicode_forms.one_form(" ".join(entry["speaker"].split())), unicode_forms.one_form(entry["text"])
     sha256 = entry["sha256"].lower() or sha256_of(path)
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise UserError(f'{where}: "sha256" is {sha256[:80]!r}: 64 hexadecimal digits are wanted, or leave it out')
     alignment = _alignment(folder, entry["alignment"], where)
     return Clip(name, path, sha256, domain, speaker, text, language, entry["split"].lower(), alignment, _labels(entry, where))
 

@@ -9,17 +9,17 @@ probe can ask for. In a folder, files below one called speech, music or general 
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import bench
 from bench.api import DOMAINS, Clip, Data, UserError
-from bench.data import fetched
-from bench.data.folders import Found, from_folder
+from bench.data import fetched, known
+from bench.data.clips import Clips, fingerprint, packed
+from bench.data.folders import from_folder, search
+from bench.data.known import Hashes, Opened, State
 from bench.data.manifest_clips import from_manifest
 from bench.data.manifest_lines import entries
 from bench.data.subsets import Limit, subset
@@ -51,28 +51,24 @@ def facts(name: str) -> list[dict[str, object]]:
     return [entry for _, entry in entries(_embedded() / name / "manifest.jsonl")]
 
 
-def open_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0) -> Data:
+def open_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0, verify: bool = False) -> Data:
     """A data set by name, manifest path or folder; with `limit`, some clips of those domains, as bench/data/subsets.py spreads them.
 
-    The audio of one that is fetched may have yet to come: see `fetch`.
+    The audio of one that is fetched may have yet to come: see `fetch`. `verify`: files are hashed again that were hashed before.
     """
-    name, found = _found(source)
-    clips = found.clips
+    name, found = _found(source, verify)
+    if limit is None:
+        return Data(name, found.clips, found.sha256, found.notes)
+    clips = subset(found.clips, limit, domains, seed)
     if not clips:
-        left_out = "".join(f"; {note}" for note in found.notes)
-        raise UserError(f"{source} has no clips: a manifest needs one JSON object per line, a folder files such as .wav or .flac{left_out}")
-    _refuse_twins(clips, source)
-    if limit is not None:
-        clips = subset(clips, limit, domains, seed)
-        if not clips:
-            raise UserError(f"{source} has no clip of {' or '.join(domains)}: give other data, or another suite")
-    return Data(name, tuple(clips), fingerprint(clips), tuple(found.notes))
+        raise UserError(f"{source} has no clip of {' or '.join(domains)}: give other data, or another suite")
+    return Data(name, clips, fingerprint(clips), found.notes)
 
 
-def told_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0) -> Data:
+def told_data(source: str, limit: Limit | None = None, domains: Sequence[str] = DOMAINS, seed: int = 0, verify: bool = False) -> Data:
     """The same, its audio on this machine, and what the user should know of it on stderr."""
     fetch(source)
-    data = open_data(source, limit, domains, seed)
+    data = open_data(source, limit, domains, seed, verify)
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
     return data
@@ -84,32 +80,64 @@ def data_of(source: str, clips: int, domains: Sequence[str], seed: int) -> Data:
     return whole if len(whole.clips) == clips else open_data(source, clips, domains, seed)
 
 
-def _found(source: str) -> tuple[str, Found]:
+def _found(source: str, verify: bool) -> tuple[str, Opened]:
     """The name of a data set, and all of its clips."""
     path = Path(source)
     if source in names():
         own = [f"{source} is the bundled data set; for your own of that name write ./{source}"] if path.exists() else []
         manifest = _embedded() / source / "manifest.jsonl"
-        return source, Found(list(from_manifest(manifest, fetched.folder(source) if fetched.cuts(manifest) else None)), own)
+        folder = fetched.folder(source) if fetched.cuts(manifest) else None
+        clips = list(from_manifest(manifest, Hashes().of, folder, verify and here(source)))
+        return source, _opened(source, clips, folder or manifest.parent, own)
     manifest = path / "manifest.jsonl" if path.is_dir() else path
     if not manifest.is_file() and not path.is_dir():
         raise UserError(f"no data called {source!r}: give one of {', '.join(names())}, a manifest.jsonl or a folder of audio files")
     name = manifest.resolve().parent.name
-    found = Found(list(from_manifest(manifest)), []) if manifest.is_file() else from_folder(path)
+    found = _of_manifest(source, manifest, verify) if manifest.is_file() else _of_folder(source, path, verify)
     return f"./{name}" if name in names() else name, found
 
 
-def fingerprint(clips: list[Clip]) -> str:
-    """sha256 over every fact of every clip but where its file lies, and the times of phones, which one suite alone reads."""
-    facts = [{key: value for key, value in asdict(clip).items() if key not in ("path", "alignment")} for clip in clips]
-    for fact in facts:
-        for field, default in (("language", "en"), ("split", ""), ("labels", ())):
-            if fact[field] == default:  # left out, so that data keeps the sha256 it had before there was this field
-                del fact[field]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def _of_manifest(source: str, manifest: Path, verify: bool) -> Opened:
+    def state(clips: Clips) -> State:
+        made_of = State()
+        made_of.text(manifest.read_bytes())
+        for file in dict.fromkeys(clips.files()):
+            made_of.file(file)
+        return made_of
+
+    def read(hashes: Hashes) -> Opened:
+        return _opened(source, list(from_manifest(manifest, hashes.of, verify=verify)), manifest.parent)
+
+    return known.opened(manifest, state, read, verify)
 
 
-def partners(clips: tuple[Clip, ...]) -> dict[str, Clip]:
+def _of_folder(source: str, folder: Path, verify: bool) -> Opened:
+    def state(_: Clips) -> State:
+        made_of, found = State(), search(folder)
+        made_of.text(repr(found.left_out).encode())
+        for file in sorted(found.files):
+            made_of.text(os.fsencode(file))
+            made_of.file(file)
+        return made_of
+
+    def read(hashes: Hashes) -> Opened:
+        found = from_folder(folder, hashes.of)
+        return _opened(source, found.clips, folder, found.notes)
+
+    return known.opened(folder, state, read, verify)
+
+
+def _opened(source: str, clips: Sequence[Clip], folder: Path, notes: Sequence[str] = ()) -> Opened:
+    """UserError where there are none, or two of one id."""
+    if not clips:
+        left_out = "".join(f"; {note}" for note in notes)
+        raise UserError(f"{source} has no clips: a manifest needs one JSON object per line, a folder files such as .wav or .flac{left_out}")
+    _refuse_twins(clips, source)
+    all_of_them = packed(clips, folder)
+    return Opened(all_of_them, fingerprint(all_of_them), tuple(notes))
+
+
+def partners(clips: Sequence[Clip]) -> dict[str, Clip]:
     """Clip id -> another clip of its domain, of another speaker where there is one: what the shuffled floor is fed instead."""
     partner: dict[str, Clip] = {}
     for domain in DOMAINS:
@@ -133,7 +161,7 @@ def _strangers(ring: Sequence[Clip]) -> list[int]:
     return found
 
 
-def _refuse_twins(clips: list[Clip], source: str) -> None:
+def _refuse_twins(clips: Sequence[Clip], source: str) -> None:
     seen: set[str] = set()
     for clip in clips:
         if clip.id in seen:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice, zip_longest
 
 from bench.api import DOMAINS, Clip
+from bench.data.clips import select
 
 FIRST = 5  # speakers that come before any other has a second clip: as many as an interval needs
 Limit = int | float
@@ -30,14 +31,14 @@ def limit_of(text: str) -> Limit:
     raise ValueError(f"must be a positive integer or a share as 10%, not {text!r}")
 
 
-def subset(clips: Sequence[Clip], limit: Limit, domains: Sequence[str] = DOMAINS, seed: int = 0) -> list[Clip]:
+def subset(clips: Sequence[Clip], limit: Limit, domains: Sequence[str] = DOMAINS, seed: int = 0) -> Sequence[Clip]:
     """So many clips of those domains, in the order of `clips`. A share is rounded up."""
     candidates = [clip for clip in clips if clip.domain in domains]
     count = limit if isinstance(limit, int) else math.ceil(limit * len(candidates) - 1e-9)
     queues = [_spread([clip for clip in candidates if clip.domain == domain], seed) for domain in DOMAINS]
     turns = (clip for turn in zip_longest(*queues) for clip in turn if clip is not None)
     chosen = {clip.id for clip in islice(turns, count)}
-    return [clip for clip in candidates if clip.id in chosen]
+    return select(clips, (place for place, clip in enumerate(clips) if clip.id in chosen))
 
 
 def _spread(clips: Sequence[Clip], seed: int) -> Iterator[Clip]:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from bench.api import Clip, Data, Spec, Suite, Tokenizer, UserError, Variant
-from bench.data.manifests import fetch, fingerprint, open_data
+from bench.data.clips import fingerprint
+from bench.data.manifests import fetch, open_data
 
 NAMED = 5  # files in a note
 
@@ -30,7 +31,7 @@ def paired(ref: str, est: Mapping[str, str | Path]) -> tuple[list[Variant], Data
     notes = _notes("reference", ref, [key for key in keys if key not in common])
     for name, side in sides.items():
         notes += _notes("reconstruction", name, [key for key in side if key not in common])
-    data = Data(originals.name, clips, fingerprint(list(clips)))
+    data = Data(originals.name, clips, fingerprint(clips))
     return [_variant(name, {keys[key].id: side[key] for key in common}) for name, side in sides.items()], data, notes
 
 

@@ -91,7 +91,7 @@ class Work:
         return {**facts, **stated, "tokenizers": [record.facts(one) for one in self.named]}
 
     @property
-    def parts(self) -> list[tuple[Clip, ...]]:
+    def parts(self) -> list[Sequence[Clip]]:
         """The clips of each shard."""
         clips, size = self.data.clips, self.options.shard
         return [clips[start : start + size] for start in range(0, len(clips), size)]

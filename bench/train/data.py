@@ -48,7 +48,7 @@ def mono(clip: Clip, sample_rate: int, speed: float = 1.0) -> tuple[Tensor, Tens
     return plain, image[: len(plain)]
 
 
-def pack(clips: tuple[Clip, ...], sample_rate: int, crop: int, augment: Augment, heldout: int, seed: int) -> Corpus:
+def pack(clips: Sequence[Clip], sample_rate: int, crop: int, augment: Augment, heldout: int, seed: int) -> Corpus:
     """Read every clip once at each speed; `heldout` speakers, drawn from the seed, are kept apart."""
     speakers = sorted({clip.speaker for clip in clips if clip.domain == "speech" and clip.speaker})
     order = torch.randperm(len(speakers), generator=torch.Generator().manual_seed(seed)).tolist()

@@ -95,7 +95,7 @@ def test_what_finds_no_room_is_halved_and_at_last_left_to_the_workers(room: int,
 
 def test_a_run_whose_metrics_go_to_the_device_has_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     data = open_data("mini")
-    data = replace(data, clips=data.clips[:3] + data.clips[-2:])
+    data = replace(data, clips=(*data.clips[:3], *data.clips[-2:]))
     (plain,) = run([registry.variant("lowpass")], reconstruction.SUITE, data, Options(tmp_path / "cpu"))
     monkeypatch.setattr(RunSession, "on_gpu", True)
     (there,) = run([registry.variant("lowpass")], reconstruction.SUITE, data, Options(tmp_path / "gpu"))
