@@ -71,7 +71,7 @@ def requested(suite: Suite) -> str:
     """The columns that a suite has only where it is asked for them."""
     from bench.lm import options as lm
 
-    words = {"codes": "units", "lm": ",".join(lm.WORDS), "probe": "mel,label:NAME"}.get(suite.name)
+    words = {"asr": "per", "codes": "units", "lm": ",".join(lm.WORDS), "probe": "mel,label:NAME"}.get(suite.name)
     if not words or not suite.with_asked:
         return ""
     usual = {m.name for m in suite.metrics}

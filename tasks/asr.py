@@ -2,29 +2,32 @@
 
 Speech alone. Original and reconstruction reach the judge in one way: mono, resampled once to 16 kHz. `wer` and `cer` compare with the
 manifest's transcript, `wer_*_vs_original` with what the judge heard in the original (also known as dWER). `wer_*_original` is the same
-judge on the original, beside every tokenizer; `_delta` is what the reconstruction adds to that, clip by clip. A clip's rate is weighted
-by the words (for `cer`, characters) of its reference: so the mean over clips is the corpus error rate, and intervals draw clips with
-their words.
+judge on the original, beside every tokenizer; `_delta` is what the reconstruction adds to that, clip by clip. `per`, on request, compares
+phones (bench/evaluators/phones.py). A clip's rate is weighted by the words (characters, phones) of its reference: so the mean over clips
+is the corpus error rate, and intervals draw clips with their words.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from bench.api import POSITIVE, SHARE, Clip, Domain, Failure, Job, Metric, Row, Score
+from bench.api import Clip, Domain, Failure, Job, Row, Score
 from bench.data.audio import RESAMPLER
 from bench.evaluators import asr as judges
+from bench.evaluators import asr_columns, options
 from bench.evaluators.asr import AsrJudge, Recognizer, heard
 from bench.evaluators.cache import Answers
-from bench.evaluators.evaluated_suite import EvaluatedSuite
+from bench.evaluators.evaluated_suite import EvaluatedSuite, Further
+from bench.evaluators.phones import check, phones
 from bench.evaluators.texts import Errors, characters, words
 from bench.evaluators.transcripts import Transcripts
-from bench.metrics import SPEECH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,8 +65,8 @@ def answers(question: Question, steps: Sequence[str]) -> Iterator[str]:
         yield question.recognizer.transcribe(question.wavs[step], question.language)
 
 
-def run(judge: AsrJudge, session: Session) -> Iterator[list[Row]]:
-    """Rows of one clip at a time, then what the judge cannot know."""
+def run(judge: AsrJudge, session: Session, phonetic: bool = False) -> Iterator[list[Row]]:
+    """Rows of one clip at a time, then what the judge cannot know; with phone errors where they are asked for."""
     clips = tuple(clip for clip in session.data.clips if clip.domain == DOMAIN)
     recognizer = judges.loaded(judge, clips, session.device)
     kept = Answers(f"{judge.label}, {recognizer.key}, asr v{VERSION}, {RESAMPLER}")
@@ -71,18 +74,23 @@ def run(judge: AsrJudge, session: Session) -> Iterator[list[Row]]:
     for clip in session.todo:
         if clip.domain != DOMAIN:  # it has no columns here, and need not be encoded
             yield session.clip_rows(clip, {}, 0.0)
-    for asked, found in _found(session, recognizer, _jobs(session, recognizer, kept)):
-        clip, heard = asked.clip, asked.known | dict(zip(asked.steps, found, strict=True))
+    for asked, told in _found(session, recognizer, _jobs(session, recognizer, kept)):
+        clip, heard = asked.clip, asked.known | dict(zip(asked.steps, told, strict=True))
         original, reconstruction = heard[ORIGINAL], heard[RECONSTRUCTION]
         if ORIGINAL in asked.steps and isinstance(original, str):
             kept.keep(clip.sha256, original)
         transcripts.keep(
             clip.id, clip.language, clip.text, *(f"({h.note})" if isinstance(h, Failure) else h for h in (original, reconstruction))
         )
-        yield session.clip_rows(clip, scores(judge.name, recognizer, clip, original, reconstruction), asked.seconds)
+        found = scores(judge.name, recognizer, clip, original, reconstruction)
+        if phonetic:
+            found |= phone_scores(judge.name, recognizer, clip, original, reconstruction)
+        yield session.clip_rows(clip, found, asked.seconds)
     transcripts.finish()
     if judge.closed:
         yield [unknown(judge.name, recognizer, clips)]
+    if phonetic:
+        yield [spelled(judge.name, recognizer, clips)]
 
 
 def merge(spec: Spec, shards: Sequence[Path], whole: Path) -> list[Row]:
@@ -146,6 +154,16 @@ def scores(name: str, recognizer: Recognizer, clip: Clip, original: str | Failur
     }
 
 
+def phone_scores(name: str, recognizer: Recognizer, clip: Clip, original: str | Failure, reconstruction: str | Failure) -> dict[str, Score]:
+    """The phone errors of one clip."""
+    if clip.language != "en":
+        original = reconstruction = Failure("the dictionary knows the sounds of English alone")
+    said = normalised(recognizer, clip.text, clip.language, "no transcript in the manifest")
+    before, after = (normalised(recognizer, text, clip.language) for text in (original, reconstruction))
+    sides = [text if isinstance(text, Failure) else phones(text).symbols for text in (said, before, after)]
+    return {f"per_{name}": rate(errors(words, sides[0], sides[2])), f"per_{name}_original": rate(errors(words, sides[0], sides[1]))}
+
+
 def normalised(recognizer: Recognizer, text: str | Failure, language: str, empty: str = "") -> str | Failure:
     """The text as it is compared; `empty`: why one without words will not do."""
     if isinstance(text, Failure):
@@ -185,62 +203,30 @@ def unknown(name: str, recognizer: Recognizer, clips: Sequence[Clip]) -> Row:
     return Row("*", DOMAIN, "", f"oov_{name}", missing / total, total, note)
 
 
-def metrics(judge: AsrJudge) -> tuple[Metric, ...]:
-    """The columns of a judge."""
-    name = judge.name
-    columns = (
-        Metric(
-            f"wer_{name}",
-            "share",
-            "lower",
-            SPEECH,
-            0.005,
-            None,
-            f"word error rate against the reference transcript ({judge.about})",
-            span=POSITIVE,
-        ),
-        Metric(
-            f"cer_{name}", "share", "lower", SPEECH, 0.005, None, "character error rate against the reference transcript", span=POSITIVE
-        ),
-        Metric(
-            f"wer_{name}_vs_original",
-            "share",
-            "lower",
-            SPEECH,
-            0.005,
-            None,
-            "word error rate against what the ASR model outputs for the original (dWER)",
-            span=POSITIVE,
-        ),
-        Metric(
-            f"wer_{name}_original",
-            "share",
-            "",
-            SPEECH,
-            0.005,
-            None,
-            "word error rate of the ASR model on the originals",
-            span=POSITIVE,
-        ),
-        Metric(f"wer_{name}_delta", "share", "lower", SPEECH, 0.005, None, "word error rate minus that of the same originals (paired)"),
-    )
-    closed = Metric(
-        f"oov_{name}", "share", "", SPEECH, 0.001, None, "share of transcript words outside the ASR model's vocabulary", "corpus", SHARE
-    )
-    return (*columns, closed) if judge.closed else columns
+def spelled(name: str, recognizer: Recognizer, clips: Sequence[Clip]) -> Row:
+    """The share of the transcripts' words that the dictionary lacks, and which."""
+    texts = [phones(recognizer.normalise(clip.text, clip.language)) for clip in clips if clip.language == "en"]
+    lacking, total = Counter(word for text in texts for word in text.spelled), sum(text.words for text in texts)
+    if not total:
+        return Row("*", DOMAIN, "", f"per_{name}_spelled", math.nan, 0.0, "no English transcript in the manifest")
+    named = ", ".join(word for word, _ in lacking.most_common(NAMED)) + (", ..." if len(lacking) > NAMED else "")
+    count = lacking.total()
+    note = f"{count} of {total} transcript words are not in the dictionary and are spelled: {named}" if count else ""
+    return Row("*", DOMAIN, "", f"per_{name}_spelled", count / total, total, note)
 
 
 ASKED = EvaluatedSuite(
     name="asr",
     version=VERSION,
     about="intelligibility: word error rate of an ASR model on the reconstruction",
-    metrics=metrics,
+    metrics=asr_columns.usual,
     run=run,
     prepare=lambda judge: judge.prepare,
     headline=("wer_{}", "cer_{}", "wer_{}_vs_original", "wer_{}_original"),
     known=tuple(judges.JUDGES),
     choose=judges.judge,
     merge=merge,
+    further=Further(options.parse, asr_columns.phonetic, partial(run, phonetic=True), check, ("per_{}",)),
 )
 suite = ASKED.suite
 SUITE = suite(judges.DEFAULT)

@@ -63,6 +63,7 @@ def add(verbs: Verbs) -> None:
         metavar="POINTS",
         help="points of --suite throughput: small (default), full, or e.g. 'batch=1,8,max seconds=1,10 dtype=bfloat16 mode=compiled'",
     )
+    what.add_argument("--asr-options", metavar="A,B", help="further columns of --suite asr: per (phone error rate, English)")
     what.add_argument("--codes-options", metavar="A,B", help="further columns of --suite codes: units (how long runs of equal codes last)")
     what.add_argument(
         "--probe-options",
@@ -217,6 +218,7 @@ def _data(options: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Data]
 def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequence[str]) -> None:
     """UserError for what can be known to be wrong before torch is imported."""
     from bench.catalog import index, names
+    from bench.evaluators import options as asr
     from bench.evaluators.packages import refuse_missing
     from bench.lm import options as lm
     from bench.probe import options as probe
@@ -231,6 +233,9 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if options.sweep:
         _belongs("--sweep", ("throughput",), chosen)
         sweep.parse(options.sweep)
+    if options.asr_options:
+        _belongs("--asr-options", ("asr",), chosen)
+        asr.parse(options.asr_options)
     if options.codes_options:
         _belongs("--codes-options", ("codes",), chosen)
         codes.parse(options.codes_options)
@@ -253,7 +258,8 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if "swap" in chosen and not everything:
         refuse_missing("asr", options.asr_model or "pocketsphinx")
         refuse_missing("speaker", options.speaker_model or "")
-    if not (options.asr_model or options.speaker_model or options.quality_model or options.codes_options or options.probe_options):
+    told = (options.asr_model, options.speaker_model, options.quality_model)
+    if not any((*told, options.asr_options, options.codes_options, options.probe_options)):
         _refuse_columns(columns, [metric.name for name in chosen for metric in index.suite(name).metrics])
 
 
@@ -280,7 +286,7 @@ def _suite(options: argparse.Namespace, name: str) -> Suite:
         model = f"{options.asr_model or ''};{options.speaker_model or ''}"
     if model and suite.with_judge:
         suite = suite.with_judge(model)
-    asked = {"codes": options.codes_options, "lm": options.lm_options, "probe": options.probe_options}.get(name)
+    asked = getattr(options, f"{name}_options", "")
     if asked and suite.with_asked:
         suite = suite.with_asked(asked)
     return suite.with_sweep(options.sweep) if options.sweep and suite.with_sweep else suite

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -27,6 +27,17 @@ Asked = TypeVar("Asked", bound=Evaluator)
 
 
 @dataclass(frozen=True)
+class Further(Generic[Asked]):
+    """Columns that a suite has where it is asked for them."""
+
+    parse: Callable[[str], str]  # what was asked, in one form; UserError for a word that is none
+    metrics: Callable[[Asked], tuple[Metric, ...]]  # beyond the usual ones
+    run: Callable[[Asked, Session], Iterator[Sequence[Row]]]  # in place of the usual one
+    prepare: Callable[[], None]  # UserError where what they need beyond the model is missing
+    headline: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class EvaluatedSuite(Generic[Asked]):
     """All of such a suite but the model."""
 
@@ -40,9 +51,27 @@ class EvaluatedSuite(Generic[Asked]):
     known: tuple[str, ...]  # names that `choose` knows
     choose: Callable[[str], Asked]  # a model by its name or path
     merge: Callable[[Spec, Sequence[Path], Path], Sequence[Row]] | None = None  # as of `Suite`
+    further: Further[Asked] | None = None  # what it can be asked for beyond its usual columns
 
-    def suite(self, model: Asked) -> Suite:
-        """The suite with that model, on the bundled speech."""
+    def suite(self, model: Asked, asked: str = "") -> Suite:
+        """The suite with that model, on the bundled speech, asked for that."""
+        if asked and self.further:
+            return self._asked(model, self.further.parse(asked), self.further)
+        return self._usual(model)
+
+    def _asked(self, model: Asked, asked: str, further: Further[Asked]) -> Suite:
+        usual = self._usual(model)
+        return replace(
+            usual,
+            metrics=(*usual.metrics, *further.metrics(model)),
+            run=partial(further.run, model),
+            asked=asked,
+            with_judge=lambda name: self.suite(self.choose(name), asked),
+            prepare=partial(_both, usual.prepare, further.prepare),
+            headline=(*usual.headline, *(column.format(model.name) for column in further.headline)),
+        )
+
+    def _usual(self, model: Asked) -> Suite:
         return Suite(
             name=self.name,
             version=self.version,
@@ -53,8 +82,15 @@ class EvaluatedSuite(Generic[Asked]):
             judge=model.label,
             with_judge=lambda name: self.suite(self.choose(name)),
             judges=self.known,
+            with_asked=(lambda text: self.suite(model, text)) if self.further else None,
             prepare=self.prepare(model),
             merge=self.merge,
             headline=tuple(column.format(model.name) for column in self.headline),
             overview=(self.headline[0].format(model.name),),
         )
+
+
+def _both(first: Callable[[], None] | None, second: Callable[[], None]) -> None:
+    if first:
+        first()
+    second()

@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 from tests.documents import DOCUMENTS, blocks, checkout, named, run
 
 PAGES = [path for path in DOCUMENTS if any(block.language in ("sh", "python") for block in blocks(path))]
-ASKED = {"codes": "units", "probe": "mel,label:NAME"}  # what the pages ask for beyond a suite's usual columns
+ASKED = {"asr": "per", "codes": "units", "probe": "mel,label:NAME"}  # what the pages ask for beyond a suite's usual columns
 
 
 def columns_of(name: str) -> set[str]:
