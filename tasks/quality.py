@@ -25,7 +25,8 @@ from bench.data.audio import RESAMPLER, to_channels
 from bench.engine.scoring import Pair, pair_of
 from bench.evaluators import frechet, quality
 from bench.evaluators.cache import Answers
-from bench.evaluators.quality import ORIGINAL, Panel, QualityEvaluator, SetEvaluator
+from bench.evaluators.quality import Panel
+from bench.evaluators.quality_kinds import ORIGINAL, QualityEvaluator, SetEvaluator
 from bench.evaluators.sounds import Answer, Sound
 
 if TYPE_CHECKING:
@@ -206,8 +207,14 @@ def scores(panel: Panel, facts: Facts, told: Mapping[str, Answer]) -> dict[str, 
             answer = told.get(step, facts.failure)
             suffix = step.removeprefix(member.name)
             for i, column in enumerate(member.columns):
-                found[column.name + suffix] = Score(math.nan, note=answer) if isinstance(answer, str) else Score(answer[i])
+                found[column.name + suffix] = _score(answer if isinstance(answer, str) else answer[i])
     return found
+
+
+def _score(answer: float | str) -> Score:
+    if isinstance(answer, str):
+        return Score(math.nan, note=answer)
+    return Score(answer, note="" if math.isfinite(answer) else "the evaluator has no answer to this")
 
 
 def prepare(panel: Panel) -> None:

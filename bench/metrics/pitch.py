@@ -139,10 +139,11 @@ def tracks(pairs: Pairs) -> list[Tracks]:
 @metric(SHORTEST)
 def f0_rmse(pairs: Pairs) -> list[Score]:
     """Root mean square difference of F0 in Hz over frames voiced in both, lower is better."""
-    return [_rmse(found) for found in tracks(pairs)]
+    return [rmse(found) for found in tracks(pairs)]
 
 
-def _rmse(tracks: Tracks) -> Score:
+def rmse(tracks: Tracks) -> Score:
+    """In Hz, over frames voiced in both."""
     if tracks.both.sum() < FEWEST:
         return undefined("no frame is voiced in both")
     return Score(float(np.sqrt(np.mean((tracks.ref - tracks.est)[tracks.both] ** 2))))
@@ -151,10 +152,11 @@ def _rmse(tracks: Tracks) -> Score:
 @metric(SHORTEST)
 def f0_corr(pairs: Pairs) -> list[Score]:
     """Pearson correlation of F0 over frames voiced in both, -1..1, higher is better; NaN where a track is constant."""
-    return [_correlation(found) for found in tracks(pairs)]
+    return [correlation(found) for found in tracks(pairs)]
 
 
-def _correlation(tracks: Tracks) -> Score:
+def correlation(tracks: Tracks) -> Score:
+    """Pearson's, over frames voiced in both."""
     if tracks.both.sum() < FEWEST:
         return undefined("no frame is voiced in both")
     a, b = tracks.ref[tracks.both], tracks.est[tracks.both]
@@ -166,10 +168,11 @@ def _correlation(tracks: Tracks) -> Score:
 @metric(SHORTEST)
 def vuv_f1(pairs: Pairs) -> list[Score]:
     """F1 of est's voiced frames against ref's, 0..1, higher is better; NaN where ref has none."""
-    return [_f1(found) for found in tracks(pairs)]
+    return [f1(found) for found in tracks(pairs)]
 
 
-def _f1(tracks: Tracks) -> Score:
+def f1(tracks: Tracks) -> Score:
+    """Of est's voiced frames against ref's."""
     if not (tracks.ref > 0).any():
         return undefined("no voiced frames in the reference")
     return Score(2 * int(tracks.both.sum()) / (int((tracks.ref > 0).sum()) + int((tracks.est > 0).sum())))

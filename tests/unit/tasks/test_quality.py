@@ -17,7 +17,8 @@ from bench.cli import main
 from bench.data.manifests import open_data
 from bench.engine.run import Run
 from bench.evaluators import packages, quality
-from bench.evaluators.quality import Panel, QualityEvaluator, SetEvaluator
+from bench.evaluators.quality import Panel
+from bench.evaluators.quality_kinds import QualityEvaluator, SetEvaluator
 from bench.evaluators.sounds import Answer, Ask, Sound
 from bench.tasks import quality as task
 from tests.conftest import speech_like
