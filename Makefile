@@ -2,7 +2,7 @@
 #
 #   make run ARGS="--tokenizer opus@12kbps"    more for `bench run`
 #   make boards                               runs all that the leaderboards show, and generates them; hours on two cores
-#   make boards-official OFFICIAL_DATA=open     the published weights, where hubs can be reached
+#   make boards-official                      the published weights on public data, where hubs can be reached
 #   make setup TORCH_INDEX=URL                 Linux without a GPU: the index of small CPU builds that pytorch.org names
 #   make PYTHON=python3.12 setup               another Python, 3.11 to 3.13
 
@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 BOARDS := reconstruction codes asr:pocketsphinx speaker probe $(basename $(notdir $(wildcard tasks/throughput.py)))
 OFFICIAL_SUITES := reconstruction codes
-OFFICIAL_DATA := open
+OFFICIAL_DATA := open librispeech/test-clean
 OFFICIAL_RESULTS := results/official
 OPEN := reconstruction quality asr:faster-whisper/base speaker
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))

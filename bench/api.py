@@ -280,6 +280,7 @@ class Clip:
     split: str = ""  # "train": for probes to learn from; anything else: for their test; "": the suite decides
     alignment: Path | None = None  # the file that says when each phone is spoken (bench/data/alignments.py)
     labels: tuple[tuple[str, str], ...] = ()  # (name, value) of whatever else is known of it, by name: an emotion, a genre
+    span: tuple[int, int] | None = None  # of audio inside a larger file, as a tar shard: its first byte there, and its bytes; None: all
 
     def label(self, name: str) -> str:
         """The value of a label; "" where the clip has none of that name."""

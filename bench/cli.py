@@ -20,6 +20,7 @@ from bench.commands import (
     compare,
     completion,
     config,
+    data,
     doctor,
     fit,
     gate,
@@ -41,7 +42,7 @@ EXAMPLES = """commands by purpose:
   measure   run, merge, score, check, train, kmeans
   read      list, show, runs, compare, table, plot, report
   listen    listening
-  use       tokenize, detokenize
+  use       tokenize, detokenize, data
   publish   gate, leaderboard
   set up    doctor, completion
 
@@ -114,6 +115,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         gate,
         leaderboard,
         fit,
+        data,
         doctor,
         completion,
     ):

@@ -44,12 +44,12 @@ def device(place: Place) -> None:
 
 
 def licence(place: Place) -> None:
-    """Licences that forbid some use and that the user accepts, for weights that are downloaded."""
+    """Licences that forbid some use and that the user accepts, for weights and data that are downloaded."""
     place.add_argument(
         "--accept-licence",
         action=_Accept,
         metavar="NAME",
-        help="download weights under a licence that forbids some use, as CC-BY-NC-4.0 (`bench list` names them); may be repeated",
+        help="download weights or data under a licence that forbids some use, as CC-BY-NC-4.0 (`bench list` names them); may be repeated",
     )
 
 
@@ -60,6 +60,25 @@ class _Accept(argparse.Action):
         from bench.weights.licences import accept
 
         accept(words(str(values)))
+
+
+def data_root(place: Place) -> None:
+    """Folders where copies of data sets are looked for first."""
+    place.add_argument(
+        "--data-root",
+        action=_Root,
+        metavar="DIR",
+        help="a folder with copies of public data sets, unpacked or as archives, that comes before any download; may be repeated",
+    )
+
+
+class _Root(argparse.Action):
+    """Is in force at once, for this process and those that it starts."""
+
+    def __call__(self, parser: object, options: object, values: object, flag: object = None) -> None:
+        from bench.data.roots import add
+
+        add(Path(str(values)))
 
 
 def results(place: Place) -> None:

@@ -64,7 +64,7 @@ def _suites(prefix: str, **_: object) -> list[str]:
 def _data(prefix: str, **_: object) -> list[str]:
     from bench.data import manifests
 
-    return manifests.names()
+    return manifests.all_names()
 
 
 NAMES: dict[str, Callable[..., list[str]]] = {"tokenizer": _tokenizers, "suite": _suites, "data": _data}

@@ -30,7 +30,10 @@ def add(verbs: Verbs) -> None:
     about = "training recipe of the bundled @mini models; resumable"
     verb = arguments.verb(verbs, "train", train, about, TRAIN)
     verb.add_argument("tokenizer", metavar="family", help="mimi, hubert_kmeans, soundstream, ...; its variant mini or trained is made")
-    verb.add_argument("--data", required=True, metavar="DATA", help="training data: a manifest.jsonl or a folder of recordings")
+    verb.add_argument(
+        "--data", required=True, metavar="DATA", help="training data: a set's name (bench data list), a manifest.jsonl or a folder"
+    )
+    arguments.data_root(verb)
     verb.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="output folder for checkpoint.pt, log.jsonl and weights.safetensors"
     )
@@ -46,7 +49,8 @@ def add(verbs: Verbs) -> None:
 
     verb = arguments.verb(verbs, "kmeans", kmeans, "fit the codebook of a k-means tokenizer to any audio (extra: kmeans)", KMEANS)
     verb.add_argument("tokenizer", help="variant to fit, e.g. mfcc_kmeans@km100: its name states features, layer and clusters")
-    verb.add_argument("--data", required=True, metavar="DATA", help="a set's name, a manifest.jsonl or a folder of audio")
+    verb.add_argument("--data", required=True, metavar="DATA", help="a set's name (bench data list), a manifest.jsonl or a folder of audio")
+    arguments.data_root(verb)
     verb.add_argument(
         "--out", required=True, type=Path, metavar="FILE", help="output codebook (.safetensors); a .json beside it describes it"
     )

@@ -49,6 +49,7 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--data", metavar="NAME", help="with --run: a set that has a name, as open, a manifest or a folder (default: each suite's own)"
     )
+    arguments.data_root(verb)
     verb.add_argument("--downloads", action="store_true", help="with --run: also tokenizers whose weights are pinned and fetched first")
     arguments.device(verb)
     arguments.licence(verb)

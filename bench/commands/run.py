@@ -44,7 +44,10 @@ def add(verbs: Verbs) -> None:
     what.add_argument(
         "--suite", action="append", metavar="NAME", help="what to measure: a name, a,b or all; may be repeated (default: reconstruction)"
     )
-    what.add_argument("--data", metavar="DATA", help="a set's name, a manifest.jsonl or a folder of audio (default: the suite's own)")
+    what.add_argument(
+        "--data", metavar="DATA", help="a set's name (bench data list), a manifest.jsonl or a folder of audio (default: the suite's own)"
+    )
+    arguments.data_root(what)
     what.add_argument(
         "--limit", type=arguments.clips, metavar="N", help="only N clips, or a share as 10%%, spread over domains, speakers and texts"
     )

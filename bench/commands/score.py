@@ -24,7 +24,8 @@ EXAMPLES = """examples:
 def add(verbs: Verbs) -> None:
     """Its words."""
     verb = arguments.verb(verbs, "score", score, "score audio files against their originals, without a tokenizer", EXAMPLES)
-    verb.add_argument("--ref", required=True, metavar="DATA", help="originals: a folder, a manifest (for transcripts) or a bundled set")
+    verb.add_argument("--ref", required=True, metavar="DATA", help="originals: a folder, a manifest (for transcripts) or a set's name")
+    arguments.data_root(verb)
     verb.add_argument(
         "--est",
         required=True,

@@ -27,7 +27,8 @@ def add(verbs: Verbs) -> None:
     """Their words."""
     about = "write a data set as token streams for a language model: Parquet shards and vocabulary.json; resumable (extra: parquet)"
     verb = arguments.verb(verbs, "tokenize", tokenize, about, TOKENIZE)
-    verb.add_argument("data", metavar="DATA", help="a bundled set, a manifest.jsonl or a folder of audio")
+    verb.add_argument("data", metavar="DATA", help="a set's name (bench data list), a manifest.jsonl or a folder of audio")
+    arguments.data_root(verb)
     arguments.tokenizers(verb, "--tokenizer", required=True, about="one, or a semantic and an acoustic one, aligned in time: ")
     verb.add_argument("--layout", default="flattened", metavar="NAME", help=f"how codes become tokens: {LAYOUTS}")
     verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder for data/train-*.parquet and vocabulary.json")

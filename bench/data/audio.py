@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.api import Audio, Clip, UserError
 from bench.data.decoders import MAX_SECONDS, BadAudio, Decoded, decode
+from bench.data.folders import content_of
 from bench.data.headers import mended
 from bench.data.joined_files import parts, without_tag
 from bench.data.ogg_pages import losses
@@ -110,7 +111,7 @@ def mixed(audio: Audio, channels: int) -> Audio:
 def read_clip(clip: Clip) -> Audio:
     """The audio of a clip, its sha256 checked. Raises UserError where the file is not what the manifest says, else BadAudio."""
     try:
-        content = clip.path.read_bytes()
+        content = content_of(clip.path, clip.span)
     except OSError as error:
         raise UserError(f"{clip.path}: {error.strerror}: clip {clip.id!r} cannot be read") from error
     found = hashlib.sha256(content).hexdigest()
@@ -119,7 +120,7 @@ def read_clip(clip: Clip) -> Audio:
             f"{clip.path}: sha256 is {found[:16]}..., {clip.sha256[:16]}... was stated or noted: fetch the file again, correct the "
             "manifest, or give --verify where its time of change is not to be trusted"
         )
-    return decode_file(content, clip.path.name)
+    return decode_file(content, clip.path.name if clip.span is None else f"{clip.path.name}: {clip.id}")
 
 
 def to_channels(wav: Tensor, channels: int) -> Tensor:

@@ -17,7 +17,7 @@ from typing import overload
 from bench.api import DOMAINS, Clip
 
 HASH = 32  # bytes of a sha256
-USUAL = ["", 0, "", "", "en", "", "", []]  # of the path (as the id), the domain and what follows it: not written where it ends a line
+USUAL = ["", 0, "", "", "en", "", "", [], []]  # of the path (as the id), the domain and what follows it: not written where it ends a line
 
 
 class Clips(Sequence[Clip]):
@@ -81,12 +81,12 @@ class Clips(Sequence[Clip]):
         return json.loads(self.lines[self.ends[i - 1] if i else 0 : self.ends[i]].decode("utf-8", "surrogatepass"))
 
     def _clip(self, i: int) -> Clip:
-        name, path, domain, speaker, text, language, split, alignment, labels = _full(self._line(i))
+        name, path, domain, speaker, text, language, split, alignment, labels, span = _full(self._line(i))
         sha256 = self.hashes[HASH * i : HASH * (i + 1)].hex()
         beside = self.folder / alignment if alignment else None
-        return Clip(
-            name, self.folder / (path or name), sha256, DOMAINS[domain], speaker, text, language, split, beside, tuple(map(tuple, labels))
-        )
+        place = self.folder / (path or name)
+        more = tuple(map(tuple, labels)), tuple(span) or None
+        return Clip(name, place, sha256, DOMAINS[domain], speaker, text, language, split, beside, *more)
 
 
 def _full(line: list) -> list:
@@ -99,7 +99,7 @@ def packed(clips: Iterable[Clip], folder: Path) -> Clips:
     for clip in clips:
         path = clip.path.relative_to(folder).as_posix()
         beside = clip.alignment.relative_to(folder).as_posix() if clip.alignment else ""
-        own = [clip.speaker, clip.text, clip.language, clip.split, beside, list(clip.labels)]
+        own = [clip.speaker, clip.text, clip.language, clip.split, beside, list(clip.labels), list(clip.span or ())]
         facts = ["" if path == clip.id else path, DOMAINS.index(clip.domain), *own]
         while facts and facts[-1] == USUAL[len(facts) - 1]:
             facts.pop()

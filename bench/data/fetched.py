@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from bench.api import Checkpoint, UserError
+from bench.data.roots import PLACE, roots
 from bench.weights.download import cache_folder, locate
 
-PLACE = "AUDIO_TOKENIZER_BENCH_DATA"
 COPIES = (".wav", ".flac")
 
 
@@ -68,8 +68,8 @@ def missing(manifest: Path) -> list[Cut]:
 def complete(manifest: Path) -> None:
     """Fetches what is missing. Clips that came are kept when a later one does not come.
 
-    Copies named `ID.wav` or `ID.flac` below the folder AUDIO_TOKENIZER_BENCH_DATA are taken in place of the network, if their samples are
-    the same. UserError where a clip can be had neither way, or is not the one that the manifest means.
+    Copies named `ID.wav` or `ID.flac` below the user's own folders (bench/data/roots.py) are taken in place of the network, if they are the
+    same samples. UserError where a clip can be had neither way, or is not the one that the manifest means.
     """
     from tqdm.auto import tqdm
 
@@ -83,13 +83,9 @@ def complete(manifest: Path) -> None:
 
 
 def _copies(ids: set[str]) -> dict[str, list[Path]]:
-    """Files of the user's own folder by clip id."""
+    """Files of the user's own folders by clip id."""
     found: dict[str, list[Path]] = {}
-    if not ids or not (place := os.environ.get(PLACE)):
-        return found
-    if not Path(place).is_dir():
-        raise UserError(f"{PLACE} names {place}, which is no folder: mend it or unset it")
-    for path in sorted(Path(place).rglob("*")):
+    for path in (path for root in (roots() if ids else ()) for path in sorted(root.rglob("*"))):
         if path.stem in ids and path.suffix.lower() in COPIES:
             found.setdefault(path.stem, []).append(path)
     return found

@@ -129,3 +129,12 @@ def _notes(folder: Path, left_out: list[tuple[Path, str]]) -> list[str]:
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(sorted(names)[:NAMED]) + more
+
+
+def content_of(path: Path, span: tuple[int, int] | None = None) -> bytes:
+    """What a file holds, or a stretch of it (`Clip.span`)."""
+    if span is None:
+        return path.read_bytes()
+    with path.open("rb") as file:
+        file.seek(span[0])
+        return file.read(span[1])

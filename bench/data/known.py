@@ -21,11 +21,15 @@ from pathlib import Path
 
 from bench.api import UserError
 from bench.data.clips import Clips
+from bench.data.folders import content_of
 from bench.weights.download import cache_folder
 
 FILES, BYTES = 200, 2**26  # data of fewer files, and fewer bytes that were hashed, are opened at once anyway
 TICK = 2 * 10**9  # ns
-CODE = ("known", "clips", "manifests", "manifest_clips", "manifest_lines", "folders", "signatures", "unicode_forms")  # all that opens data
+CODE = (  # all that opens data
+    *("known", "clips", "manifests", "manifest_clips", "manifest_lines", "folders", "signatures", "unicode_forms"),
+    *("own_data", "kaldi", "tar_shards", "parquet_tables", "column_names", "public/clips", "public/layouts"),
+)
 NEVER = (-1, -1)  # size and time of change of a file that was not hashed here
 
 
@@ -56,15 +60,17 @@ class Hashes:
         self.facts: dict[str, tuple[int, int]] = {}  # path -> size and time of change of all that were asked for
         self.read = 0  # bytes
 
-    def of(self, path: Path) -> str:
-        """UserError where the file cannot be read."""
+    def of(self, path: Path, span: tuple[int, int] | None = None) -> str:
+        """Of a file, or of a stretch of it (`Clip.span`). UserError where it cannot be read."""
         try:
             facts = path.stat()
-            sha256, *noted = self._before.get(str(path), ("", *NEVER))
+            sha256, *noted = self._before.get(_named(path, span), ("", *NEVER))
             self.facts[str(path)] = facts.st_size, facts.st_mtime_ns
             if noted == [facts.st_size, facts.st_mtime_ns]:
                 return sha256
-            self.read += facts.st_size
+            self.read += span[1] if span else facts.st_size
+            if span:
+                return hashlib.sha256(content_of(path, span)).hexdigest()
             with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
@@ -75,7 +81,11 @@ def _noted(known: Known) -> Iterator[tuple[str, tuple[str, int, int]]]:
     for i, clip in enumerate(known.opened.clips):
         size, changed = known.sizes[2 * i : 2 * i + 2]
         if 0 <= changed < known.noted - TICK:
-            yield str(clip.path), (clip.sha256, size, changed)
+            yield _named(clip.path, clip.span), (clip.sha256, size, changed)
+
+
+def _named(path: Path, span: tuple[int, int] | None) -> str:
+    return str(path) if span is None else f"{path} {span[0]} {span[1]}"
 
 
 class State:
@@ -104,14 +114,17 @@ class State:
         return self._digest.hexdigest()
 
 
-def opened(source: Path, state: Callable[[Clips], State], read: Callable[[Hashes], Opened], verify: bool = False) -> Opened:
+def opened(
+    source: Path, state: Callable[[Clips], State], read: Callable[[Hashes], Opened], verify: bool = False, folder: Path | None = None
+) -> Opened:
     """A data set, as it was when it was opened last if nothing has changed since.
 
+    `source`: what it is known by; `folder`: what its files lie below, unless that is the source, or the folder that the source is in.
     `state(clips)`: what it is made of now, where those are its clips; `read(hashes)`: what it is, without a look at what is known.
     `verify`: every file is read, whatever is noted.
     """
     place = cache_folder() / "known" / hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:24]
-    known = None if verify else _recalled(place, source if source.is_dir() else source.parent)
+    known = None if verify else _recalled(place, folder or (source if source.is_dir() else source.parent))
     if known is not None:
         now = state(known.opened.clips)
         if now.sha256 == known.state and now.newest < known.noted - TICK:
@@ -160,4 +173,4 @@ def _recalled(place: Path, folder: Path) -> Known | None:
 @lru_cache(maxsize=1)
 def _made_by() -> str:
     """sha256 of the code that opens data: what another version noted may be understood otherwise."""
-    return hashlib.sha256(b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in CODE)).hexdigest()
+    return hashlib.sha256(b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in CODE)).hexdigest()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.api import DOMAINS, Clip, Domain, UserError
@@ -17,22 +18,42 @@ LABEL = "label:"
 FIELDS = ("path", "id", "text", "speaker", "domain", "language", "split", "sha256", "alignment")
 
 
-def from_manifest(manifest: Path, sha256_of: Callable[[Path], str], folder: Path | None = None, verify: bool = False) -> Iterator[Clip]:
+Span = tuple[int, int] | None
+Hash = Callable[[Path, Span], str]
+"""sha256 of a file, or of a stretch of it; UserError where it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is written of a clip, whatever it is written in."""
+
+    where: str  # the file and the line, for messages
+    facts: Mapping[str, object]  # FIELDS and labels
+    span: Span = None  # `Clip.span`
+
+
+def from_manifest(manifest: Path, sha256_of: Hash, folder: Path | None = None, verify: bool = False) -> Iterator[Clip]:
     """The clips in the manifest's order. Raises UserError with the line that is wrong.
 
     `folder`: where the audio will lie that is not beside the manifest and may have yet to come; each line then has its sha256.
     `sha256_of`: of the files whose lines have none; `verify`: of all, what a line says is compared with it.
     """
-    for where, entry in entries(manifest):
-        clip = _clip(folder or manifest.parent, where, _strings(entry, where), folder is None, sha256_of)
-        if verify and entry.get("sha256") and (found := sha256_of(clip.path)) != clip.sha256:
+    written = (Entry(where, facts) for where, facts in entries(manifest))
+    yield from clips(written, folder or manifest.parent, sha256_of, folder is None, verify)
+
+
+def clips(written: Iterable[Entry], folder: Path, sha256_of: Hash, there: bool = True, verify: bool = False) -> Iterator[Clip]:
+    """A clip for each entry, in their order, whose paths are relative to the folder; `there`: each file is looked for."""
+    for entry in written:
+        clip = _clip(folder, entry, there, sha256_of)
+        if verify and entry.facts.get("sha256") and (found := sha256_of(clip.path, clip.span)) != clip.sha256:
             raise UserError(
-                f"{where}: {clip.path} has sha256 {found[:16]}..., not {clip.sha256[:16]}...: fetch it again, or correct the line"
+                f"{entry.where}: {clip.path} has sha256 {found[:16]}..., not {clip.sha256[:16]}...: fetch it again, or correct the line"
             )
         yield clip
 
 
-def _strings(entry: dict[str, object], where: str) -> dict[str, str]:
+def _strings(entry: Mapping[str, object], where: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for field in (*FIELDS, *(field for field in entry if field.startswith(LABEL))):
         value = entry.get(field, "")
@@ -44,8 +65,9 @@ def _strings(entry: dict[str, object], where: str) -> dict[str, str]:
     return found
 
 
-def _clip(folder: Path, where: str, entry: dict[str, str], there: bool, sha256_of: Callable[[Path], str]) -> Clip:
-    domain = _domain(entry["domain"] or "speech", where)
+def _clip(folder: Path, written: Entry, there: bool, sha256_of: Hash) -> Clip:
+    where, entry = written.where, _strings(written.facts, written.where)
+    domain = domain_of(entry["domain"] or "speech", where)
     relative = _inside(folder, entry["path"], where)
     path = _file(folder, relative, where) if there else folder / relative
     name = unicode_forms.one_form(entry["id"]) or unicode_forms.of_path(relative if os.path.isabs(entry["path"]) else entry["path"])
@@ -53,11 +75,12 @@ def _clip(folder: Path, where: str, entry: dict[str, str], there: bool, sha256_o
         raise UserError(f'{where}: {name!r} cannot be a clip\'s id: letters and signs, no ends of lines, and not "*"')
     language = _language(entry["language"] or "en", where)
     speaker, text = unicode_forms.one_form(" ".join(entry["speaker"].split())), unicode_forms.one_form(entry["text"])
-    sha256 = entry["sha256"].lower() or sha256_of(path)
+    sha256 = entry["sha256"].lower() or sha256_of(path, written.span)
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         raise UserError(f'{where}: "sha256" is {sha256[:80]!r}: 64 hexadecimal digits are wanted, or leave it out')
     alignment = _alignment(folder, entry["alignment"], where)
-    return Clip(name, path, sha256, domain, speaker, text, language, entry["split"].lower(), alignment, _labels(entry, where))
+    labels = _labels(entry, where)
+    return Clip(name, path, sha256, domain, speaker, text, language, entry["split"].lower(), alignment, labels, written.span)
 
 
 def _labels(entry: dict[str, str], where: str) -> tuple[tuple[str, str], ...]:
@@ -81,7 +104,8 @@ def _alignment(folder: Path, named: str, where: str) -> Path | None:
     return path
 
 
-def _domain(text: str, where: str) -> Domain:
+def domain_of(text: str, where: str) -> Domain:
+    """The domain that a word names. UserError with `where` for another word."""
     for domain in DOMAINS:
         if domain == text:
             return domain

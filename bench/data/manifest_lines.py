@@ -1,4 +1,4 @@
-"""The entries of a manifest file: JSON Lines, a JSON array of the same objects, or a table (CSV, TSV) whose first line names the fields.
+"""The entries of a manifest file: JSON Lines, a JSON array of such objects, or a table (CSV, TSV, Parquet) whose columns are the fields.
 
 Encoded as UTF-8, or as UTF-16 that says so in its first bytes; lines end as on any system. An end of line inside a string (U+2028) is text.
 """
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.api import UserError
+from bench.data import parquet_tables
 from bench.data.signatures import HEAD, is_audio
 
 WANTED = 'a line is {"path": "clip.flac", "domain": "speech", ...}'
@@ -21,7 +22,10 @@ BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM
 
 
 def entries(manifest: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    """(where, object) of every entry, where being "FILE:LINE" or "FILE, entry N". Raises UserError."""
+    """(where, object) of every entry, where being "FILE:LINE", "FILE, entry N" or "FILE, row N". Raises UserError."""
+    if manifest.suffix.lower() == parquet_tables.SUFFIX:
+        yield from parquet_tables.entries(manifest)
+        return
     text = _text(manifest)
     start = text.lstrip()[:1]
     if start == "[":

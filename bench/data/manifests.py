@@ -9,20 +9,21 @@ probe can ask for. In a folder, files below one called speech, music or general 
 
 from __future__ import annotations
 
-import os
+import difflib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import bench
 from bench.api import DOMAINS, Clip, Data, UserError
-from bench.data import fetched, known
-from bench.data.clips import Clips, fingerprint, packed
-from bench.data.folders import from_folder, search
-from bench.data.known import Hashes, Opened, State
-from bench.data.manifest_clips import from_manifest
+from bench.data import fetched, own_data
+from bench.data.clips import fingerprint, packed
+from bench.data.known import Hashes, Opened
+from bench.data.manifest_clips import domain_of, from_manifest
 from bench.data.manifest_lines import entries
-from bench.data.subsets import Limit, subset
+from bench.data.public import clips as public
+from bench.data.subsets import Asked, Limit, asked, subset
 
 
 def names() -> list[str]:
@@ -35,15 +36,23 @@ def _embedded() -> Path:
     return next((place for place in places if place.is_dir()), places[0])
 
 
+def all_names() -> list[str]:
+    """Those of `names`, and of the public sets."""
+    return [*names(), *public.names()]
+
+
 def here(name: str) -> bool:
     """Whether the audio of a set that has a name is on this machine."""
-    return not fetched.missing(_embedded() / name / "manifest.jsonl")
+    return public.here(name) if name not in names() else not fetched.missing(_embedded() / name / "manifest.jsonl")
 
 
 def fetch(source: str) -> None:
     """Makes sure that the audio of a data set is on this machine: of one that is fetched, what is missing comes now. Else UserError."""
-    if source in names():
-        fetched.complete(_embedded() / source / "manifest.jsonl")
+    name = asked(source).name
+    if name in names():
+        fetched.complete(_embedded() / name / "manifest.jsonl")
+    elif public.known(name) and not Path(source).exists():
+        public.fetch(name)
 
 
 def facts(name: str) -> list[dict[str, object]]:
@@ -82,59 +91,35 @@ def data_of(source: str, clips: int, domains: Sequence[str], seed: int) -> Data:
 
 def _found(source: str, verify: bool) -> tuple[str, Opened]:
     """The name of a data set, and all of its clips."""
-    path = Path(source)
+    wanted, path = asked(source), Path(source)
+    if wanted.name != source and not path.exists() and (wanted.name in names() or public.known(wanted.name)):
+        return _part(source, wanted, *_found(wanted.name, verify))
     if source in names():
         own = [f"{source} is the bundled data set; for your own of that name write ./{source}"] if path.exists() else []
         manifest = _embedded() / source / "manifest.jsonl"
         folder = fetched.folder(source) if fetched.cuts(manifest) else None
         clips = list(from_manifest(manifest, Hashes().of, folder, verify and here(source)))
-        return source, _opened(source, clips, folder or manifest.parent, own)
-    manifest = path / "manifest.jsonl" if path.is_dir() else path
-    if not manifest.is_file() and not path.is_dir():
-        raise UserError(f"no data called {source!r}: give one of {', '.join(names())}, a manifest.jsonl or a folder of audio files")
-    name = manifest.resolve().parent.name
-    found = _of_manifest(source, manifest, verify) if manifest.is_file() else _of_folder(source, path, verify)
-    return f"./{name}" if name in names() else name, found
+        return source, own_data.opened_of(source, clips, folder or manifest.parent, own)
+    if not path.exists() and public.known(source):
+        return public.opened(source, verify)
+    if not path.exists():
+        near = difflib.get_close_matches(wanted.name, [*public.set_names(), *all_names()], n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}? Else " if near else ""
+        kinds = "a public set (bench data list), hf://OWNER/NAME:SPLIT, a manifest.jsonl or a folder of audio files"
+        raise UserError(f"no data called {source!r}: {hint}give one of {', '.join(names())}, {kinds}")
+    if copy := public.copy_at(path, source, verify):
+        return copy
+    name = own_data.name_of(path)
+    return f"./{name}" if name in names() else name, own_data.found(source, verify)
 
 
-def _of_manifest(source: str, manifest: Path, verify: bool) -> Opened:
-    def state(clips: Clips) -> State:
-        made_of = State()
-        made_of.text(manifest.read_bytes())
-        for file in dict.fromkeys(clips.files()):
-            made_of.file(file)
-        return made_of
-
-    def read(hashes: Hashes) -> Opened:
-        return _opened(source, list(from_manifest(manifest, hashes.of, verify=verify)), manifest.parent)
-
-    return known.opened(manifest, state, read, verify)
-
-
-def _of_folder(source: str, folder: Path, verify: bool) -> Opened:
-    def state(_: Clips) -> State:
-        made_of, found = State(), search(folder)
-        made_of.text(repr(found.left_out).encode())
-        for file in sorted(found.files):
-            made_of.text(os.fsencode(file))
-            made_of.file(file)
-        return made_of
-
-    def read(hashes: Hashes) -> Opened:
-        found = from_folder(folder, hashes.of)
-        return _opened(source, found.clips, folder, found.notes)
-
-    return known.opened(folder, state, read, verify)
-
-
-def _opened(source: str, clips: Sequence[Clip], folder: Path, notes: Sequence[str] = ()) -> Opened:
-    """UserError where there are none, or two of one id."""
-    if not clips:
-        left_out = "".join(f"; {note}" for note in notes)
-        raise UserError(f"{source} has no clips: a manifest needs one JSON object per line, a folder files such as .wav or .flac{left_out}")
-    _refuse_twins(clips, source)
-    all_of_them = packed(clips, folder)
-    return Opened(all_of_them, fingerprint(all_of_them), tuple(notes))
+def _part(source: str, wanted: Asked, name: str, whole: Opened) -> tuple[str, Opened]:
+    """What a name with a limit or a domain behind it means of the data set of that name."""
+    clips: Sequence[Clip] = whole.clips
+    if wanted.domain:
+        clips = packed((replace(clip, domain=domain_of(wanted.domain, source)) for clip in clips), whole.clips.folder)
+    chosen = clips if wanted.limit is None else subset(clips, wanted.limit, seed=wanted.seed)
+    return f"{name}{source.removeprefix(wanted.name)}", own_data.opened_of(source, chosen, whole.clips.folder, whole.notes)
 
 
 def partners(clips: Sequence[Clip]) -> dict[str, Clip]:
@@ -159,11 +144,3 @@ def _strangers(ring: Sequence[Clip]) -> list[int]:
         if i < size:
             found[i] = (after if clip.speaker and after < i + size else i + 1) % size
     return found
-
-
-def _refuse_twins(clips: Sequence[Clip], source: str) -> None:
-    seen: set[str] = set()
-    for clip in clips:
-        if clip.id in seen:
-            raise UserError(f"{source}: two clips have the id {clip.id!r}: ids must differ")
-        seen.add(clip.id)

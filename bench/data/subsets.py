@@ -11,14 +11,45 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
-from bench.api import DOMAINS, Clip
+from bench.api import DOMAINS, Clip, UserError
 from bench.data.clips import select
 
 FIRST = 5  # speakers that come before any other has a second clip: as many as an interval needs
 Limit = int | float
 """So many clips, or, of a float, that share of them, 0..1."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A data set's name with what may follow it: `NAME:200@seed=1`, `NAME:10%`, `NAME@domain=music`."""
+
+    name: str
+    limit: Limit | None = None  # so many of its clips; None: all
+    seed: int = 0  # of their choice
+    domain: str = ""  # of all of its clips, in place of their own; "": their own
+
+
+SUFFIX = re.compile(r"(?P<name>.+?)(?::(?P<limit>\d[\d.]*%?))?(?:@(?P<options>\w+=[^@=,/]*(?:,\w+=[^@=,/]*)*))?")
+
+
+def asked(source: str) -> Asked:
+    """A name and what follows it. UserError for what nothing means."""
+    found = SUFFIX.fullmatch(source)
+    if found is None:
+        return Asked(source)
+    options = dict(option.split("=") for option in (found["options"] or "").split(",") if option)
+    try:
+        limit = limit_of(found["limit"]) if found["limit"] else None
+        seed, domain = int(options.pop("seed", "0")), options.pop("domain", "")
+    except ValueError as error:
+        raise UserError(f"{source}: {error}: write as NAME:200@seed=1") from error
+    if options or domain not in ("", *DOMAINS):
+        wrong = f"{next(iter(options))!r} means nothing" if options else f"no domain is called {domain!r}"
+        raise UserError(f"{source}: {wrong}: after @ stand seed=N and domain={'|'.join(DOMAINS)}, with a comma between")
+    return Asked(found["name"], limit, seed, domain)
 
 
 def limit_of(text: str) -> Limit:

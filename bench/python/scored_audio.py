@@ -41,7 +41,7 @@ def _root(ref: str) -> Path | None:
 
 
 def _key(clip: Clip, root: Path | None) -> str:
-    path = clip.path.resolve()
+    path = clip.path.resolve() if clip.span is None else clip.path.resolve().with_suffix("") / clip.id
     relative = path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name
     return str(PurePosixPath(relative).with_suffix(""))
 

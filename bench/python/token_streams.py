@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import registry
 from bench.catalog import names
-from bench.data.manifests import open_data
+from bench.data.manifests import fetch, open_data
 from bench.records.devices import device_of
 from bench.tokenized import decoding, encoding
 from bench.tokenized.decoding import TokenSet
@@ -32,6 +32,7 @@ def tokenize(
     words = names.tokenizers([tokenizer] if isinstance(tokenizer, str) else list(tokenizer))
     chosen = [Tokenized(word, variant) for word in words for variant in registry.variants_of([word], None)]
     how = encoding.Options(layout, seed, piece, device=device_of(device), fresh=fresh)
+    fetch(str(data))
     encoding.tokenize(open_data(str(data), limit, seed=seed), chosen, Path(out), how)
     return load_tokens(Path(out))
 

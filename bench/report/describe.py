@@ -14,7 +14,7 @@ from bench.data import manifests
 from bench.evaluators import packages
 from bench.records import reader
 from bench.records.writer import folder_name
-from bench.report import marks
+from bench.report import described_data, marks
 from bench.tokens.layouts import CONTEXTS, Layout, layouts
 from bench.weights import download, licences
 
@@ -68,7 +68,7 @@ def available(what: str) -> set[str]:
     if what == "tokenizers":
         return {variant.spec.label for variant in variants() if place(variant) in READY}
     ready = {name for name in names.suites() if not (needed := packages.package(name)) or needed.here}
-    return {"suites": ready, "data": {name for name in manifests.names() if manifests.here(name)}}.get(what) or {
+    return {"suites": ready, "data": {name for name in manifests.all_names() if manifests.here(name)}}.get(what) or {
         m.name for name in ready for m in index.suite(name).metrics
     }
 
@@ -109,15 +109,8 @@ def _finite(value: float) -> float | None:
 
 
 def data_sets() -> Listing:
-    """The embedded data sets; any manifest or folder is one, too."""
-    lines = []
-    for name in manifests.names():
-        facts = manifests.facts(name)
-        domains = Counter(str(fact.get("domain", "speech")) for fact in facts)
-        voices = len({fact["speaker"] for fact in facts if fact.get("speaker")})
-        proof = manifests.open_data(name).sha256[:8] if manifests.here(name) else "fetched at first use"
-        lines.append((name, ", ".join(f"{domains[d]} {d}" for d in DOMAINS), str(voices), proof))
-    return ("data", "clips", "speakers", "sha256"), lines
+    """The data sets that have a name; any manifest or folder is one, too."""
+    return described_data.HEADER, described_data.lines()
 
 
 TABLES: dict[str, Callable[[], Listing]] = {"tokenizers": tokenizers, "suites": suites, "metrics": metrics, "data": data_sets}

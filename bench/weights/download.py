@@ -1,13 +1,12 @@
 """Files of weights: found on this machine or downloaded, and proven by sha256 whichever way they came.
 
 A file of a Hugging Face repository comes through huggingface_hub into the cache that other programs use, too (HF_HOME), from HF_ENDPOINT,
-with HF_TOKEN, and not while HF_HUB_OFFLINE=1. Any other address is downloaded by pooch into the project's own cache folder
+with HF_TOKEN, and not while HF_HUB_OFFLINE=1. Any other address is downloaded into the project's own cache folder
 (AUDIO_TOKENIZER_BENCH_CACHE, else the system's), where a file of either kind may also be put by hand and is looked for first.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -18,13 +17,11 @@ from pathlib import Path
 import bench
 from bench.api import Checkpoint, UserError
 from bench.weights import licences
+from bench.weights.transfer import FULL, transferred
 
 NAME = "audio-tokenizer-bench"
 HUB = re.compile(r"https://huggingface\.co/(?P<kind>datasets/|spaces/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
-TIMEOUT = 60.0  # seconds without a byte
 RETRIES = 2  # of a download that is not from the hub, whose library has its own count
-CHUNK = 1 << 20  # bytes
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OTHER_WAYS = "or give it with --weights PATH; the @mini variants need no download"
 
 
@@ -149,31 +146,18 @@ def _from_hub(hub: HubFile, checkpoint: Checkpoint) -> Path:
 
 
 def _from_address(checkpoint: Checkpoint, path: Path) -> Path:
-    """One process downloads, under a temporary name until the sha256 is proven; others wait for it."""
-    import pooch
-    from filelock import FileLock
-    from tqdm.auto import tqdm
-
-    pooch.get_logger().setLevel("WARNING")
-    known = {checkpoint.file: f"sha256:{checkpoint.sha256}"}
-    store = pooch.create(cache_folder(), "", registry=known, urls={checkpoint.file: checkpoint.url}, retry_if_failed=RETRIES)
-    bar = tqdm(desc=path.name, total=1, unit="B", unit_scale=True, disable=None)  # None: no bar where stderr is not a terminal
-    get = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT)  # pyright: ignore[reportArgumentType]  # may be a bar
+    """One process downloads, under another name until the sha256 is proven; what broke off goes on where it was."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            store.fetch(checkpoint.file, downloader=get)  # pyright: ignore[reportArgumentType]  # its protocol has other names
-    except Exception as error:  # pooch's own, those of its HTTP client, and the disk's
+        transferred((checkpoint.url,), path, f"sha256:{checkpoint.sha256}", RETRIES)
+    except Exception as error:  # the transfer's own, those of its HTTP client, and the disk's
         raise _failed(error, checkpoint, checkpoint.url) from error
-    finally:
-        bar.close()
     return _proven(path, checkpoint, "delete it and run again")
 
 
 def _failed(error: Exception, checkpoint: Checkpoint, address: str, hub: HubFile | None = None, damaged: Path | None = None) -> UserError:
     """What is missing, from where, why, and what to do, in one line."""
     what = f"{damaged} is not the pinned {checkpoint.file}" if damaged else f"{checkpoint.file} is not on this machine"
-    why, cure = _of_the_disk(error, hub) or (_of_the_hub(error, hub) if hub else None) or (_last_line(error), "")
+    why, cure = _of_the_disk(error, hub) or (of_the_hub(error, hub) if hub else None) or (last_line(error), "")
     ways = f"put it at {cache_folder() / checkpoint.file}; {checkpoint.cure or OTHER_WAYS}"
     return UserError(f"{what} and cannot be downloaded from {address} ({why}): {cure}{ways}")
 
@@ -189,7 +173,7 @@ def _of_the_disk(error: Exception, hub: HubFile | None) -> tuple[str, str] | Non
     return None
 
 
-def _of_the_hub(error: Exception, hub: HubFile) -> tuple[str, str] | None:
+def of_the_hub(error: Exception, hub: HubFile) -> tuple[str, str] | None:
     """The same where the hub refused, or was not to be asked."""
     from huggingface_hub import errors
 
@@ -213,7 +197,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
     """What the innermost of the causes says: that of the network rather than its client's."""
     text = next((str(cause) for cause in reversed(list(_chain(error))) if str(cause)), type(error).__name__)
     return " ".join(text.split())[:300]
