@@ -17,6 +17,7 @@ from bench.commands import arguments, terminal
 from bench.commands.arguments import DETAILED, console, note, positive, words
 from bench.commands.progress import progress
 from bench.lm.options import WORDS
+from bench.pairs.options import SEEDS, SETS
 from bench.records.devices import device_of
 from bench.throughput.sweep import DTYPES
 
@@ -74,6 +75,11 @@ def add(verbs: Verbs) -> None:
         help="further questions of --suite probe: mel (the log-mel spectrogram), label:NAME (a field of the manifest that is called so)",
     )
     what.add_argument("--lm-options", metavar="A,B", help=f"further trainings of --suite lm, for further columns: {', '.join(WORDS)}")
+    what.add_argument(
+        "--pairs-options",
+        metavar="A,B",
+        help=f"--suite pairs: {SEEDS}=N models (default: 1); sets of pairs in folders, {', '.join(f'{name}=DIR' for name in SETS)}",
+    )
     what.add_argument(
         "--dtype",
         choices=DTYPES,
@@ -224,6 +230,7 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     from bench.evaluators import options as asr
     from bench.evaluators.packages import refuse_missing
     from bench.lm import options as lm
+    from bench.pairs import options as pairs
     from bench.probe import options as probe
     from bench.records.devices import refuse_word
     from bench.throughput import sweep
@@ -248,6 +255,9 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     if options.lm_options:
         _belongs("--lm-options", ("lm",), chosen)
         lm.parse(options.lm_options)
+    if options.pairs_options:
+        _belongs("--pairs-options", ("pairs",), chosen)
+        pairs.refuse_missing(pairs.parse(options.pairs_options))
     for name, kind in EVALUATORS.items():
         model = getattr(options, f"{name}_model") or ""
         if model:

@@ -82,6 +82,7 @@ GROUPS = {  # suite -> what its columns are about, in the order of the table ove
     "reconstruction": "Signal",
     "mcd": "Cepstra",
     "lm": "Language model",
+    "pairs": "Minimal pairs",
     "codes": "Codes",
     "probe": "Probes of tokens",
     "robustness": "Robustness",

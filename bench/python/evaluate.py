@@ -40,6 +40,7 @@ def evaluate(
     codes_options: str = "",
     probe_options: str = "",
     asr_options: str = "",
+    pairs_options: str = "",
     progress: Progress | None = None,
 ) -> Results:
     """Tokenizers through suites; finished rows in `results` are used again, as `bench run` does.
@@ -51,7 +52,7 @@ def evaluate(
     variants = _variants(tokenizers)
     how = Options(Path(results), device_of(device), workers, seed, fresh=fresh)
     runs: list[Run] = []
-    asked = {"lm": lm_options, "codes": codes_options, "probe": probe_options, "asr": asr_options}
+    asked = {"lm": lm_options, "codes": codes_options, "probe": probe_options, "asr": asr_options, "pairs": pairs_options}
     for suite in suites_of(suites, asr_model, speaker_model, quality_model, asked):
         domains = _domains(suite) if limit else DOMAINS
         fetch(str(data or suite.data))

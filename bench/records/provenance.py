@@ -16,7 +16,7 @@ EVERYWHERE = ("audio-tokenizer-bench", "torch", "numpy", "soxr", "soxr-library",
 OF_SUITES: Mapping[str, tuple[str, ...]] = {  # a suite that is not named may use any
     **{"reconstruction": ("pesq",), "robustness": ("pesq",), "mcd": ()},
     **{"asr": ("jiwer", "openai-whisper", "faster-whisper", "ctranslate2", "pocketsphinx"), "speaker": ("resemblyzer", "transformers")},
-    **{"quality": ("visqol-python", "onnxruntime"), "codes": (), "lm": (), "probe": (), "throughput": ()},
+    **{"quality": ("visqol-python", "onnxruntime"), "codes": (), "lm": (), "pairs": (), "probe": (), "throughput": ()},
 }
 OF_FAMILIES: Mapping[str, tuple[str, ...]] = {"codec2": ("pycodec2",), "lyra": ("ai-edge-litert",)}
 OF_EVALUATORS: Mapping[str, str] = {

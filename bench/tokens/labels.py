@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from bench.api import Reconstruction, Spec, UserError
-from bench.data.alignments import SILENCE, Alignment
+from bench.data.alignments import SILENCE, Alignment, Phone
 
 
 def inventory(found: Iterable[Alignment | None], spec: Spec) -> dict[str, int]:
@@ -26,8 +26,13 @@ def labelled(item: Reconstruction, alignment: Alignment | None, codes: dict[str,
         return item
     if alignment is None or not alignment.phones:
         return replace(item, codes=item.codes[:, :0], failure="its manifest names no alignment with phones: there is no label to take")
-    times = (np.arange(item.codes.shape[1]) + 0.5) / rate
-    found = np.zeros(len(times), dtype=np.int64)
-    for phone in alignment.phones:
+    return replace(item, codes=torch.from_numpy(at(alignment.phones, item.codes.shape[1], codes, rate))[None])
+
+
+def at(phones: Sequence[Phone], frames: int, codes: dict[str, int], rate: float) -> np.ndarray:
+    """The code of the phone in the middle of each frame, [frames] int64."""
+    times = (np.arange(frames) + 0.5) / rate
+    found = np.zeros(frames, dtype=np.int64)
+    for phone in phones:
         found[(phone.start <= times) & (times < phone.end)] = codes[phone.name]
-    return replace(item, codes=torch.from_numpy(found)[None])
+    return found

@@ -21,7 +21,7 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"python"},
     {"plot", "gate", "leaderboard"},
     {"listening"},
-    {"report", "conformance", "tokenized", "train"},
+    {"report", "conformance", "tokenized", "train", "pairs"},
     {"compare", "lm", "probe", "throughput"},
     {"evaluators", "engine"},
     {"registry", "tokens"},
@@ -34,7 +34,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 LOOSE = {"api", "registry", "cli", "__main__", "__init__"}  # everything else has a room
 OPEN_TO = {  # what the files of the rooms of plug-ins, and the blocks, may see of bench
     "tokenizers": {"api", "nn", "classical", "weights", "data"},
-    "tasks": {"api", "metrics", "data", "engine", "tokens", "evaluators", "lm", "probe", "throughput"},
+    "tasks": {"api", "metrics", "data", "engine", "tokens", "evaluators", "lm", "pairs", "probe", "throughput"},
     "nn": {"api", "nn", "weights"},
 }
 HIDDEN = {"engine.run", "engine.codec_stage", "engine.worker_pool"}  # a suite sees a session, not the engine that gives it

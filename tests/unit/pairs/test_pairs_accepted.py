@@ -1,0 +1,120 @@
+"""What models of codes that are known say of the pairs: that phones tell words and agreement and no voice, that pitch tells voices and no
+words, and that words cannot be told by a model of the same phones in another order. Minutes of one core each: `pytest -m slow`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.data.alignments import Phone
+from bench.pairs import agreement, consistency, words
+from bench.pairs.pieces import RATE, Sound
+from bench.pairs.quads import Quad, rng_of
+from tests.closed_language import FRAMES, labels, language, parts, phone_labels, phone_numbers, phones, sounds, told_apart, voices
+
+TRAINED = (*parts().train, *parts().dev)
+
+
+def quads() -> list[Quad]:
+    made = words.quads(voices(), language(), 0) + agreement.quads(voices(), language(), [clip.text for clip in parts().train], 0)
+    return made + [quad for quad in consistency.quads({**voices(), **voices("dev")}, {}, 0) if quad.kind in ("voice", "gender")]
+
+
+def test_pitch_and_loudness_are_what_they_say() -> None:
+    tone = 0.1 * np.sign(np.sin(2 * np.pi * 150 * np.arange(RATE) / RATE))
+    found = pitch_and_loudness(Sound(tone.astype(np.float32), ()))
+    assert len(found) == round(FRAMES)
+    assert set(found[5:-5, 0].tolist()) <= {pitch_code(150) - 1, pitch_code(150), pitch_code(150) + 1} and len(set(found[5:-5, 1])) == 1
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    assert np.mean(pitch_and_loudness(Sound(noise, ()))[:, 0] == 0) > 0.9
+
+
+def test_scrambled_words_have_the_same_phones_at_the_same_places() -> None:
+    clip = parts().train[0]
+    before, after = phones(clip), scrambled(clip.id, phones(clip), language().said(clip.text, phones(clip)))
+    assert sorted(p.name for p in before) == sorted(p.name for p in after) and [p.name for p in before] != [p.name for p in after]
+    assert after[-1].end == pytest.approx(before[-1].end, abs=0.01)
+
+
+@pytest.mark.slow
+def test_phones_tell_words_and_agreement_and_no_voice() -> None:
+    made = quads()
+    streams = {clip.id: labels(phones(clip), seconds(clip.id)) for clip in TRAINED}
+    streams |= {name: phone_labels(sound) for quad in made for name, sound in quad.sides()}
+    verdict, won = told_apart(made, streams, [len(phone_numbers())])
+    print("phone labels", verdict.converged, won)
+    assert won["word"] >= 0.9 and won["syntax"] >= 0.8
+    assert won["voice"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.slow
+def test_phones_in_another_order_tell_no_words() -> None:
+    made = [quad for quad in quads() if quad.kind == "word"]
+    streams = {}
+    for clip in TRAINED:
+        mixed = scrambled(clip.id, phones(clip), language().said(clip.text, phones(clip)))
+        streams[clip.id] = labels(mixed, seconds(clip.id))
+    streams |= {name: phone_labels(sound) for quad in made for name, sound in quad.sides()}
+    _, won = told_apart(made, streams, [len(phone_numbers())])
+    print("scrambled phones", won)
+    assert won["word"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.slow
+def test_pitch_and_loudness_tell_voices_and_no_words() -> None:
+    made = quads()
+    streams = {name: pitch_and_loudness(sound) for name, sound in sounds(TRAINED).items()}
+    streams |= {name: pitch_and_loudness(sound) for quad in made for name, sound in quad.sides()}
+    verdict, won = told_apart(made, streams, [PITCHES + 1, LEVELS])
+    print("pitch and loudness", verdict.converged, won)
+    assert won["voice"] >= 0.8 and won["gender"] >= 0.8
+    assert won["word"] == pytest.approx(0.5, abs=0.12)
+
+
+def seconds(clip: str) -> float:
+    """Where its last phone ends."""
+    return next(phones(one)[-1].end for one in TRAINED if one.id == clip)
+
+
+def scrambled(name: str, before: Sequence[Phone], said: Sequence[object]) -> tuple[Phone, ...]:
+    """The phones of each word in another order, each as long as it was."""
+    rng, found, time = rng_of(0, name), list[Phone](), 0.0
+    starts = {word.phones[0].start: word.phones for word in said}  # type: ignore[attr-defined]
+    place = 0
+    while place < len(before):
+        word = starts.get(before[place].start, (before[place],))
+        for i in rng.permutation(len(word)):
+            length = word[i].end - word[i].start
+            found.append(replace(word[i], start=time, end=time + length))
+            time += length
+        place += len(word)
+    return tuple(found)
+
+
+PITCHES, LOWEST, HIGHEST, VOICED = 24, 60.0, 420.0, 0.5  # codes of pitch, Hz, and the least autocorrelation of what has any
+LEVELS, STEP = 8, 6.0  # of loudness, dB
+
+
+def pitch_code(hz: float) -> int:
+    return 1 + int(np.clip(PITCHES * np.log(hz / LOWEST) / np.log(HIGHEST / LOWEST), 0, PITCHES - 1))
+
+
+def pitch_and_loudness(sound: Sound) -> np.ndarray:
+    """[F, 2]: the strongest autocorrelation of 40 ms as a pitch, 0 where there is none; the level in steps of 6 dB."""
+    hop, window = round(RATE / FRAMES), round(0.04 * RATE)
+    count = max(1, round(len(sound.wave) / hop))
+    padded = np.pad(sound.wave.astype(np.float64), (window // 2, window + count * hop))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[hop // 2 :: hop][:count] * np.hanning(window)
+    spectrum = np.abs(np.fft.rfft(frames, 2 * window)) ** 2
+    lags = np.fft.irfft(spectrum)[:, :window] / np.maximum(
+        np.fft.irfft(np.abs(np.fft.rfft(np.hanning(window), 2 * window)) ** 2)[:window], 1e-3
+    )
+    first, last = int(RATE / HIGHEST), min(window - 1, int(RATE / LOWEST))
+    near = lags[:, first:last]
+    early = (near >= 0.9 * near.max(1, keepdims=True)).argmax(1)  # not a multiple of the period
+    best = np.array([place + row[place : place + 8].argmax() for place, row in zip(early, near, strict=True)])
+    strength = lags[np.arange(count), first + best] / np.maximum(lags[:, 0], 1e-9)
+    pitches = np.array([pitch_code(RATE / (first + b)) if s > VOICED else 0 for b, s in zip(best, strength, strict=True)])
+    power = 10 * np.log10(np.mean(frames**2, 1) + 1e-9)
+    return np.stack([pitches, np.clip((power + 70) / STEP, 0, LEVELS - 1).astype(int)], 1)
