@@ -3,7 +3,8 @@
 Speech alone. SEEDS models of the layout `depth`, each trained from scratch with one fixed budget (bench/lm), are tested on speakers and
 texts that none learned from; a clip's bits are their mean. If one of them has not converged, the scores are NaN with a note. Bits alone
 have no good direction, as a tokenizer that keeps less is cheaper. Further trainings, on request, give further columns: what other layouts
-cost, and the prequential code length, which charges the learning, too.
+cost, the prequential code length, which charges the learning, too, and what the first model saves when it is told the text or the codes of
+a noisy version. Nothing is sampled from a model: of two continuations, it says which it finds likelier.
 """
 
 from __future__ import annotations
@@ -12,23 +13,29 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bench.api import POSITIVE, Clip, Domain, Failure, Metric, Row, Score, Suite
+from bench.api import POSITIVE, SHARE, Clip, Domain, Failure, Metric, Row, Score, Suite
 from bench.lm import layouts
+from bench.lm.changed import changes
+from bench.lm.coding import SHORT
+from bench.lm.continuation import FIRST, KINDS, VOICE
+from bench.lm.continuation import TEXT as SAID
+from bench.lm.following import Following
 from bench.lm.models import DEPTH, Heard, Models, hear
-from bench.lm.options import LAYOUTS, PREQUENTIAL, Options, parse
+from bench.lm.options import LAYOUTS, NEXT, PREQUENTIAL, RECOVER, TEXT, Options, parse
 from bench.lm.prequential import uniform_bits
 from bench.lm.splits import Split, split
-from bench.lm.training import SHORT, Outcome
+from bench.lm.training import Outcome
 from bench.tokens.alignment import words
 
 if TYPE_CHECKING:
     from bench.api import Session
 
-VERSION = 1
+VERSION = 2
 SEEDS = 3
 DOMAIN: Domain = "speech"
 SPEECH: Mapping[Domain, int] = {DOMAIN: 0}
@@ -44,14 +51,15 @@ def run(options: Options, session: Session) -> Iterator[list[Row]]:
     tested = {clip.id for clip in parts.test}
     waiting = [clip for clip in session.todo if clip.id not in tested]
     models = Models(options, session, parts, heard, SEEDS, VERSION)
-    for done in models.train():
+    following = Following(models, session, parts, changes((parts.train, parts.dev, parts.test), session.seed))
+    for done in chain((done / 2 for done in models.train()), ((1 + done) / 2 for done in following.train())):
         ready = math.ceil(len(waiting) * (1 - done))
         yield from (_rows(session, clip, {}, heard) for clip in waiting[ready:])
         del waiting[ready:]
     yield from (_rows(session, clip, {}, heard) for clip in waiting)
-    answers, todo = Answers(options, session, parts, heard, models), {clip.id for clip in session.todo}
+    answers, todo = Answers(options, session, parts, heard, models, following), {clip.id for clip in session.todo}
     for clip in parts.test:
-        if models.fresh or clip.id in todo:  # other models than those that rows of an earlier run are of
+        if models.fresh or following.fresh or clip.id in todo:  # other models than those that rows of an earlier run are of
             yield _rows(session, clip, answers.scores(clip), heard)
     yield answers.pooled()
 
@@ -63,13 +71,13 @@ def _rows(session: Session, clip: Clip, scores: Mapping[str, Score], heard: Hear
 class Answers:
     """What the models of one run say of its clips."""
 
-    def __init__(self, options: Options, session: Session, parts: Split, heard: Heard, models: Models):
-        self.options, self.parts, self.heard, self.models = options, parts, heard, models
+    def __init__(self, options: Options, session: Session, parts: Split, heard: Heard, models: Models, following: Following):
+        self.options, self.parts, self.heard, self.models, self.following = options, parts, heard, models, following
         self.spec, self.why = session.spec, models.why
 
     def scores(self, clip: Clip) -> dict[str, Score]:
         """Of one clip of the test."""
-        asked = [DEPTH_COLUMNS, *(COST[name] for name in self.options.layouts)]
+        asked = [DEPTH_COLUMNS, *(FURTHER[word] for word in self.options.words if word in FURTHER)]
         if clip.id not in self.heard.streams or self.why:
             note = self.heard.failures.get(clip.id) or self.why
             return {metric.name: Score(math.nan, note=note) for metrics in asked for metric in metrics}
@@ -80,7 +88,9 @@ class Answers:
             scores = self._depth_scores(clip, found)
         for name in self.options.layouts:
             scores[f"lm_cost_{name}"] = self._cost(name, clip, found, why)
-        return scores
+        if failure := self.following.failure:
+            return scores | {m.name: Score(math.nan, note=failure) for word in self.options.following for m in FURTHER[word]}
+        return scores | self.following.scores(clip)
 
     def pooled(self) -> list[Row]:
         """The rows that are of no single clip."""
@@ -162,7 +172,7 @@ def _metric(
     return Metric(name, unit, better, SPEECH, tolerance, None, about, per, span)
 
 
-BELOW_ONE = (-math.inf, 1.0)
+BELOW_ONE, EVERYWHERE = (-math.inf, 1.0), (-math.inf, math.inf)
 DEPTH_COLUMNS = (
     _metric("lm_bits_per_s", "bit/s", "", 1, f"code length per second of real audio, new speakers and texts, mean of {SEEDS} models"),
     _metric("lm_bits_2s", "bit/s", "", 1, f"the same models, seeing at most {SHORT:g} s of what came before, not 8 s"),
@@ -173,9 +183,38 @@ DEPTH_COLUMNS = (
     _metric("lm_bits_per_char", "bit", "lower", 0.1, "bits per character of the transcript: compare at equal probe_asr_cer"),
     _metric("lm_positions_per_s", "1/s", "lower", 0.1, "positions of the large transformer per second of audio (depth: frames)"),
 )
-COST = {
-    name: (_metric(f"lm_cost_{name}", "bit/s", "lower", 1, f"bits of the layout {name} minus those of depth", span=(-math.inf, math.inf)),)
-    for name in LAYOUTS
+CHANGED = {
+    "noise_10db": "with white noise at 10 dB SNR",
+    "noise_0db": "with white noise at 0 dB SNR",
+    "overlap_0db": "with a second voice as loud",
+}
+CHOICES = {VOICE: "the same text in another voice", SAID: "another text in the same voice"}
+
+
+def _next(kind: str, first: bool) -> Metric:
+    about = f"how often the true second half is found likelier after the first than that of {CHOICES[kind]}"
+    name = f"next_acc_{kind}{'_1s' * first}"
+    return _metric(name, "share", "higher", 0.01, f"{about}{f'; its first {FIRST:g} s' * first}; chance 50 %", span=SHARE)
+
+
+FURTHER = {  # by what is asked for
+    **{
+        name: (_metric(f"lm_cost_{name}", "bit/s", "lower", 1, f"bits of the layout {name} minus those of depth", span=EVERYWHERE),)
+        for name in LAYOUTS
+    },
+    TEXT: (_metric("text_bits_per_s", "bit/s", "higher", 1, "bits that the first model saves when told the transcript", span=EVERYWHERE),),
+    RECOVER: tuple(
+        _metric(
+            f"recover_share_{name}",
+            "share",
+            "higher",
+            0.01,
+            f"share of its bits saved when told the codes of the clip {what}",
+            span=BELOW_ONE,
+        )
+        for name, what in CHANGED.items()
+    ),
+    NEXT: tuple(_next(kind, first) for kind in KINDS for first in (False, True)),
 }
 BY_CODEBOOK = _metric("lm_codebook_bits_per_s", "bit/s", "", 1, "lm_bits_per_s of each codebook, given those before it", "codebook")
 POOLED = (
@@ -200,7 +239,7 @@ def suite(options: Options) -> Suite:
         name="lm",
         version=VERSION,
         about="bits per second that a small language model pays for the codes, on new speakers and texts",
-        metrics=(*DEPTH_COLUMNS, BY_CODEBOOK, *(metric for name in LAYOUTS for metric in COST[name]), *POOLED),
+        metrics=(*DEPTH_COLUMNS, BY_CODEBOOK, *(metric for metrics in FURTHER.values() for metric in metrics), *POOLED),
         data="grammar",
         run=partial(run, options),
         needs_decode=False,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.lm.coding import Training
 from bench.lm.layouts import layout
 from bench.lm.network import Body
 from bench.lm.streams import Alphabet, Stream
-from bench.lm.training import PARTS, Outcome, Training, learn
+from bench.lm.training import PARTS, Outcome, learn
 
 RATE, FRAMES = 100.0, 128  # of a clip
 TINY, PEAK = Body(64, 1, 32, 1), 1e-2  # a model, and a rate at which it learns in few steps

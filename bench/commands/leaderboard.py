@@ -41,7 +41,7 @@ def add(verbs: Verbs) -> None:
         action="append",
         default=[],
         metavar="SUITE[:EVALUATOR]",
-        help="first run what is missing, for every bundled or classical tokenizer; may be repeated",
+        help="first run what is missing, for every bundled or classical tokenizer (of codes and lm with options: lm:next); may be repeated",
     )
     verb.add_argument(
         "--tokenizer", action="append", default=[], metavar="NAME", help="with --run: only these, labels, families or 'opus@*'"

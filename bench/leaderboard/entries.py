@@ -24,7 +24,7 @@ from bench.weights import download
 class Wanted:
     """What is run."""
 
-    suites: Sequence[tuple[str, str]]  # with the judge, or ""
+    suites: Sequence[tuple[str, str]]  # with the judge or what is asked for, or ""
     only: Sequence[str] = ()  # words that name tokenizers; none: all
     data: str | None = None  # a name, a manifest or a folder; None: each suite's own
     downloads: bool = False  # whether weights are fetched that are not shipped
@@ -79,6 +79,8 @@ def _suite(name: str, judge: str) -> Suite:
     suite = registry.load_suite(name)
     if not judge:
         return suite
+    if suite.with_asked:
+        return suite.with_asked(judge)
     if suite.with_judge is None:
-        raise UserError(f"the suite {name} has no evaluator: give --run {name}")
+        raise UserError(f"the suite {name} has no evaluator and no options: give --run {name}")
     return suite.with_judge(judge)

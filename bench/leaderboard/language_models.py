@@ -32,6 +32,10 @@ SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {  # group -> (suite, column) o
         *(("probe", "probe_asr_cer"), ("codes", "phone_bits_per_s"), ("codes", "shared_bits")),
         *(("codes", "abx_within"), ("codes", "abx_across")),
     ),
+    "What a model makes of it": (
+        *(("lm", "next_acc_voice"), ("lm", "next_acc_text"), ("lm", "text_bits_per_s")),
+        *(("lm", "recover_share_noise_10db"), ("lm", "recover_share_overlap_0db")),
+    ),
 }
 KEPT = ("codes/phone_bits_per_s", "probe/probe_asr_cer", "codes/shared_bits")  # what the plot begins with: the first that has scores
 LAYOUTS = {"parallel": "parallel", "delayed": "delayed", "one_late": "one late", "flattened": "flattened"}  # of bench/tokens -> head

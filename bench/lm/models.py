@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from bench.api import TOKENIZER_FAILED, Clip, Failure, Job
+from bench.data.audio import BadAudio
 from bench.lm import layouts, outcomes
+from bench.lm.coding import RATE, Training
 from bench.lm.network import BODIES
 from bench.lm.options import PREQUENTIAL, Options
 from bench.lm.prequential import blocks
 from bench.lm.splits import Split
 from bench.lm.streams import Stream, alphabet, frame_rate, unmodelled
-from bench.lm.training import PARTS, RATE, Outcome, Training, budget, learn
+from bench.lm.training import PARTS, Outcome, budget, learn
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bench.api import Code, Given, Session
 
+Name = TypeVar("Name")
 DEPTH = layouts.NAMES[0]
 
 
@@ -53,12 +59,15 @@ class Heard:
         return f"; {len(self.failures)} clips are missing ({next(iter(self.failures.values())).removeprefix(TOKENIZER_FAILED)})"
 
 
-def hear(session: Session, clips: Sequence[Clip]) -> Heard:
-    """Clips through the tokenizer."""
+def hear(session: Session, clips: Sequence[Clip], change: Callable[[Tensor, int, Clip], Tensor] | None = None) -> Heard:
+    """Clips, or what `change` makes of their audio (bench/lm/changed.py), through the tokenizer."""
     heard, codes_of = Heard({}, {}, {}), alphabet(session.spec)
 
     def codes(code: Code, given: Given) -> Stream | Failure:
-        coded = code(given.wav[None], False)
+        try:
+            coded = code(change(given.wav[None], given.rate, given.clip) if change else given.wav[None], False)
+        except BadAudio as error:
+            return Failure(str(error))
         if coded.failure:
             return Failure(coded.failure)
         found = coded.codes[0].numpy()
@@ -73,6 +82,21 @@ def hear(session: Session, clips: Sequence[Clip]) -> Heard:
         else:
             heard.failures[trial.clip.id] = trial.result.note if trial.result else trial.failure
     return heard
+
+
+def trained(session: Session, trainings: Iterable[tuple[Name, Training]]) -> Iterator[tuple[Name, Outcome | Failure]]:
+    """What becomes of each, in the order of completion."""
+    steps = ("part",) * PARTS
+    if session.on_gpu:  # one after the other, by this process: the workers have no GPU
+        for name, training in trainings:
+            *_, last = learn(replace(training, device=session.device), steps)
+            assert isinstance(last, Outcome)
+            yield name, last
+        return
+    for name, answers in session.answers(learn, (Job(name, training, steps) for name, training in trainings)):
+        last = next((answer for answer in answers if isinstance(answer, Failure)), answers[-1])
+        assert isinstance(last, Outcome | Failure)
+        yield name, last
 
 
 class Models:
@@ -96,13 +120,14 @@ class Models:
         """Every model, from disk or trained now; after each that is trained, the share of the training that is done."""
         if self.why:
             return
-        place = self._place()
+        place = self.place
         if self.session.fresh:
             outcomes.forget(place)
-        paths = {key: place / self._file(key) for key in self.keys()}
-        self.trained = {key: outcome for key, path in paths.items() if (outcome := outcomes.read(path))}
+        paths = {key: place / self.file(key) for key in self.keys()}
+        there = [key for key in paths if key != self.first or not self.options.following or self.weights.is_file()]
+        self.trained = {key: outcome for key in there if (outcome := outcomes.read(paths[key]))}
         missing = [key for key in paths if key not in self.trained]
-        for count, (key, answer) in enumerate(self._learned(missing), 1):
+        for count, (key, answer) in enumerate(trained(self.session, ((key, self.training(key)) for key in missing)), 1):
             self.fresh = True
             if isinstance(answer, Outcome):
                 outcomes.write(paths[key], answer)
@@ -129,31 +154,32 @@ class Models:
         astray = sum(not model.converged for model in models)
         return models, f"{astray} of {len(models)} models ({layout}) did not converge in {models[0].steps} steps" if astray else ""
 
-    def _learned(self, keys: Sequence[Key]) -> Iterator[tuple[Key, Outcome | Failure]]:
-        steps = ("part",) * PARTS
-        if self.session.on_gpu:  # one after the other, by this process: the workers have no GPU
-            for key in keys:
-                *_, last = learn(replace(self._training(key), device=self.session.device), steps)
-                assert isinstance(last, Outcome)
-                yield key, last
-            return
-        for key, answers in self.session.answers(learn, (Job(key, self._training(key), steps) for key in keys)):
-            last = next((answer for answer in answers if isinstance(answer, Failure)), answers[-1])
-            assert isinstance(last, Outcome | Failure)
-            yield key, last
-
-    def _training(self, key: Key) -> Training:
+    def training(self, key: Key) -> Training:
+        """Of that model; that of the first leaves its weights where something further is asked of it."""
         train, test = self.train_clips, self.test_clips
         if key.block:
             train, test = tuple(clip for block in self.blocks[: key.block] for clip in block), self.blocks[key.block]
         layout, body = layouts.of_spec(key.layout, self.session.spec), BODIES[self.options.body]
         steps = budget(self.heard.length(train))
         made = Training(layout, self.alphabet, self.heard.streams, train, self.dev_clips, test, self.rate, key.seed, steps, body)
-        return replace(made, peak=RATE)
+        return replace(made, peak=RATE, keep=self.weights if key == self.first and self.options.following else None)
 
-    def _place(self) -> Path:
+    @property
+    def first(self) -> Key:
+        """The model that further things are asked of."""
+        return Key(DEPTH, self.seeds[0])
+
+    @property
+    def weights(self) -> Path:
+        """The file of those of the first."""
+        return (self.place / self.file(self.first)).with_suffix(".safetensors")
+
+    @cached_property
+    def place(self) -> Path:
+        """The folder of what is known of these codes."""
         parts = (self.train_clips, self.dev_clips, self.test_clips)
         return outcomes.folder(self.session.folder.parent, self.version, self.alphabet, self.heard.streams, parts)
 
-    def _file(self, key: Key) -> str:
+    def file(self, key: Key) -> str:
+        """The name of what is known of a model."""
         return f"{key.layout}-{self.options.body}-{key.seed}{f'-block{key.block}' if key.block else ''}.json"

@@ -2,11 +2,16 @@
 
 Numbers of codes are [B, F + 1, C] int64, as a Vocabulary gives them: frame 0 is what came before the window (0: nothing), frames 1..F are
 predicted. Tables of embeddings have rank RANK, so that the size of a codebook hardly changes that of the model. The tables of answers begin
-at zero and their biases at how often each code came: before the first step of training the model is the zero-order one.
+at zero and their biases at how often each code came: before the first step of training the model is all but the zero-order one.
+
+Codes repeat themselves from frame to frame, in pauses and where a tokenizer is fast. So an embedded code says whether it is that of the
+frame before, too, and an answer is a mixture: with a share that the model gives, the code of the frame before (a pointer, as that of See
+et al. 2017, arxiv.org/abs/1704.04368), else one of the table.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +23,8 @@ from bench.lm.layouts import Layout
 
 RANK = 64  # of tables; the width of the transformer over the codes of a step, too
 HEAD = 32  # dimensions of an attention head
-PERIOD = 10_000.0  # of the slowest rotation, in positions
+PERIOD = 10_000.0  # of the slowest rotation, in half turns of the fastest, which tells even distances from odd ones
+SELDOM, STEEP = -0.5, 10.0  # log odds of a pointer: before training, in units of so many, as they have a long way to go
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,15 @@ BODIES = {"small": Body(128, 3, 64, 1), "large": Body(512, 8, 256, 2)}
 
 def rotations(times: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines [T, size] for heads of that size at times [T] (rotary embedding, arxiv.org/abs/2104.09864)."""
-    rates = PERIOD ** (-torch.arange(0, size, 2, device=times.device) / size)
+    rates = math.pi * PERIOD ** (-torch.arange(0, size, 2, device=times.device) / size)
     angles = (times[:, None] * rates).repeat(1, 2)
     return angles.cos(), angles.sin()
+
+
+def pointed(log_p: Tensor, odds: Tensor, there: Tensor, hit: Tensor) -> Tensor:
+    """log p of a mixture: where `there`, with log odds `odds` the code that is pointed at, which is the true one where `hit`."""
+    rest = log_p + torch.where(there, F.logsigmoid(-odds), 0.0)
+    return torch.where(hit, torch.logaddexp(rest, F.logsigmoid(odds)), rest)
 
 
 def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
@@ -95,8 +107,9 @@ class LanguageModel(nn.Module):
         for prior in priors:
             starts.append(starts[-1] + len(prior))
         self.spans = [slice(starts[i], starts[i + 1]) for i in range(len(priors))]
-        self.embedding = nn.Embedding(starts[-1], RANK, padding_idx=0)
         columns, width = layout.columns, body.width
+        self.embedding = nn.Embedding(starts[-1], RANK, padding_idx=0)
+        self.same = nn.Parameter(torch.randn(columns, RANK))  # added to the embedding of a code that is the one of the frame before
         self.into = nn.Parameter(torch.randn(columns, RANK, width) / (RANK * columns) ** 0.5)
         if layout.kind != "frames":
             self.place = nn.Parameter(torch.zeros(columns, width))  # which column is next; in stages, which stage
@@ -112,44 +125,68 @@ class LanguageModel(nn.Module):
         self.answer = nn.Parameter(torch.randn(columns, out, RANK) / out**0.5)
         self.weight = nn.Parameter(torch.zeros(starts[-1] - 1, RANK))
         self.bias = nn.ParameterList(torch.as_tensor(priors[table]).float().clone() for table in self.tables)
+        self.again, self.odds = nn.Parameter(torch.zeros(columns, out)), nn.Parameter(torch.full((columns,), SELDOM))
 
-    def forward(self, numbers: Tensor) -> Tensor:
-        """numbers [B, F + 1, C] -> log p [B, F, C] of frames 1..F; of a code without number, 0, it means nothing."""
-        hidden = torch.einsum("bfcw,cwr->bfcr", self.hidden(self.embedding(numbers)), self.answer)
-        targets, found = numbers[:, 1:], []
+    def forward(self, numbers: Tensor, where: Tensor | None = None) -> Tensor:
+        """numbers [B, F + 1, C] -> log p [B, F, C] of frames 1..F; of a code without number, 0, it means nothing.
+
+        `where` [n]: of these frames of the batch alone, counted row by row -> [n, C].
+        """
+        hidden = self.hidden(self.embedded(numbers), where)
+        now, before = (part if where is None else part.flatten(0, 1)[where] for part in (numbers[:, 1:], numbers[:, :-1]))
+        return self.answers(hidden, now, before)
+
+    def embedded(self, numbers: Tensor) -> Tensor:
+        """numbers [B, F + 1, C] -> [B, F + 1, C, RANK]."""
+        same = F.pad((numbers[:, 1:] == numbers[:, :-1]) & (numbers[:, 1:] > 0), (0, 0, 1, 0))
+        return self.embedding(numbers) + same[..., None] * self.same
+
+    def answers(self, hidden: Tensor, now: Tensor, before: Tensor) -> Tensor:
+        """log p [..., C] of the codes `now` from hidden [..., C, D]; `before`: those that are pointed at."""
+        asked, found = torch.einsum("...cw,cwr->...cr", hidden, self.answer), []
         for c, table in enumerate(self.tables):
             span = self.spans[table]
-            logits = F.linear(hidden[:, :, c], self.weight[span.start - 1 : span.stop - 1], self.bias[c])
-            wanted = (targets[:, :, c] - span.start).clamp_min(0)
-            found.append(-F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none").view_as(wanted))
-        return torch.stack(found, -1)
+            logits = F.linear(asked[..., c, :], self.weight[span.start - 1 : span.stop - 1], self.bias[c])
+            wanted = (now[..., c] - span.start).clamp_min(0)
+            found.append(-F.cross_entropy(logits.flatten(0, -2), wanted.flatten(), reduction="none").view_as(wanted))
+        there = before > 0
+        return pointed(torch.stack(found, -1), (hidden * self.again).sum(-1) + STEEP * self.odds, there, there & (now == before))
 
-    def hidden(self, codes: Tensor) -> Tensor:
-        """Embedded codes [B, F + 1, C, RANK] -> [B, F, C, D], from which each code of frames 1..F is predicted."""
-        return {"frames": self._frames, "flattened": self._flattened, "stages": self._stages}[self.layout.kind](codes)
+    def hidden(self, codes: Tensor, where: Tensor | None = None) -> Tensor:
+        """Embedded codes [B, F + 1, C, RANK] -> [B, F, C, D], from which each code of frames 1..F is predicted; `where`: -> [n, C, D]."""
+        if self.layout.kind == "frames" and self.layout.one_by_one and not max(self.layout.delays):
+            h, now = self.read(codes), codes[:, 1:]
+            if where is not None:  # a step's codes see each other and its own h alone
+                h, now = h.flatten(0, 1)[where], now.flatten(0, 1)[where]
+            return self.within(h, now, slice(None))
+        found = {"frames": self._frames, "flattened": self._flattened, "stages": self._stages}[self.layout.kind](codes)
+        return found if where is None else found.flatten(0, 1)[where]
+
+    def read(self, steps: Tensor) -> Tensor:
+        """Embedded codes of steps [B, T + 1, C, RANK] -> [B, T, W]: what is known of each step but the first, from those before it."""
+        x = torch.einsum("bfcr,crw->bfw", steps[:, :-1], self.into)
+        return self._read(x, torch.arange(x.shape[1], device=x.device))
 
     def _read(self, x: Tensor, times: Tensor) -> Tensor:
         return self.transformer(x + self.start, times)
 
-    def _within(self, h: Tensor, codes: Tensor, columns: slice) -> Tensor:
-        """h [B, T, W], the codes of each step [B, T, n, RANK], of these columns -> [B, T, n, D]: each sees h and the codes before it."""
-        x = self.down(h)[:, :, None] + self.column[columns]
-        x = x + F.pad(self.lift(codes[:, :, :-1]), (0, 0, 1, 0))
-        return self.depth(x.flatten(0, 1)).unflatten(0, h.shape[:2])
+    def within(self, h: Tensor, codes: Tensor, columns: slice, beside: Tensor | None = None) -> Tensor:
+        """h [..., W], the codes of each step [..., n, RANK], of these columns -> [..., n, D]: each sees h and the codes before it.
+
+        `beside` [..., n, D] is added to what each sees.
+        """
+        x = self.down(h)[..., None, :] + self.column[columns]
+        x = x if beside is None else x + beside
+        x = x + F.pad(self.lift(codes[..., :-1, :]), (0, 0, 1, 0))
+        return self.depth(x.flatten(0, -3)).view_as(x)
 
     def _frames(self, codes: Tensor) -> Tensor:
         frames, delays = codes.shape[1] - 1, self.layout.delays
         last = max(delays)
-        if last:
-            late = [F.pad(codes[:, :, c], (0, 0, delay, last - delay)) for c, delay in enumerate(delays)]
-            steps = torch.stack(late, 2)
-        else:
-            steps = codes
-        x = torch.einsum("bfcr,crw->bfw", steps[:, :-1], self.into)
-        h = self._read(x, torch.arange(x.shape[1], device=x.device))
-        found = self._within(h, steps[:, 1:], slice(None)) if self.layout.one_by_one else h[:, :, None].expand(-1, -1, len(delays), -1)
-        if not last:
-            return found
+        late = [F.pad(codes[:, :, c], (0, 0, delay, last - delay)) for c, delay in enumerate(delays)]
+        steps = torch.stack(late, 2)
+        h = self.read(steps)
+        found = self.within(h, steps[:, 1:], slice(None)) if self.layout.one_by_one else h[:, :, None].expand(-1, -1, len(delays), -1)
         return torch.stack([found[:, delay : delay + frames, c] for c, delay in enumerate(delays)], 2)
 
     def _flattened(self, codes: Tensor) -> Tensor:
@@ -165,6 +202,6 @@ class LanguageModel(nn.Module):
         x = torch.cat([(parts[0] + parts[1])[:, :1], parts[0][:, 1:], parts[1][:, 1:-1]], 1)
         stage = torch.cat([self.place[:1].expand(frames, -1), self.place[1:2].expand(frames, -1)])
         h = self._read(x + stage, torch.arange(frames, device=x.device).repeat(2))
-        found = [self._within(h[:, :frames], codes[:, 1:, :first], slice(first))]
-        found.append(self._within(h[:, frames:], codes[:, 1:, first:], slice(first, None)))
+        found = [self.within(h[:, :frames], codes[:, 1:, :first], slice(first))]
+        found.append(self.within(h[:, frames:], codes[:, 1:, first:], slice(first, None)))
         return torch.cat(found, 2)

@@ -10,7 +10,9 @@ from bench.lm.layouts import NAMES
 
 LAYOUTS = NAMES[1:]
 LARGE, PREQUENTIAL = "large", "prequential"
-WORDS = (*LAYOUTS, PREQUENTIAL, LARGE)
+TEXT, RECOVER, NEXT = "text", "recover", "next"
+FOLLOWING = (TEXT, RECOVER, NEXT)  # what is asked of a trained model
+WORDS = (*LAYOUTS, PREQUENTIAL, *FOLLOWING, LARGE)
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Options:
     def layouts(self) -> tuple[str, ...]:
         """The layouts beside `depth`."""
         return tuple(word for word in self.words if word in LAYOUTS)
+
+    @property
+    def following(self) -> tuple[str, ...]:
+        """What is asked of a trained model."""
+        return tuple(word for word in self.words if word in FOLLOWING)
 
     @property
     def body(self) -> str:

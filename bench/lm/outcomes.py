@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 from bench.api import UserError
+from bench.lm.continuation import Judged
 from bench.lm.streams import Alphabet, Stream
 from bench.lm.training import Outcome, Point
 from bench.records.writer import key_of, replace
+
+Kept = TypeVar("Kept")
 
 
 def folder(results: Path, version: int, alphabet: Alphabet, streams: Mapping[str, Stream], parts: Sequence[Sequence[str]]) -> Path:
@@ -28,28 +32,49 @@ def folder(results: Path, version: int, alphabet: Alphabet, streams: Mapping[str
 
 
 def forget(folder: Path) -> None:
-    """Leaves no outcome in a folder."""
-    for path in folder.glob("*.json"):
+    """Leaves no outcome in a folder, and no weights."""
+    for path in (*folder.glob("*.json"), *folder.glob("*.safetensors")):
         path.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Outcome | None:
     """The outcome in a file; None: not there, or damaged, and to be trained again."""
+    return _read(path, _outcome)
+
+
+def write(path: Path, outcome: Outcome) -> None:
+    """Keeps an outcome, whole or not at all."""
+    _write(path, asdict(outcome))
+
+
+def read_judged(path: Path) -> dict[str, dict[str, Judged]] | None:
+    """By kind and clip, what became of continuations; None as of `read`."""
+    return _read(path, lambda held: {kind: {clip: Judged(**one) for clip, one in found.items()} for kind, found in held.items()})
+
+
+def write_judged(path: Path, judged: Mapping[str, Mapping[str, Judged]]) -> None:
+    """Keeps them as `write` does."""
+    _write(path, {kind: {clip: asdict(one) for clip, one in found.items()} for kind, found in judged.items()})
+
+
+def _outcome(held: dict) -> Outcome:
+    bits = {clip: tuple(found) for clip, found in held["bits"].items()}
+    return Outcome(**held | {"bits": bits, "shares": tuple(held["shares"]), "curve": tuple(Point(**p) for p in held["curve"])})
+
+
+def _read(path: Path, made: Callable[[dict], Kept]) -> Kept | None:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        bits = {clip: tuple(found) for clip, found in held["bits"].items()}
-        return Outcome(**held | {"bits": bits, "shares": tuple(held["shares"]), "curve": tuple(Point(**p) for p in held["curve"])})
+        return made(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
     except OSError as error:
         raise _failed(path, error) from error
 
 
-def write(path: Path, outcome: Outcome) -> None:
-    """Keeps an outcome, whole or not at all."""
+def _write(path: Path, held: Mapping[str, object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, json.dumps(asdict(outcome), indent=1) + "\n")
+        replace(path, json.dumps(held, indent=1) + "\n")
     except OSError as error:
         raise _failed(path, error) from error
 

@@ -385,7 +385,8 @@ WRONG = [
     (["--data", "open"], "--data belongs to --run"),
     (["--run", "codes", "--tokenizer", "opuss"], "did you mean 'opus'"),
     (["--run", "reconstrution"], "did you mean 'reconstruction'"),
-    (["--run", "codes:whisper"], "has no evaluator"),
+    (["--run", "reconstruction:whisper"], "has no evaluator"),
+    (["--run", "codes:whisper"], "'whisper' is none of units"),
     ([], "no run in"),
 ]
 

@@ -92,6 +92,33 @@ def test_the_acoustic_stage_sees_all_of_the_semantic_one() -> None:
     assert found[0, 1:, :, 0].all() and not found[:, 0, :, 1:].any()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_frames_that_are_asked_alone_are_answered_as_all_are(name: str) -> None:
+    made, clips, where = model(name), everything(2)[:30], torch.tensor([0, 3, 17, 59])
+    with torch.no_grad():
+        assert torch.allclose(made(clips, where), made(clips).flatten(0, 1)[where], atol=1e-5)
+
+
+def test_a_pointer_is_a_mixture_where_there_is_something_to_point_at() -> None:
+    yes, no = torch.tensor(True), torch.tensor(False)
+    log_p, odds = torch.tensor(0.2).log(), torch.tensor(3.0).log()  # three times in four
+    assert network.pointed(log_p, odds, yes, yes).exp().item() == pytest.approx(0.75 + 0.05)
+    assert network.pointed(log_p, odds, yes, no).exp().item() == pytest.approx(0.05)
+    assert network.pointed(log_p, odds, no, no).exp().item() == pytest.approx(0.2)
+
+
+def test_the_fastest_rotation_tells_even_distances_from_odd_ones() -> None:
+    cos, _ = network.rotations(torch.arange(4), network.HEAD)
+    assert cos[:, 0].tolist() == pytest.approx([1, -1, 1, -1])
+
+
+def test_an_embedded_code_says_whether_it_is_the_one_of_the_frame_before() -> None:
+    made, numbers = model("depth"), torch.tensor([[0, 4, 6], [1, 4, 7], [1, 5, 7]])
+    with torch.no_grad():
+        marks = (made.embedded(numbers[None])[0] - made.embedding(numbers)).abs().sum(-1) > 0.1
+    assert marks.tolist() == [[False, False, False], [False, True, False], [True, False, True]]
+
+
 def test_before_the_first_step_it_is_the_zero_order_model() -> None:
     priors = [torch.tensor([0.7, 0.2, 0.1]).log(), torch.tensor([0.9, 0.1]).log()]
     made = LanguageModel(layout("depth", 2), BODIES["small"], (0, 1), priors)

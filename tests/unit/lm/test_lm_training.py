@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench.lm import network, training
+from bench.lm import coding, network
+from bench.lm.coding import Training, fitted, mixed
 from bench.lm.layouts import NAMES, layout
 from bench.lm.network import Body
 from bench.lm.streams import Alphabet, Stream
-from bench.lm.training import PARTS, Learner, Outcome, Point, Training, fitted, learn, mixed, settled
+from bench.lm.training import PARTS, Learner, Outcome, Point, learn, settled
 from tests.toy_sources import FRAMES, PEAK, RATE, cost, source
 
 TWO_LAYERS = Body(64, 2, 32, 1)
@@ -37,7 +38,7 @@ def uniform(clips: int = 120, columns: int = 3, size: int = 16, frames: int = FR
 @pytest.mark.parametrize("name", ["depth", "delayed"])
 def test_the_entropy_rate_of_a_small_source_is_met(name: str) -> None:
     made = source(2, 4)
-    found = cost(made.sample(300, FRAMES, 1), (4, 4), name, steps=160)
+    found = cost(made.sample(300, FRAMES, 1), (4, 4), name, steps=280)
     assert found.within(made.entropies()[name], 0.04), (found, made.entropies())
     assert found.outcome.converged and found.zero > 1.2 * found.bits
 
@@ -47,7 +48,7 @@ def test_the_entropy_rate_of_a_small_source_is_met(name: str) -> None:
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_entropy_rates_of_the_sources_are_met(number: int, name: str) -> None:
     made = source(number, 8)
-    found = cost(made.sample(1000, FRAMES, 1), (8, 8), name, steps=900 if name == "flattened" else 400, body=TWO_LAYERS)
+    found = cost(made.sample(1000, FRAMES, 1), (8, 8), name, steps=1000 if name == "flattened" else 600, body=TWO_LAYERS)
     exact = made.entropies()[name]
     print(f"source {number} {name}: exact {exact:.4f}, measured {found.bits:.4f} +- {found.error:.4f} ({found.bits / exact - 1:+.1%})")
     assert found.within(exact, 0.04), (found, exact)
@@ -123,7 +124,6 @@ def test_a_codebook_split_in_two_costs_the_same() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="not met: +16 % after 600 steps; the model is slow to learn which of two equal frames is the first", strict=True)
 def test_frames_repeated_twice_cost_the_same_per_second() -> None:
     codes = walk(chain(8), 500, 64)[..., None]
     once = cost(codes, (8,), steps=300, rate=50.0)
@@ -217,13 +217,13 @@ def test_the_mixture_is_fitted_to_whichever_is_better() -> None:
 
 def test_a_shorter_context_hides_what_lies_further_back() -> None:
     made = small()
-    learner = Learner(replace(made, rate=8.0))  # 8 s are 64 frames
+    coder = Learner(replace(made, rate=8.0)).coder  # 8 s are 64 frames
     with torch.no_grad():
-        for parameter in learner.model.parameters():
+        for parameter in coder.model.parameters():
             parameter += 0.3 * torch.randn(parameter.shape)
-    for seconds, hidden in ((training.CONTEXT, False), (training.SHORT, True)):
-        before = learner.log_p(["c29"], seconds)["c29"]
-        learner.numbers["c29"] = np.concatenate([learner.numbers["c28"][:20], learner.numbers["c29"][20:]])
-        after = learner.log_p(["c29"], seconds)["c29"]
+    for seconds, hidden in ((coding.CONTEXT, False), (coding.SHORT, True)):
+        before = coder.log_p(["c29"], seconds)["c29"]
+        coder.numbers["c29"] = np.concatenate([coder.numbers["c28"][:20], coder.numbers["c29"][20:]])
+        after = coder.log_p(["c29"], seconds)["c29"]
         assert np.allclose(before[40:], after[40:]) == hidden
-        learner.numbers["c29"] = learner.vocabulary.numbers(made.streams["c29"])
+        coder.numbers["c29"] = coder.vocabulary.numbers(made.streams["c29"])
