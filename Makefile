@@ -20,7 +20,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: run boards boards-official picture screenshots test test-slow test-perf bench lint docs setup clean
+.PHONY: run boards boards-official picture screenshots gpu-report test test-slow test-perf bench lint docs setup clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed ## mimi on the bundled corpus
@@ -43,6 +43,9 @@ picture: .venv/installed-test ## README's picture, from the runs of the leaderbo
 screenshots: .venv/installed-test ## pictures of the leaderboards' pages at three widths, dark and light, in screenshots/; needs Chromium
 	$(BIN)/python -m tests.screenshots leaderboards/index.html 'leaderboards/index.html#start=llm' leaderboards/suites/asr.html \
 		leaderboards/tokenizers/mimi@mini.html 'leaderboards/compare.html#t=mimi@mini,codec2@1200bps,dac@mini-2cb' leaderboards/listening.html $(ARGS)
+
+gpu-report: .venv/installed-test ## all that waits for a GPU, 25 minutes on one card; a second call goes on. Without one: ARGS='--device cpu --tiny'
+	$(BIN)/python -m tests.gpu_report $(ARGS)
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest $(ARGS)
