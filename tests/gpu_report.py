@@ -27,7 +27,7 @@ from bench.records import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "untrained"
-BENCH, PYTEST = ("-m", "bench.cli"), ("-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider")
+BENCH, PYTEST = ("-m", "bench"), ("-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider")
 CODEC_SPEED = "tests/perf/test_codec_speed.py"
 BESIDE = ("encodec-24khz", "encodec-48khz", "dac-44khz", "mimi", "snac-24khz", "speechtokenizer", "xcodec", "qwen3_tts", "hubert-l9")
 SWEEP = "batch=1,8,32,128,512 seconds=10 dtype=float32,bfloat16,float16 mode=eager,compiled,graph"

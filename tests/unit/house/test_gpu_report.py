@@ -1,4 +1,4 @@
-"""The report of all that waits for a GPU keeps each part as it comes; its own proof on a CPU is `python -m tests.gpu_report --device cpu --tiny`."""
+"""The report of all that waits for a GPU. That its parts run is proven by `python -m tests.gpu_report --device cpu --tiny --out DIR`."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests import gpu_report
-from tests.gpu_report import Part, published, report
+from tests.gpu_report import BENCH, Part, published, report, run
 
 
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that works and counts its calls, one that fails, one that hangs."""
-    counted = "import pathlib, sys; p = pathlib.Path(sys.argv[1]) / 'calls'; p.write_text(p.read_text() + 'x' if p.exists() else 'x'); print('fine')"
+    counted = "import pathlib, sys; file = (pathlib.Path(sys.argv[1]) / 'calls').open('a'); file.write('x'); print('fine')"
 
     def parts(out: Path, device: str, tiny: bool) -> list[Part]:
         return [
@@ -32,6 +32,12 @@ def test_what_fails_or_hangs_costs_itself_alone_and_what_is_done_is_not_done_aga
     assert states == {"good": "done", "bad": "failed, exit code 3", "slow": "stopped after 2 s"}
     page = (tmp_path / "report.md").read_text()
     assert "| bad | fails | failed, exit code 3 |" in page and "why" in page and "on the way" in page
+
+
+def test_the_commands_are_those_of_the_project(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert run(Part("help", "what there is", (*BENCH, "--help")), log, 60)["state"] == "done"
+    assert "leaderboard" in log.read_text()
 
 
 def test_without_time_nothing_starts_and_the_page_says_so(three: None, tmp_path: Path) -> None:
