@@ -2,8 +2,8 @@
 
 Speech alone, and codes alone. A model is trained on the corpus's training part, as the lm suite does (bench/lm), then asked about pairs
 made of speakers and texts that it did not learn from (bench/pairs): words, agreement in number, and whether voice, noise, room and tempo
-stay the same. Chance is 50 %: right and wrong sounds are made of the same pieces, each as often right as wrong. Intervals are over items,
-and over voices where there are five of them.
+stay the same. Chance is 50 %: right and wrong sounds are made of the same pieces, each as often right as wrong, and both pairs of the same
+pieces are decided together. Intervals are over items, and over voices where there are five of them.
 """
 
 from __future__ import annotations
@@ -99,6 +99,9 @@ def pooled(examiner: Examiner, asked: Mapping[str, str]) -> list[Row]:
             name, note = f"pairs_{kind}{ending}", "" if pairs else "no pair of this kind"
             estimate = share(pairs, won) if pairs else None
             rows.append(Row("*", DOMAIN, "", name, estimate.value if estimate else math.nan, note=note))
+            if not ending and kind in KINDS:
+                each = share(pairs, examiner.won(number, each=True)).value if pairs else math.nan
+                rows.append(Row("*", DOMAIN, "", f"{name}_each", each, note=note))
             if not ending:
                 low, high = (estimate.low, estimate.high) if estimate else (math.nan, math.nan)
                 rows += [Row("*", DOMAIN, "", f"{name}_{end}", value, note=note) for end, value in (("low", low), ("high", high))]
@@ -114,6 +117,8 @@ def _columns(kind: str, about: str) -> Iterator[Metric]:
     name = f"pairs_{kind}"
     for ending, score in ENDINGS.items():
         yield _metric(f"{name}{ending}", "share", "" if kind == "splice" else "higher", 0.01, f"{about}; {score}; chance 50 %")
+        if not ending and kind in KINDS:
+            yield _metric(f"{name}_each", "share", "", 0.01, f"{name}, each pair by itself: what an end costs anyhow counts, too")
         if not ending:
             yield _metric(f"{name}_low", "share", "", 0.01, f"lower end of the 95 % interval of {name}")
             yield _metric(f"{name}_high", "share", "", 0.01, f"upper end of the 95 % interval of {name}")

@@ -10,16 +10,17 @@ from bench.api import Clip
 from bench.data import alignments
 from bench.data.alignments import Phone
 from bench.data.manifests import open_data
+from bench.lm.coding import Training
 from bench.lm.layouts import layout
 from bench.lm.splits import Split, split
 from bench.lm.streams import Alphabet, Stream
-from bench.lm.training import PARTS, Training, budget
+from bench.lm.training import PARTS, budget
 from bench.pairs import lexicon
 from bench.pairs.learned import Examination, Verdict, examine, joined
 from bench.pairs.lexicon import Lexicon
 from bench.pairs.pieces import RATE, Reading, Sound, reading
 from bench.pairs.quads import Quad
-from bench.pairs.scores import share, won
+from bench.pairs.scores import answers, share
 
 FRAMES = 50.0  # a second
 Coded = Callable[[Sound], np.ndarray]
@@ -103,5 +104,5 @@ def told_apart(
     shares = {}
     for kind in dict.fromkeys(pair.kind for pair in pairs):
         mine = [pair for pair in pairs if pair.kind == kind]
-        shares[kind] = share(mine, {pair.id: won(verdict.margins[pair.id][0]) for pair in mine}).value
+        shares[kind] = share(mine, answers(mine, verdict.margins, 0)).value
     return verdict, shares

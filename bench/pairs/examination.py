@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from bench.api import Failure, Job
 from bench.data import alignments
 from bench.lm import layouts, outcomes
+from bench.lm.coding import Training
 from bench.lm.models import DEPTH, Heard, hear
 from bench.lm.splits import Split
 from bench.lm.streams import Stream, alphabet, frame_rate, unmodelled
-from bench.lm.training import Training, budget
+from bench.lm.training import budget
 from bench.pairs.learned import Examination, Verdict, digest, examine, joined, read, write
 from bench.pairs.quads import Pair
-from bench.pairs.scores import won
+from bench.pairs.scores import answers
 from bench.pairs.sounds import Sounds
 from bench.tokens.labels import at, inventory
 
@@ -32,7 +33,7 @@ class Encoded:
     parts: Split
     heard: Heard
     sounds: Heard
-    pairs: tuple[Pair, ...]  # those of which both sounds have codes
+    pairs: tuple[Pair, ...]  # those of questions of which all sounds have codes
     why: str = ""
 
     @property
@@ -51,7 +52,8 @@ def encoded(session: Session, parts: Split, make: Callable[[], Sounds]) -> Encod
     heard, own = hear(session, parts.train + parts.dev), hear(session, tuple(sounds.clips.values()))
     if session.spec.labelled:
         _label(session, parts, heard, own, sounds)
-    pairs = tuple(pair for pair in sounds.pairs if pair.right in own.streams and pair.wrong in own.streams)
+    lost = {pair.question for pair in sounds.pairs if not {pair.right, pair.wrong} <= own.streams.keys()}
+    pairs = tuple(pair for pair in sounds.pairs if pair.question not in lost)
     found = Encoded(parts, heard, own, pairs)
     if not pairs or not all(any(clip.id in heard.streams for clip in part) for part in (parts.train, parts.dev)):
         return replace(found, why=f"no clip of a part, or no pair, could be encoded{heard.lost() or own.lost()}")
@@ -102,10 +104,11 @@ class Examiner:
         """The share of models that did."""
         return statistics.mean(v.converged for v in self.verdicts.values() if isinstance(v, Verdict))
 
-    def won(self, score: int) -> dict[str, float]:
-        """By pair, the share of models that tell it apart, by one of SCORES."""
-        said = [verdict.margins for verdict in self.verdicts.values() if isinstance(verdict, Verdict)]
-        return {pair.id: statistics.mean(won(margins[pair.id][score]) for margins in said) for pair in self.found.pairs}
+    def won(self, score: int, each: bool = False) -> dict[str, float]:
+        """By question, or by pair, the share of models that answer it rightly, by one of SCORES."""
+        models = [verdict.margins for verdict in self.verdicts.values() if isinstance(verdict, Verdict)]
+        said = [answers(self.found.pairs, margins, score, each) for margins in models]
+        return {name: statistics.mean(one[name] for one in said) for name in said[0]}
 
     def _answers(self, seeds: Sequence[int]) -> Iterator[tuple[int, Verdict | Failure]]:
         if self.session.on_gpu:  # one after the other, by this process: the workers have no GPU
@@ -114,9 +117,9 @@ class Examiner:
                 yield seed, joined(list(examine(asked, asked.steps())))
             return
         jobs = (Job(seed, asked, asked.steps()) for seed in seeds for asked in (self._asked(seed, "cpu"),))
-        for seed, answers in self.session.answers(examine, jobs):
-            failure = next((answer for answer in answers if isinstance(answer, Failure)), None)
-            yield seed, failure or joined([answer for answer in answers if isinstance(answer, Verdict)])
+        for seed, found in self.session.answers(examine, jobs):
+            failure = next((part for part in found if isinstance(part, Failure)), None)
+            yield seed, failure or joined([part for part in found if isinstance(part, Verdict)])
 
     def _asked(self, seed: int, device: str) -> Examination:
         found, streams = self.found, self._streams()

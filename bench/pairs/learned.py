@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from bench.api import UserError
+from bench.lm.coding import Coder, Training
 from bench.lm.streams import Stream
-from bench.lm.training import PARTS, Learner, Training, settled
+from bench.lm.training import PARTS, Learner, settled
 from bench.pairs.quads import Pair
 from bench.pairs.scores import Side, margins
 from bench.records.writer import replace
@@ -67,28 +68,23 @@ def examine(examination: Examination, steps: Sequence[str]) -> Iterator[Verdict]
             learner.part()
             yield Verdict(False, {})
         learner.model.load_state_dict(learner.kept)
-        converged = settled(learner.curve, learner.steps, zero_order_of_a_code(learner))
-        shares, _ = learner.stopping()
+        codes = sum(training.streams[clip].codes.size for clip in training.dev)
+        converged = settled(learner.curve, learner.steps, sum(learner.coder.zero_order_bits(training.dev).values()) / codes)
+        shares, _ = learner.coder.stopping()
         for part in parts:
-            yield Verdict(converged, judged(learner, part, shares))
+            yield Verdict(converged, judged(learner.coder, part, shares))
 
 
-def zero_order_of_a_code(learner: Learner) -> float:
-    """Bits, on the clips that stop the learning."""
-    codes = sum(learner.training.streams[clip].codes.size for clip in learner.training.dev)
-    return sum(learner.zero_order.values()) / codes
-
-
-def judged(learner: Learner, pairs: Sequence[Pair], shares: np.ndarray) -> dict[str, tuple[float, ...]]:
+def judged(coder: Coder, pairs: Sequence[Pair], shares: np.ndarray) -> dict[str, tuple[float, ...]]:
     """The margins of pairs."""
-    streams, tables = learner.training.streams, learner.training.alphabet.tables
-    bits = learner.bits(dict.fromkeys(name for pair in pairs for name in (pair.right, pair.wrong)), shares)
+    streams, tables = coder.training.streams, coder.training.alphabet.tables
+    bits = coder.bits(dict.fromkeys(name for pair in pairs for name in (pair.right, pair.wrong)), shares)
     first = [c for c, table in enumerate(tables) if table == tables[0]]
 
     def side(name: str) -> Side:
         return Side(streams[name].codes, bits[name])
 
-    return {pair.id: margins(side(pair.right), side(pair.wrong), first, learner.training.rate) for pair in pairs}
+    return {pair.id: margins(side(pair.right), side(pair.wrong), first, coder.training.rate) for pair in pairs}
 
 
 def joined(verdicts: Sequence[Verdict]) -> Verdict:

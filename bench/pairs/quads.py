@@ -1,7 +1,8 @@
 """Two beginnings and two ends, each of which fits one of the others: two pairs of sounds, a right and a wrong one with the same beginning.
 
 As every beginning and every end is once in a right and once in a wrong sound, what can be said of a piece by itself, how long it is or how
-common its codes, is right in one of the two pairs and wrong in the other: only what the two pieces tell of each other can help.
+common its codes, is right in one of the two pairs and wrong in the other, by as much: over both together it says nothing, and only what
+the two pieces tell of each other does.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Quad:
     def pairs(self) -> Iterator[Pair]:
         """Its two pairs."""
         for i in (0, 1):
-            yield Pair(self.kind, self.item, self.voice, f"{self.id}/{i}{i}", f"{self.id}/{i}{1 - i}")
+            yield Pair(self.kind, self.item, self.voice, f"{self.id}/{i}{i}", f"{self.id}/{i}{1 - i}", self.id)
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,17 @@ class Pair:
     voice: str
     right: str
     wrong: str
+    quad: str = ""  # that it is one of the two pairs of; "": it is decided alone
 
     @property
     def id(self) -> str:
         """Of its own."""
         return self.right
+
+    @property
+    def question(self) -> str:
+        """What it is decided in: its quad, or itself."""
+        return self.quad or self.id
 
 
 def drawn(names: Iterable[str], seed: int) -> list[str]:

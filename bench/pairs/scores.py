@@ -1,4 +1,6 @@
-"""How much likelier the right sound of a pair is than the wrong one, by six scores, and the share of pairs where it is.
+"""How much likelier right sounds are than wrong ones, by six scores, and the share of questions where they are.
+
+A question is a quad (bench/pairs/quads.py), both pairs together, or a pair that is in none.
 
 Of all codes, or (`_cb1`) of those of the first codebook alone, each given all codes before it: the sum of their bits, the mean of a frame
 (`_mean`), and the mean over the first LOCAL seconds from the first frame in which the two differ (`_local`).
@@ -6,6 +8,7 @@ Of all codes, or (`_cb1`) of those of the first codebook alone, each given all c
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,7 +43,7 @@ def margins(right: Side, wrong: Side, first: Sequence[int], rate: float) -> tupl
         whole, every, near = (float(b.sum()) for b in bits), (_mean(b) for b in bits), (_mean(b[local]) for b in bits)
         for pair in (whole, every, near):
             a, b = pair
-            found.append(b - a if abs(b - a) > TIE else 0.0)
+            found.append(b - a)
     return tuple(found)
 
 
@@ -56,14 +59,22 @@ def differing(a: np.ndarray, b: np.ndarray) -> int:
 
 
 def won(margin: float) -> float:
-    """1 for a pair that is told apart rightly, 0 for one that is not, and a half for neither."""
-    return 0.5 if margin == 0 else float(margin > 0)
+    """1 for a question that is answered rightly, 0 for one that is not, and a half for neither."""
+    return 0.5 if abs(margin) < TIE else float(margin > 0)
+
+
+def answers(pairs: Sequence[Pair], told: Mapping[str, Sequence[float]], score: int, each: bool = False) -> dict[str, float]:
+    """What is won by one of SCORES, by question, or by pair where `each` is asked about; `told`: the margins of pairs by their ids."""
+    found: dict[str, float] = defaultdict(float)
+    for pair in pairs:
+        found[pair.id if each else pair.question] += told[pair.id][score]
+    return {name: won(margin) for name, margin in found.items()}
 
 
 def share(pairs: Sequence[Pair], won_by: Mapping[str, float]) -> Estimate:
-    """The share of pairs won, by their ids, with its 95 % interval: over items and voices, or over items where there are few voices."""
-    there = [pair for pair in pairs if pair.id in won_by]
-    values = np.array([won_by[pair.id] for pair in there])
-    items, voices = [pair.item for pair in there], [pair.voice for pair in there]
+    """The share of what is won, by question or pair, with its 95 % interval: over items and voices, or over items where voices are few."""
+    there = {name: pair for pair in pairs for name in (pair.question, pair.id) if name in won_by}
+    values = np.array([won_by[name] for name in there])
+    items, voices = [pair.item for pair in there.values()], [pair.voice for pair in there.values()]
     both = crossed(values, items, voices, SHARE)
     return mean(values, np.ones(len(values)), items, SHARE) if np.isnan(both.low) else both

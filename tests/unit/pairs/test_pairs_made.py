@@ -1,6 +1,6 @@
 """Pairs that are made of the bundled closed language: what is right and wrong in them, and that no piece by itself tells which."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,7 @@ from bench.pairs import agreement, consistency, lexicon, pieces, words
 from bench.pairs.pieces import MARGIN, RATE
 from bench.pairs.quads import Quad, even
 from bench.pairs.rooms import heard_in, paced, response, reverberation
+from bench.pairs.scores import answers
 from tests.closed_language import FRAMES, language, parts, phone_labels, phone_numbers, phones, voices
 
 
@@ -158,24 +159,18 @@ def test_length_tells_nothing(of_words: list[Quad], of_agreement: list[Quad], of
         assert length["00"] - length["01"] == length["10"] - length["11"], quad.id
 
 
-def won_by(score: dict[str, float]) -> float:
-    """The share of a quad's pairs that a score of its sides, higher for the likelier, gets right."""
-    return float(np.mean([0.5 if abs(score[a] - score[b]) < 1e-9 else score[a] > score[b] for a, b in (("00", "01"), ("11", "10"))]))
-
-
-def test_the_shorter_and_the_commoner_codes_are_right_in_half_of_the_pairs(of_words: list[Quad], of_agreement: list[Quad]) -> None:
-    rng = np.random.default_rng(0)
-    common = np.log(rng.dirichlet(np.ones(len(phone_numbers()))))
-    for quads in (of_words, of_agreement):
-        shares = defaultdict[str, list[float]](list)
-        for quad in quads:
-            codes = {name[-2:]: phone_labels(sound) for name, sound in quad.sides()}
-            shares["length"].append(won_by({side: -len(sound.wave) for side, (_, sound) in zip(codes, quad.sides(), strict=True)}))
-            shares["unigram"].append(won_by({side: float(common[found].sum()) for side, found in codes.items()}))
-        assert {name: round(float(np.mean(found)), 2) for name, found in shares.items()} == {
-            "length": 0.5,
-            "unigram": pytest.approx(0.5, abs=0.03),
-        }
+def test_the_shorter_and_the_commoner_phones_tell_nothing(of_words: list[Quad], of_agreement: list[Quad], of_voices: list[Quad]) -> None:
+    common = dict(zip(phone_numbers(), np.log(np.random.default_rng(0).dirichlet(np.ones(len(phone_numbers())))), strict=True))
+    for quad in (*of_words, *of_agreement, *of_voices):
+        sides = dict(quad.sides())
+        length = {name: -len(sound.wave) for name, sound in sides.items()}
+        unigram = {name: sum(common[p.name] * (p.end - p.start) for p in sound.phones) for name, sound in sides.items()}
+        for score in (length, unigram):
+            pairs = list(quad.pairs())
+            margins = {pair.id: [float(score[pair.right] - score[pair.wrong])] for pair in pairs}
+            assert answers(pairs, margins, 0) == {quad.id: 0.5}, quad.id
+            each = answers(pairs, margins, 0, each=True)
+            assert sum(each.values()) == 1, quad.id
 
 
 def test_parts_are_drawn_evenly() -> None:

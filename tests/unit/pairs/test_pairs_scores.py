@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.pairs.quads import Pair
-from bench.pairs.scores import SCORES, Side, differing, margins, share, won
+from bench.pairs.scores import SCORES, Side, answers, differing, margins, share, won
 
 
 def side(codes: list[int], bits: list[float], second: float = 0.0) -> Side:
@@ -53,6 +53,14 @@ def test_where_there_are_voices_enough_they_vary_too() -> None:
     many = pairs(20, 6)
     by_voice = share(many, {pair.id: float(int(pair.voice) % 2) for pair in many})
     assert by_voice.high - by_voice.low > 0.8  # six voices, of which each is all right or all wrong
+
+
+def test_what_an_end_costs_by_itself_cancels_in_a_quad() -> None:
+    both = [Pair("k", "i", "v", "q/00", "q/01", "q"), Pair("k", "i", "v", "q/11", "q/10", "q")]
+    told = {"q/00": [5.0 + 1.0], "q/11": [-5.0 + 1.0]}  # one end is dearer by 5 bits, and right ones are likelier by 1
+    assert answers(both, told, 0) == {"q": 1.0} and answers(both, told, 0, each=True) == {"q/00": 1.0, "q/11": 0.0}
+    assert answers(both, {"q/00": [5.0], "q/11": [-5.0]}, 0) == {"q": 0.5}
+    assert share(both, {"q": 1.0}).value == 1 and share(both, {"q/00": 1.0, "q/11": 0.0}).value == 0.5
 
 
 def test_pairs_without_answer_are_left_out() -> None:

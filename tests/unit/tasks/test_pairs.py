@@ -104,8 +104,10 @@ def test_what_a_model_said_is_on_disk_and_a_stopped_run_asks_no_other(plain: Run
     again = once(variant(), SUITE, some, plain.folder.parent.parent)
     assert kept.stat().st_mtime_ns == before and sorted(map(str, again.rows)) == sorted(map(str, plain.rows))
     margins = json.loads(kept.read_text())["margins"]
-    words_won = [found[0] > 0 for name, found in margins.items() if name.startswith("word/")]
-    assert pooled(plain)["pairs_word"] == pytest.approx(np.mean(words_won))
+    told = {name: found[0] for name, found in margins.items() if name.startswith("word/")}
+    assert pooled(plain)["pairs_word_each"] == pytest.approx(np.mean([margin > 0 for margin in told.values()]))
+    both = [told[name] + told[f"{name[:-2]}11"] > 0 for name in told if name.endswith("/00")]
+    assert pooled(plain)["pairs_word"] == pytest.approx(np.mean(both))
 
 
 @pytest.mark.slow
@@ -127,7 +129,7 @@ def test_sets_in_folders_have_columns_beside_the_others_and_sounds_that_are_refu
     found = once(variant(Picky), asked, some, tmp_path / "results")
     values = pooled(found)
     assert values["pairs_salmon_gender_consistency_pairs"] == 6 and 0 <= values["pairs_salmon_gender_consistency"] <= 1
-    assert math.isnan(values["pairs_salmon_rir_consistency"]) and math.isfinite(values["pairs_word"])
+    assert math.isnan(values["pairs_salmon_rir_consistency"]) and math.isfinite(values["pairs_voice"])
     assert len(list(found.folder.parent.glob("models-*/pairs-*.json"))) == 2
     assert values["pairs_word_pairs"] < 8 and values["pairs_room_pairs"] == 12
     assert "clips are missing (RuntimeError: too short)" in next(row.note for row in found.rows if row.metric == "pairs_converged")
