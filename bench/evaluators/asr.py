@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.api import Audio, Clip, UserError
 from bench.catalog.names import unknown
 from bench.data.audio import resample, to_channels
-from bench.evaluators import faster_whisper, openai_whisper, sphinx
+from bench.evaluators import faster_whisper, hubert_ctc, openai_whisper, sphinx
 from bench.weights.download import sha256_of
 
 RATE = 16_000  # Hz of what every recognizer takes
@@ -144,27 +144,48 @@ def _faster(name: str, sha256: str, eight_bits: bool, locate: Callable[[], Mappi
     return AsrJudge(column, sha256, faster_whisper.ABOUT + ", weights of 8 bits" * eight_bits, load, prepare)
 
 
+def hubert() -> AsrJudge:
+    """The recognizer of many codec papers, from the hub's cache."""
+    return _ctc(hubert_ctc.cached(), hubert_ctc.NAME)
+
+
+def _ctc(folder: Path, name: str = "") -> AsrJudge:
+    """A CTC model in transformers' form; without a name it is told apart in the columns by the sha256 of its file."""
+    sha256 = sha256_of(hubert_ctc.weights_of(hubert_ctc.files_of(folder)))
+    stem = re.sub(r"[^a-z0-9]+", "_", (name or folder.resolve().name).lower()).strip("_") or "model"
+
+    def prepare() -> None:
+        openai_whisper.installed()  # its normalisers
+        hubert_ctc.load(folder, "cpu")  # nobody has proven that it is one
+
+    column = stem if name else f"{stem}_{sha256[:8]}"
+    return AsrJudge(column, sha256, hubert_ctc.ABOUT, lambda _, device: hubert_ctc.load(folder, device), prepare)
+
+
 JUDGES: Mapping[str, Callable[[], AsrJudge]] = {
     **{name: partial(whisper, name) for name in openai_whisper.SHA256},
     **{alias: partial(whisper, name) for alias, name in openai_whisper.ALIASES.items()},
     **{f"faster-whisper/{name}": partial(faster, name, False) for name in faster_whisper.PUBLISHED},
     **{f"faster-whisper/{name}-int8": partial(faster, name, True) for name in faster_whisper.PUBLISHED},
+    hubert_ctc.NAME: hubert,
     "pocketsphinx": pocketsphinx,
 }
 DEFAULT = whisper("base.en")
 
 
 def judge(name: str) -> AsrJudge:
-    """A judge by its name, or a Whisper by the path of its file, or of its folder where it is one of faster-whisper."""
+    """A judge by its name, a Whisper by the path of its file, or a model of faster-whisper or a CTC model of transformers by its folder."""
     if name in JUDGES:
         return JUDGES[name]()
     path = Path(name)
     if path.is_file():
         return whisper_file(path)
     if path.is_dir():
-        return faster_folder(path)
+        return _ctc(path) if (path / "vocab.json").is_file() else faster_folder(path)
     if path.suffix == ".pt" or (path.parent != Path() and not name.startswith("faster-whisper/")):
-        raise UserError(f"no file {path}: give a Whisper's .pt file, a folder of faster-whisper, or one of {', '.join(JUDGES)}")
+        raise UserError(
+            f"no file {path}: give a Whisper's .pt file, a folder of faster-whisper or of transformers, or one of {', '.join(JUDGES)}"
+        )
     raise unknown("recognizer", name, JUDGES)
 
 
