@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -126,8 +127,24 @@ def _found(session: Session, recognizer: Recognizer, jobs: Iterator[Job[Asked, Q
     if recognizer.in_workers:
         yield from session.answers(answers, jobs)
     else:
-        for job in jobs:
-            yield job.key, [_here(job.payload, step) for step in job.steps]
+        size = recognizer.at_once if isinstance(recognizer, judges.ManyAtOnce) else 1
+        while group := list(islice(jobs, size)):
+            told = _together(recognizer, group) if isinstance(recognizer, judges.ManyAtOnce) and size > 1 else {}
+            for i, job in enumerate(group):
+                yield job.key, [told[i, step] if (i, step) in told else _here(job.payload, step) for step in job.steps]
+
+
+def _together(recognizer: judges.ManyAtOnce, group: Sequence[Job[Asked, Question]]) -> dict[tuple[int, str], str]:
+    """What is heard in each step of a group's jobs; of what fails together nothing: it is tried one by one."""
+    found: dict[tuple[int, str], str] = {}
+    for language in dict.fromkeys(job.payload.language for job in group):
+        places = [(i, step) for i, job in enumerate(group) if job.payload.language == language for step in job.steps]
+        try:
+            texts = recognizer.transcribe_all([group[i].payload.wavs[step] for i, step in places], language)
+        except (RuntimeError, ValueError):
+            continue
+        found |= dict(zip(places, texts, strict=True))
+    return found
 
 
 def _here(question: Question, step: str) -> str | Failure:

@@ -7,11 +7,11 @@ other: each has its own column, and the same recognizer on the original stands b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -52,6 +52,20 @@ class Recognizer(Protocol):
 
     def normalise(self, text: str, language: str) -> str:
         """A transcript, or an answer, as error rates compare the two: words with one space between."""
+        ...
+
+
+@runtime_checkable
+class ManyAtOnce(Protocol):
+    """A recognizer that is best asked about many clips together."""
+
+    @property
+    def at_once(self) -> int:
+        """How many; 1: one by one after all."""
+        ...
+
+    def transcribe_all(self, wavs: Sequence[Tensor], language: str) -> list[str]:
+        """What `transcribe` says of each."""
         ...
 
 

@@ -1,15 +1,16 @@
 """Whisper (Radford et al. 2022, arxiv.org/abs/2212.04356, MIT) through the package faster-whisper: its engine is CTranslate2, not torch.
 
-Decoded as through openai-whisper: greedy at temperature 0, with nothing to fall back on, windows of up to 30 s by Whisper's own marks of
-time, none told what the one before it heard; normalised by openai-whisper's normalisers. float32 on a CPU and float16 on a GPU; names that
-end in -int8 have weights of 8 bits. A model is a folder of four files, each proven by its sha256 and read into memory.
+Greedy at temperature 0. Clips of up to 30 s are heard in batches, in windows hardly longer than they are (see whisper_windows); longer ones
+as through openai-whisper, one window of 30 s after the other by Whisper's own marks of time, none told what the one before it heard.
+Normalised by openai-whisper's normalisers. float32 on a CPU and float16 on a GPU; names that end in -int8 have weights of 8 bits. A model
+is a folder of four files, each proven by its sha256 and read into memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -22,15 +23,17 @@ from bench.api import Checkpoint, UserError
 from bench.data.unicode_forms import compared
 from bench.evaluators.openai_whisper import normaliser
 from bench.evaluators.packages import FASTER_WHISPER
+from bench.evaluators.whisper_windows import AT_ONCE, LONGEST, WINDOWS, Windows
 from bench.weights import download
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
+RATE = 16_000
 MODEL, TEXTS = "model.bin", ("config.json", "tokenizer.json", "vocabulary.txt")
 LICENCE = "MIT"
 OTHER_WAYS = "or give a folder that has it with --asr-model PATH; --asr-model pocketsphinx needs no download"
-ABOUT = "faster-whisper, greedy, EnglishTextNormalizer, for other languages BasicTextNormalizer"
+ABOUT = "faster-whisper, greedy, windows of 10, 20 or 30 s, EnglishTextNormalizer, for other languages BasicTextNormalizer"
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,14 @@ class FasterWhisperRecognizer:
 
     model: WhisperModel
     key: str
+    workers: int = 1  # batches at a time
     unknown: Mapping[str, int] = field(default_factory=dict)
     in_workers: bool = False
+
+    @property
+    def at_once(self) -> int:
+        """Clips that it is best asked about together."""
+        return AT_ONCE * self.workers * len(WINDOWS)
 
     def hears(self, language: str) -> bool:
         if not self.model.model.is_multilingual:
@@ -86,6 +95,18 @@ class FasterWhisperRecognizer:
         return self.model.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
 
     def transcribe(self, wav: Tensor, language: str) -> str:
+        return self.transcribe_all([wav], language)[0]
+
+    def transcribe_all(self, wavs: Sequence[Tensor], language: str) -> list[str]:
+        """The same of many clips, none of which changes what is heard in another."""
+        from faster_whisper.tokenizer import Tokenizer
+
+        tokenizer = Tokenizer(self.model.hf_tokenizer, self.model.model.is_multilingual, "transcribe", language)
+        short = [i for i, wav in enumerate(wavs) if 0 < len(wav) <= LONGEST * RATE]
+        found = dict(zip(short, Windows(self.model, tokenizer, self.workers).transcribe([wavs[i] for i in short]), strict=True))
+        return [found[i] if i in found else self._long(wav, language) for i, wav in enumerate(wavs)]
+
+    def _long(self, wav: Tensor, language: str) -> str:
         if not len(wav):
             return ""
         segments, _ = self.model.transcribe(
@@ -124,7 +145,7 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def load(files: Mapping[str, Path], device: str, eight_bits: bool) -> FasterWhisperRecognizer:
-    """The model of those files on the device, on as many threads as torch has."""
+    """The model of those files on the device; on a CPU it works on as many batches at a time as torch has threads."""
     versions = installed()
     from faster_whisper import WhisperModel
 
@@ -132,6 +153,7 @@ def load(files: Mapping[str, Path], device: str, eight_bits: bool) -> FasterWhis
     kind = {(False, "cpu"): "float32", (False, "cuda"): "float16", (True, "cpu"): "int8", (True, "cuda"): "int8_float16"}
     if (compute := kind.get((eight_bits, where.type))) is None:
         raise UserError(f"faster-whisper works on cpu and cuda, not on {where.type}: --device cpu")
+    workers = torch.get_num_threads() if where.type == "cpu" else 1
     held = {name: path.read_bytes() for name, path in files.items()}
     digest = hashlib.sha256("".join(f"{name} {hashlib.sha256(held[name]).hexdigest()}\n" for name in sorted(held)).encode()).hexdigest()
     try:
@@ -140,9 +162,10 @@ def load(files: Mapping[str, Path], device: str, eight_bits: bool) -> FasterWhis
             device=where.type,
             device_index=where.index or 0,
             compute_type=compute,
-            cpu_threads=torch.get_num_threads(),
+            cpu_threads=1,  # two batches on a core each cost less than one on two
+            num_workers=workers,
             files=held,
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{files[MODEL].parent} cannot be read as a model of faster-whisper ({' '.join(str(error).split())})") from error
-    return FasterWhisperRecognizer(model, f"{versions}, {compute} on {where.type}, files sha256:{digest}")
+    return FasterWhisperRecognizer(model, f"{versions}, {compute} on {where.type}, files sha256:{digest}", workers)

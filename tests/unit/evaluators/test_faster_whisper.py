@@ -89,9 +89,8 @@ def test_both_packages_hear_the_same_by_the_same_weights(stand_ins: tuple[Path, 
     assert judge.name == f"faster_whisper_random_en_{sha256_of(folder / 'model.bin')[:8]}"
     other, recognizer = openai_whisper.load(path, "cpu"), judge.load((), "cpu")
     assert "float32 on cpu" in recognizer.key and recognizer.hears("en") and not recognizer.hears("de")
-    for seconds, seed in ((2.0, 1), (33.0, 2)):
-        wav = speech_like(seconds, 16_000, seed)
-        assert recognizer.transcribe(wav, "en") == other.transcribe(wav, "en") != ""
+    wav = speech_like(33.0, 16_000, 2)  # shorter ones: test_whisper_windows.py
+    assert recognizer.transcribe(wav, "en") == other.transcribe(wav, "en") != ""
     assert recognizer.transcribe(torch.zeros(0), "en") == ""
 
 

@@ -162,6 +162,32 @@ def test_corpus_rates_are_those_of_jiwer_on_the_pooled_texts(data: Data, tmp_pat
         assert abs(per_clip - mean(done, "wer_tones")) > 0.01  # the mean of clips would be another number
 
 
+@dataclass(frozen=True)
+class Choir(Tones):
+    """Is asked about four clips together, and cannot bear silence among them."""
+
+    at_once: int = 4
+    together: list[int] = field(default_factory=list)
+
+    def transcribe_all(self, wavs: Sequence[Tensor], language: str) -> list[str]:
+        self.together.append(len(wavs))
+        if any(not wav.any() for wav in wavs):
+            raise RuntimeError("out of memory")
+        return [self.transcribe(wav, language) for wav in wavs]
+
+
+def test_clips_are_heard_together_and_one_by_one_where_that_fails(data: Data, tmp_path: Path) -> None:
+    alone, choir = (
+        once(changed("first"), suite(judge(ears)), data, tmp_path / str(i)) for i, ears in enumerate((Tones(key="a"), Choir(key="b")))
+    )
+    assert [str(row) for row in choir.rows] == [str(row) for row in alone.rows] and read(choir) == read(alone)
+    ears = Choir(key="c")
+    once(changed("first"), suite(judge(ears)), data, tmp_path / "again")
+    assert ears.together == [8, 4]  # originals and reconstructions of four clips, then of two
+    silent = once(changed("silence"), suite(judge(Choir(key="d"))), data, tmp_path / "silent")
+    assert mean(silent, "wer_tones") == 1 and mean(silent, "wer_tones_original") == 4 / 20
+
+
 def test_the_delta_is_paired_clip_by_clip(data: Data, tmp_path: Path) -> None:
     done = once(changed("first"), suite(judge(Tones())), data, tmp_path / "r")
     after, before, delta = (column(done, name) for name in ("wer_tones", "wer_tones_original", "wer_tones_delta"))
@@ -368,5 +394,6 @@ def test_judges_are_known_by_name() -> None:
         asr.judge("pocketsphynx")
     with pytest.raises(UserError, match=r"no recognizer is called 'bsae.en': did you mean 'base.en'\?"):
         asr.judge("bsae.en")
-    with pytest.raises(UserError, match="no file nowhere.pt: give a Whisper's .pt file, a folder of faster-whisper, or one of tiny.en, "):
+    ways = "a Whisper's .pt file, a folder of faster-whisper or of transformers"
+    with pytest.raises(UserError, match=f"no file nowhere.pt: give {ways}, or one of tiny.en, "):
         asr.judge("nowhere.pt")
