@@ -33,6 +33,8 @@ class Hub:
     refuse: str = ""  # one of REFUSALS: to everybody
     token: str = ""  # without it nobody gets anything
     break_after: int = 0  # bytes of the next answer, whose connection is then closed; 0: whole
+    licence: str = ""  # that the cards of data sets state
+    gated: bool = False  # what its data sets are
     asked: list[Asked] = field(default_factory=list)
     endpoint: str = ""
 
@@ -47,7 +49,8 @@ def told(hub: Hub, asked: re.Match[str]) -> bytes | None:
     if not files:
         return None
     if asked["what"] == "revision":
-        answer = {"id": start, "sha": REVISION, "siblings": [{"rfilename": name} for name in files]}
+        answer = {"id": start, "sha": REVISION, "siblings": [{"rfilename": name} for name in files], "gated": hub.gated}
+        answer |= {"cardData": {"license": hub.licence}} if hub.licence else {}
     else:
         folder = f"{asked['folder']}/" if asked["folder"] else ""
         inside = {name: content for name, content in files.items() if name.startswith(folder) and "/" not in name[len(folder) :]}

@@ -33,12 +33,17 @@ def found(source: str, verify: bool) -> Opened:
         return of_manifest(source, path / MANIFEST, verify)
     if path.name == kaldi.LIST or (path / kaldi.LIST).is_file():
         return _of_kaldi(source, path if path.is_dir() else path.parent, verify)
-    if path.is_file() or not any(Path(file).suffix.lower() in SUFFIXES for file in search(path).files):
+    if path.is_file() or not _has_audio(path):
         if shards := tar_shards.shards(path):
             return _of_shards(source, shards, verify)
         if tables := parquet_tables.tables(path):
             return _of_tables(source, tables, verify)
     return _of_folder(source, path, verify) if path.is_dir() else of_manifest(source, path, verify)
+
+
+def _has_audio(folder: Path) -> bool:
+    """Whether a file below the folder is called as audio is: the first one answers."""
+    return any(os.path.splitext(name)[1].lower() in SUFFIXES for _, _, files in os.walk(folder) for name in files)
 
 
 def opened_of(source: str, all_of_them: Sequence[Clip], folder: Path, notes: Sequence[str] = ()) -> Opened:

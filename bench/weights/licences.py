@@ -1,4 +1,4 @@
-"""What the licence of a file of weights asks of who fetches it: said in one line before the first byte, for any model's weights.
+"""What the licence of weights and of data asks of who fetches them: said in one line before the first byte.
 
 Most licences ask nothing. Weights that may not be used for everything are downloaded once their licence was accepted by its name
 (--accept-licence, or ACCEPTED in the environment); for gated ones the hub wants the token of an account that accepted. A file that is on
@@ -44,8 +44,11 @@ def accepted() -> set[str]:
     return {name.strip().casefold() for name in os.environ.get(ACCEPTED, "").split(",")}
 
 
-def before_fetch(checkpoint: Checkpoint, licence: str, page: str) -> None:
-    """Says what the licence asks on stderr; UserError, with the way to accept, where that was not done. `page`: where it can be read."""
+def before_fetch(checkpoint: Checkpoint, licence: str, page: str, otherwise: str = "give --weights PATH") -> None:
+    """Says what the licence asks on stderr; UserError, with the way to accept, where that was not done. `page`: where it can be read.
+
+    `otherwise`: what else the user can do about what is gated.
+    """
     said = terms(licence, checkpoint.gated)
     if not said:
         return
@@ -54,7 +57,7 @@ def before_fetch(checkpoint: Checkpoint, licence: str, page: str) -> None:
         names = ",".join(lacking)
         raise UserError(f"{line}: it is downloaded once you accept that, with --accept-licence {names} or {ACCEPTED}={names}")
     if checkpoint.gated and not _token():
-        raise UserError(f"{line}: accept its licence at that page and set HF_TOKEN to a token of that account, or give --weights PATH")
+        raise UserError(f"{line}: accept its licence at that page and set HF_TOKEN to a token of that account, or {otherwise}")
     print(line, file=sys.stderr, flush=True)
 
 

@@ -11,16 +11,16 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 from urllib.parse import quote
 
-from bench.api import UserError
+from bench.api import Checkpoint, UserError
 from bench.data import parquet_tables
 from bench.data.parquet_tables import Table
-from bench.weights import download
+from bench.weights import download, licences
 
 SCHEME = "hf://"
 WORDS = re.compile(
@@ -59,6 +59,8 @@ class Found:
     commit: str
     revision: str  # that the files are asked for at
     files: Mapping[str, Mapping[str, Sequence[str]]]
+    licence: str = ""  # as the card of the data set has it, in capital letters
+    gated: bool = False  # the hub gives it to accounts alone that accepted its licence
 
 
 def rows_of(words: str) -> Rows:
@@ -92,6 +94,7 @@ def fetch(rows: Rows) -> None:
         return
     try:
         known = known or _asked(rows)
+        licences.before_fetch(Checkpoint(rows.label, gated=known.gated), known.licence, _page(rows), "take other data")
         home = _home(rows, known)
         print(f"reading {rows.label} at commit {known.commit[:8]}, once, into {home}", file=sys.stderr, flush=True)
         parquet_tables.copied([_table(rows, known, file) for file in _files(rows, known)], home, rows.stop)
@@ -107,6 +110,10 @@ def fetch(rows: Rows) -> None:
 
 def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+
+
+def _page(rows: Rows) -> str:
+    return f"https://huggingface.co/datasets/{rows.repo}"
 
 
 def _base(rows: Rows) -> Path:
@@ -137,10 +144,12 @@ def _asked(rows: Rows) -> Found:
         info = api.dataset_info(rows.repo, revision=revision)
         files = _by_split([file.rfilename for file in info.siblings or ()])
         if files:
-            found = Found(str(info.sha), revision, files)
+            card = info.card_data.get("license") if info.card_data else None
+            licence = " ".join(card if isinstance(card, list) else [str(card or "")]).upper()
+            found = Found(str(info.sha), revision, files, licence, bool(info.gated))
             path = _base(rows) / "refs" / f"{rows.revision or 'main'}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"commit": found.commit, "revision": found.revision, "files": files}), encoding="utf-8")
+            path.write_text(json.dumps(asdict(found)), encoding="utf-8")
             return found
     raise UserError(f"{rows.label}: no files of Parquet are there: download the data set, and name its folder or a manifest")
 

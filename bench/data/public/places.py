@@ -120,6 +120,8 @@ def fetch(wanted: Named) -> None:
 
 
 def _fetched(wanted: Named, base: Path) -> None:
+    for left in base.glob(".unpacking-*"):  # of a process that was killed: none is at work under the lock
+        shutil.rmtree(left, ignore_errors=True)
     missing = [file for file in wanted.part.files if not (base / _sums_of(_last(file, wanted.part))).is_file()]
     archives = {file.name: _own_archive(file) or base / file.name for file in missing}
     absent = [file for file in missing if not archives[file.name].is_file()]

@@ -14,6 +14,7 @@ from bench.data.audio import read_clip
 from bench.data.manifests import fetch, here, open_data, told_data
 from bench.data.public import hub as rows_of_hub
 from bench.data.public import places
+from bench.weights import licences
 from tests.conftest import speech_like
 from tests.hub import REVISION, Hub, serve
 
@@ -113,6 +114,29 @@ def test_what_cannot_be_had_is_one_line(hub: Hub, name: str, message: str, capsy
     assert main(["data", "fetch", name]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert re.search(message, error), error
+
+
+def test_the_licence_of_a_card_is_accepted_before_the_first_row(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(licences.ACCEPTED, "")
+    hub.licence = "cc-by-nc-4.0"
+    with pytest.raises(
+        UserError, match=r"hf://o/n:test: CC-BY-NC-4.0: no commercial use \(https://huggingface.co/datasets/o/n\): .*--accept-licence"
+    ):
+        fetch("hf://o/n:test")
+    assert not hub.gets()
+    licences.accept(["CC-BY-NC-4.0"])
+    fetch("hf://o/n:test[:1]")
+    assert ids(open_data("hf://o/n:test[:1]")) == ["utt0"]
+
+
+def test_gated_rows_ask_for_a_token_first(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(licences, "_token", lambda: None)
+    hub.gated = True
+    with pytest.raises(
+        UserError, match=r"hf://o/n:test: licence: login needed .* set HF_TOKEN to a token of that account, or take other data"
+    ):
+        fetch("hf://o/n:test")
+    assert not hub.gets()
 
 
 def test_a_server_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ def test_columns_in_the_text_exist(path: Path) -> None:
         "stream_decoder",
         "sample_rate",
         "n_missing",
+        "speaker_id",
+        "client_id",
         "floats_to_codes",
         "codes_to_floats",
     }

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.data.manifests import all_names
 from bench.records.reader import read
 from tests.conftest import REAL, ROOT
 from tests.hub import Hub, serve
@@ -149,6 +150,8 @@ def test_the_make_target_asks_for_downloads_on_every_data_set_in_a_folder_of_its
     done = subprocess.run(made, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True).stdout
     assert "for data in open data/test-clean" in done and "--run reconstruction --run codes --downloads --data $data" in done
     assert "--results results/official/$name --out leaderboards/official/$name" in done and "--tokenizer x" in done
+    usual = subprocess.run(made[:4], cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True).stdout
+    assert "for data in open librispeech/test-clean;" in usual and set("open librispeech/test-clean".split()) <= set(all_names())
 
 
 def test_the_workflow_is_started_by_hand_alone_and_its_scripts_are_bash() -> None:
