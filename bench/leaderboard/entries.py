@@ -44,7 +44,7 @@ def _shipped(file: Checkpoint) -> bool:
 def run(wanted: Wanted, options: Options, progress: Progress | None = None) -> Iterator[str]:
     """Each suite for its candidates, or for those of them that are named; runs of theirs of something older go. Tells of each run as it
     ends, and of each tokenizer that is left out as its weights cannot be had."""
-    suites = [_suite(name, judge) for name, judge in wanted.suites]
+    suites = [suite_of(name, judge) for name, judge in wanted.suites]
     found = {variant.spec.label: variant for suite in suites for variant in candidates(suite, wanted.downloads)}
     labels = names.tokenizers(wanted.only) if wanted.only else list(found)
     for word in names.split(wanted.only) if wanted.only else ():
@@ -75,12 +75,13 @@ def _why_absent(variant: Variant) -> str:
     return ""
 
 
-def _suite(name: str, judge: str) -> Suite:
+def suite_of(name: str, judge: str) -> Suite:
+    """The suite with that evaluator or, where it has none, asked for that; UserError where it has neither."""
     suite = registry.load_suite(name)
     if not judge:
         return suite
+    if suite.with_judge:
+        return suite.with_judge(judge)
     if suite.with_asked:
         return suite.with_asked(judge)
-    if suite.with_judge is None:
-        raise UserError(f"the suite {name} has no evaluator and no options: give --run {name}")
-    return suite.with_judge(judge)
+    raise UserError(f"the suite {name} has no evaluator and no options: give --run {name}")

@@ -1,9 +1,13 @@
-"""What the page of the leaderboards is made of: model cards."""
+"""What the page of the leaderboards is made of: model cards, and suites by their evaluators."""
 
 from pathlib import Path
 
+import pytest
+
 from bench import registry
+from bench.api import UserError
 from bench.leaderboard import model_cards
+from bench.leaderboard.entries import suite_of
 from bench.weights import download
 
 
@@ -21,3 +25,10 @@ def test_every_shipped_weight_has_a_card_and_a_card_holds_no_tags_of_its_own(tmp
 
 def card_file(name: str) -> bool:
     return any(download.shipped(file.file).is_file() for file in registry.variant(name).files)
+
+
+def test_the_word_behind_a_suite_is_its_evaluator_or_where_it_has_none_what_it_is_asked_for() -> None:
+    assert suite_of("asr", "pocketsphinx").judge.startswith("pocketsphinx")
+    assert suite_of("probe", "mel").asked == "mel"
+    with pytest.raises(UserError, match="give --run reconstruction"):
+        suite_of("reconstruction", "mel")
