@@ -428,7 +428,7 @@ class Metric:
         return f"{self.name}_cb{k + 1}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of rows.csv. Clip "*" is the whole corpus."""
 
@@ -473,12 +473,12 @@ class Session(Protocol):
         ...
 
     @property
-    def todo(self) -> tuple[Clip, ...]:
+    def todo(self) -> Sequence[Clip]:
         """The clips that still need rows: what a resumed run yields."""
         ...
 
     @property
-    def done(self) -> tuple[Clip, ...]:
+    def done(self) -> Sequence[Clip]:
         """The clips of this run that have their rows already."""
         ...
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from bench.api import Clip, Domain, Failure, Job, Row, Score
-from bench.data.audio import RESAMPLER
+from bench.data import RESAMPLER
 from bench.evaluators import asr as judges
 from bench.evaluators import asr_columns, options
 from bench.evaluators.asr import AsrJudge, Recognizer, heard

@@ -26,7 +26,7 @@ def run(session: Session) -> Iterator[list[Row]]:
 
 
 def _jobs(session: Session) -> Iterator[Job[tuple[Clip, float, str], Pair]]:
-    for item in session.reconstructions([clip for clip in session.todo if clip.domain in MCD.rates]):
+    for item in session.reconstructions(clip for clip in session.todo if clip.domain in MCD.rates):
         key = item.clip, item.seconds, item.failure
         yield Job(key, pair_of(item, session.spec), () if item.failure else (MCD.name,))
 

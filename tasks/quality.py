@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from bench.api import Audio, Clip, Domain, Failure, Job, Reconstruction, Row, Score, Spec, Suite
-from bench.data.audio import RESAMPLER, to_channels
+from bench.data import RESAMPLER
+from bench.data.audio import to_channels
 from bench.engine.scoring import Pair, pair_of
 from bench.evaluators import frechet, quality
 from bench.evaluators.cache import Answers

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench.api import CORRELATION, POSITIVE, SHARE, Clip, Domain, Metric, Row, Score
-from bench.data.audio import RESAMPLER, BadAudio, read_clip
+from bench.data import RESAMPLER
+from bench.data.audio import BadAudio, read_clip
 from bench.evaluators import speaker as judges
 from bench.evaluators.cache import Answers
 from bench.evaluators.evaluated_suite import EvaluatedSuite

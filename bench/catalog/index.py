@@ -12,14 +12,28 @@ import json
 import math
 import pkgutil
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 
-from bench.api import Checkpoint, Codebook, Domain, Metric, Spec, Suite, Tokenizer, TrainedHere, UserError, Variant, scored_domains
+from bench.api import (
+    Checkpoint,
+    Codebook,
+    Domain,
+    Metric,
+    Row,
+    Session,
+    Spec,
+    Suite,
+    Tokenizer,
+    TrainedHere,
+    UserError,
+    Variant,
+    scored_domains,
+)
 
 FILE = Path(__file__).with_name("index.json")
 HUB = re.compile(r"https://huggingface\.co/([^/]+/[^/]+)/resolve/")
@@ -44,6 +58,7 @@ class Asked:
     about: str
     data: str
     needs_decode: bool
+    reads_alignments: bool
     timed: bool
     evaluators: tuple[str, ...]
     headline: tuple[str, ...]
@@ -54,6 +69,15 @@ class Asked:
     def domains(self) -> tuple[Domain, ...]:
         """Those of which any clip has a score."""
         return scored_domains(self.metrics)
+
+    def suite(self) -> Suite:
+        """The suite, imported when it is run; of one that asks evaluators or times, the identity is known by its file alone."""
+
+        def run(session: Session) -> Iterator[Sequence[Row]]:
+            return importlib.import_module(f"bench.tasks.{self.name}").SUITE.run(session)
+
+        facts = self.name, self.version, self.about, self.metrics, self.data
+        return Suite(*facts, run, self.needs_decode, reads_alignments=self.reads_alignments, headline=self.headline)
 
 
 def stems(room: str) -> list[str]:
@@ -108,8 +132,8 @@ def _family_of(name: str) -> Family:
 
 def _suite_of(name: str) -> Asked:
     suite: Suite = importlib.import_module(f"bench.tasks.{name}").SUITE
-    facts = (suite.name, suite.version, suite.about, suite.data, suite.needs_decode, bool(suite.sweep), suite.judges, suite.headline)
-    return Asked(*facts, suite.metrics, tuple(metric.name for metric in suite.metrics if metric.score))
+    facts = (suite.name, suite.version, suite.about, suite.data, suite.needs_decode, suite.reads_alignments, bool(suite.sweep))
+    return Asked(*facts, suite.judges, suite.headline, suite.metrics, tuple(metric.name for metric in suite.metrics if metric.score))
 
 
 def _family_from(name: str, known: Mapping) -> Family:
@@ -131,7 +155,7 @@ def _variant(family: str, name: str, facts: dict) -> Variant:
 
 def _suite_from(name: str, known: Mapping) -> Asked:
     metrics = tuple(Metric(**{**m, "span": (float(m["span"][0]), float(m["span"][1])), "score": None}) for m in known["metrics"])
-    facts = {key: known[key] for key in ("version", "about", "data", "needs_decode", "timed")}
+    facts = {key: known[key] for key in ("version", "about", "data", "needs_decode", "reads_alignments", "timed")}
     return Asked(name, metrics=metrics, **{key: tuple(known[key]) for key in ("evaluators", "headline", "signals")}, **facts)
 
 

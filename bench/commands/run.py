@@ -23,7 +23,9 @@ from bench.throughput.sweep import DTYPES
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
-    from bench.engine.run import Options, Progress, Run
+    from bench.engine.run import Progress
+    from bench.records.finished import Run
+    from bench.records.options import Options
 
 ALL = "all"  # of --columns
 FORMATS = ("table", "markdown", "csv", "json")
@@ -127,12 +129,17 @@ def run(options: argparse.Namespace) -> int:
     _refuse(options, chosen, columns)
     data = _data(options, chosen)
 
+    from bench.commands import finished
+
+    if (there := finished.runs(options, chosen, data)) is not None:
+        return _tell(options, there, data, columns)
+
     from bench.engine.worker_pool import start_server
 
     if not any(index.suite(name).timed for name in chosen) and not _seem_finished(options, data):  # imports would disturb what is timed
         start_server("bench.metrics", *(f"bench.tasks.{name}" for name in chosen))
-    from bench.engine.run import Options
     from bench.plugins.streams import stdout_to_stderr
+    from bench.records.options import Options
 
     suites = [_suite(options, name) for name in chosen]
     _refuse_columns(columns, [metric.name for suite in suites for metric in suite.metrics])
@@ -152,6 +159,11 @@ def run(options: argparse.Namespace) -> int:
     )
     with stdout_to_stderr(), progress(options) as report:
         runs = list(_runs(options, variants, [(suite, data[suite.name]) for suite in suites], how, report))
+    return _tell(options, runs, data, columns)
+
+
+def _tell(options: argparse.Namespace, runs: Sequence[Run], data: Mapping[str, Data], columns: Sequence[str]) -> int:
+    """Prints what came out of it -> the exit code."""
     _print_failures(runs)
     _print_notes(options, runs)
     if options.shard:
@@ -410,13 +422,12 @@ def _print_failures(runs: Sequence[Run]) -> None:
 
 def _print_notes(options: argparse.Namespace, runs: Sequence[Run]) -> None:
     """On stderr: what is odd in files that were heard in spite of it, the most frequent first, and what to know of saved audio."""
-    from bench.records.writer import odd_files
-
-    found = odd_files(row for run in runs for row in run.rows)
-    for why, clips in found[:5]:
-        named = ", ".join(clips[:3]) + (f" and {len(clips) - 3} more" if len(clips) > 3 else "")
-        note(options, f"note: {named}: {why}")
-    if left := {clip for _, clips in found[5:] for clip in clips}:
-        note(options, f"note: {len(left)} more clips have a note in the rows called seconds")
+    found = {odd.note: odd for run in runs for odd in run.digest.odd}  # of the same files, whoever heard them
+    several = sorted(found.values(), key=lambda odd: -odd.clips)
+    for odd in several[:5]:
+        named = ", ".join(odd.first) + (f" and {odd.clips - len(odd.first)} more" if odd.clips > len(odd.first) else "")
+        note(options, f"note: {named}: {odd.note}")
+    if left := sum(odd.clips for odd in several[5:]):
+        note(options, f"note: {left} more clips have a note in the rows called seconds")
     for why in dict.fromkeys(why for run in runs for why in run.notes):
         note(options, f"note: {why}")

@@ -4,3 +4,6 @@ Comes in: whatever opens data. Must not import the engine, metrics or evaluators
 """
 
 from bench.data.manifests import partners as partners
+
+RESAMPLER = "soxr VHQ"
+"""Part of every identity: the same on every device, so that no score depends on what is installed."""

@@ -18,7 +18,6 @@ from bench.data.headers import mended
 from bench.data.joined_files import parts, without_tag
 from bench.data.ogg_pages import losses
 
-RESAMPLER = "soxr VHQ"  # part of every identity: the same on every device, so that no score depends on what is installed
 LFS = b"version https://git-lfs.github.com/"
 LOUD, FAINT = 2.0, 1e-4  # peaks above and below which a note says so, of a full scale of 1
 CANCELLED, NEARLY = 1e-6, 1e-2  # power of a mix by that of its loudest channel

@@ -11,6 +11,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -58,9 +59,9 @@ class Clips(Sequence[Clip]):
         """Those at some places, counted from 0, in that order."""
         return self._some(array("q", (self._chosen[place] for place in places)))
 
-    def absolute(self) -> Clips:
-        """The same, wherever the working folder is later."""
-        return Clips(self.folder.absolute(), self.lines, self.ends, self.hashes, self._chosen)
+    def below(self, folder: Path) -> Clips:
+        """The same, their files below that folder."""
+        return Clips(folder, self.lines, self.ends, self.hashes, self._chosen)
 
     def files(self) -> Iterator[str]:
         """The path of every clip's audio, and those of alignments, in order."""
@@ -117,6 +118,13 @@ def select(clips: Sequence[Clip], places: Iterable[int]) -> Sequence[Clip]:
 def domains(clips: Sequence[Clip]) -> Counter[str]:
     """How many clips each domain has."""
     return clips.domains() if isinstance(clips, Clips) else Counter(clip.domain for clip in clips)
+
+
+def absolute(clips: Sequence[Clip]) -> Sequence[Clip]:
+    """The same, wherever the working folder is later."""
+    if isinstance(clips, Clips):
+        return clips.below(clips.folder.absolute())
+    return tuple(replace(clip, path=clip.path.absolute()) for clip in clips)
 
 
 def fingerprint(clips: Iterable[Clip]) -> str:

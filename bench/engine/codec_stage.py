@@ -48,7 +48,7 @@ WINDOW = 64  # clips that a GPU stage sorts by length at a time
 def reconstructions(
     spec: Spec,
     load: Callable[[], Tokenizer],
-    clips: Sequence[Clip],
+    clips: Iterable[Clip],
     device: str = "cpu",
     partner: Mapping[str, Clip] | None = None,
     batch_seconds: float | None = None,
@@ -76,7 +76,7 @@ def reconstructions(
 def trials(
     spec: Spec,
     load: Callable[[], Tokenizer],
-    clips: Sequence[Clip],
+    clips: Iterable[Clip],
     trial: Callable[[Code, Given], Result],
     device: str = "cpu",
     partner: Mapping[str, Clip] | None = None,
@@ -139,7 +139,7 @@ def own(load: Callable[[], Tokenizer], device: str) -> Tokenizer:
     return load()
 
 
-def _read(spec: Spec, clips: Sequence[Clip], partner: Mapping[str, Clip] | None) -> Iterator[Given]:
+def _read(spec: Spec, clips: Iterable[Clip], partner: Mapping[str, Clip] | None) -> Iterator[Given]:
     return (_load(spec, clip, clip if partner is None else partner.get(clip.id)) for clip in clips)
 
 

@@ -33,7 +33,8 @@ class Part:
         """What it lacks, in words; "" of a finished one."""
         if self.head.finished:
             return ""
-        return f"{self.shard} has not finished ({reader.read(self.head.folder).unfinished} of {self.head.record['clips']} clips are to do)"
+        todo = reader.unfinished(self.head.folder, self.head.record)
+        return f"{self.shard} has not finished ({todo} of {self.head.record['clips']} clips are to do)"
 
 
 def parts(sources: Iterable[Path]) -> dict[tuple[str, str, str], list[Part]]:

@@ -7,10 +7,9 @@ GPU a suite's metrics may run there, too, many clips at once; then worker proces
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import soxr
@@ -46,92 +45,43 @@ from bench.api import (
     Variant,
     scored_domains,
 )
-from bench.data import alignments, audio
+from bench.data.clips import absolute, domains, select
 from bench.data.manifests import partners
 from bench.engine import scored_audio
 from bench.engine.autocast import Lowered, same_codes
 from bench.engine.codec_stage import decodings, reconstructions, trials
 from bench.engine.worker_pool import WorkerPool
 from bench.plugins import pieces
-from bench.records import hardware, provenance
+from bench.records import digest, hardware, parquet, provenance
 from bench.records.devices import device_of
+from bench.records.finished import SAME_CODES, Run, finished, label
 from bench.records.hardware import cores
+from bench.records.identity import identity
+from bench.records.options import Options
 from bench.records.reader import place
 from bench.records.saved_audio import SavedAudio
 from bench.records.shards import Shard
-from bench.records.specs import PROSE
-from bench.records.writer import LAST, Store, failed_clips, folder_name, folder_of, stated_span
-from bench.statistics.bootstrap import Summary, summarise
+from bench.records.writer import LAST, Store, folder_of, stated_span
 from bench.weights import download
 
-SAME_CODES = "same_codes"  # in run.json
 Progress = Callable[[str, int, int], None]
 """Called with (label, clips done, clips in all) as a run goes on."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, as opposed to what: none of these but the seed can change a score."""
-
-    results: Path = Path("results")
-    device: str = "cpu"
-    workers: int = 0  # 0: one a core
-    seed: int = 0
-    save_audio: Path | None = None
-    fresh: bool = False
-    fail_fast: bool = False  # the first clip on which a tokenizer fails ends the run
-    metric_seconds: float = 120.0  # a metric that takes longer on one clip is stopped
-    batch: int = 0  # clips that the tokenizer is given at once; 0: what is faster on the device
-    shard: Shard | None = None  # None: all clips
-
-    def clips(self, data: Data) -> Sequence[Clip]:
-        """Those of the data that this run scores."""
-        return self.shard.clips(data.clips) if self.shard else data.clips
-
-    @property
-    def part(self) -> Path:
-        """Where its rows are, in the folder of the whole run."""
-        return self.shard.place if self.shard else Path()
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: what the tables are made of."""
-
-    variant: Variant
-    suite: Suite
-    data: Data
-    rows: list[Row]
-    folder: Path
-    fresh_clips: int  # scored now, rather than found in the results folder
-    machine: str = ""  # where it was timed; "" of a suite that does not time
-    same_codes: float | None = None  # of half precision: the share of codes that are those of float32, NaN where none could be compared
-    notes: tuple[str, ...] = ()  # what the user should know of the files that were written
-
-    @cached_property
-    def failed(self) -> dict[str, str]:
-        """Clips on which the tokenizer failed -> why."""
-        return failed_clips(self.rows)
-
-    @cached_property
-    def summaries(self) -> list[Summary]:
-        """Means with intervals, by domain and metric."""
-        return summarise(self.rows, self.suite.metrics)
 
 
 class RunSession:
     """The session (`bench.api.Session`) that the engine gives to a suite."""
 
     def __init__(self, variant: Variant, suite: Suite, data: Data, store: Store, options: Options, pool: WorkerPool):
-        self.variant, self.suite, self.data, self.options = variant, suite, data, options
+        self.variant, self.suite, self.data, self.store, self.options = variant, suite, data, store, options
         self.spec = variant.spec
         self.seed, self.device, self.fresh, self.metric_seconds = options.seed, options.device, options.fresh, options.metric_seconds
-        done = store.done()
         self.clips, self.whole = options.clips(data), options.shard is None
-        self.todo = tuple(clip for clip in self.clips if clip.id not in done)
-        self.done = tuple(clip for clip in self.clips if clip.id in done)
+        done = store.done() if store.clips else set()
+        there = {i for i, clip in enumerate(self.clips) if clip.id in done} if done else set()
+        self.done: Sequence[Clip] = select(self.clips, sorted(there))
+        self.todo: Sequence[Clip] = select(self.clips, (i for i in range(len(self.clips)) if i not in there))
         self.folder = store.folder  # where a suite may keep more than rows
-        self.pooled = {row.domain for row in store.rows if row.clip == "*"}  # domains whose corpus rows are there already
+        self.pooled = store.pooled()  # domains whose corpus rows are there already
         self._pool = pool
         self._failures: dict[str, str] = {}  # clips on which the tokenizer failed -> why
         self.saved = _saved(variant, suite, data, options)
@@ -150,7 +100,7 @@ class RunSession:
         partner = partners(self.data.clips) if self.spec.shuffled else None
         decode = self.suite.needs_decode or self.saved is not None
         for item in reconstructions(
-            self.spec, self.load, tuple(clips), self.device, partner, batch=self.options.batch, decode=decode, seed=self.seed
+            self.spec, self.load, clips, self.device, partner, batch=self.options.batch, decode=decode, seed=self.seed
         ):
             self._notice(item.clip, item.failure)
             self._odd[item.clip.id] = _notes(item.ref.note, pieces.told(self.spec, len(item.seams)))
@@ -161,7 +111,7 @@ class RunSession:
     def trials(self, trial: Callable[[Code, Given], Result], clips: Iterable[Clip]) -> Iterator[Trial[Result]]:
         """What `trial` finds out about each clip, by the thread that owns a tokenizer, in the order of completion."""
         partner = partners(self.data.clips) if self.spec.shuffled else None
-        return trials(self.spec, self.load, tuple(clips), partial(self._tried, trial), self.device, partner, self.seed)
+        return trials(self.spec, self.load, clips, partial(self._tried, trial), self.device, partner, self.seed)
 
     def _tried(self, trial: Callable[[Code, Given], Result], code: Code, given: Given) -> Result:
         cuts = 0
@@ -235,7 +185,7 @@ class RunSession:
     def lacks_pooled(self) -> bool:
         """Whether rows of the whole corpus are missing."""
         pooled = {domain for metric in self.suite.metrics if metric.per != "clip" for domain in metric.rates}
-        return not {clip.domain for clip in self.data.clips} & pooled <= self.pooled
+        return bool(domains(self.data.clips).keys() & pooled - self.pooled)
 
     def load(self) -> Tokenizer:
         """A tokenizer of the run on its device: one for each codec thread."""
@@ -267,20 +217,25 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
     variants = [registry.pinned(variant, options.device) for variant in variants]
     if any(variant.file for variant in variants):  # another's code may change the working folder while files are read and written
         options = replace(options, results=options.results.absolute(), save_audio=options.save_audio and options.save_audio.absolute())
-        data = replace(data, clips=tuple(replace(clip, path=clip.path.absolute()) for clip in data.clips))
-    for variant in variants:
+        data = replace(data, clips=absolute(data.clips))
+    found = {i: done for i, variant in enumerate(variants) if (done := finished(variant, suite, data, options))}
+    todo = [variant for i, variant in enumerate(variants) if i not in found]
+    for variant in todo:
         facts = identity(variant, suite, data, options)
-        if not (folder_of(options.results, suite.name, _label(variant), facts) / options.part).exists():
+        if not (folder_of(options.results, suite.name, label(variant), facts) / options.part).exists():
             prepare(variant, options.device)  # first of all: a run that cannot start leaves no trace
-    stores = [_open(variant, suite, data, options) for variant in variants]
-    for variant, store in zip(variants, stores, strict=True):
-        if len(store.done()) < len(options.clips(data)):
+    stores = [_open(variant, suite, data, options) for variant in todo]
+    total = len(options.clips(data))
+    for variant, store in zip(todo, stores, strict=True):
+        if store.clips < total:
             prepare(variant, options.device)
     with WorkerPool(options.workers or cores(), options.metric_seconds) as pool:
-        if not suite.sweep and any(len(store.done()) < len(options.clips(data)) for store in stores):
+        if not suite.sweep and any(store.clips < total for store in stores):
             pool.warm()  # not beside what is timed
-        for variant, store in zip(variants, stores, strict=True):
-            yield _run_one(RunSession(variant, suite, data, store, options, pool), store, progress)
+        for i, variant in enumerate(variants):
+            if i in found and progress:
+                progress(variant.spec.label, total, total)
+            yield found[i] if i in found else _run_one(RunSession(variant, suite, data, stores.pop(0), options, pool), progress)
 
 
 def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) -> None:
@@ -288,7 +243,7 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
     if suite.sweep and options.workers > 1:
         raise UserError(f"the {suite.name} suite times alone, in one process: leave --workers out")
     heard = scored_domains(suite.metrics)
-    if not any(clip.domain in heard for clip in data.clips):
+    if not domains(data.clips).keys() & set(heard):
         raise UserError(f"{data.name} has no clip that the {suite.name} suite could score ({', '.join(heard)}): give other data")
     if options.shard:
         _refuse_shard(options.shard, suite, data)
@@ -330,45 +285,6 @@ def prepare(variant: Variant, device: str = "cpu") -> None:
         registry.load_tokenizer(variant)
 
 
-def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> dict[str, object]:
-    """What runs, as data: its hash is the run's key. Rows with unlike identities never share a file."""
-    facts, books = asdict(variant.spec), variant.spec.codebooks
-    for prose in PROSE:  # about the tokenizer; no score can depend on them
-        del facts[prose]
-    facts["codebooks"] = [[c.size, None if math.isnan(c.rate) else c.rate] for c in variant.spec.codebooks]
-    facts |= {name: [getattr(c, name) for c in books] for name in ("table", "levels") if any(getattr(c, name) for c in books)}
-    facts["side"] = [[c.size, c.rate, *([list(c.levels)] if c.levels else [])] for c in variant.spec.side]
-    for rare, usual in (
-        ("block", 1),
-        ("sampled", False),
-        ("longest", None),
-        ("context", 0.0),
-        ("labelled", False),
-        ("side", []),
-        ("output_rate", None),
-        ("keeps_level", True),
-    ):  # most have none: their runs' keys are as they were before it was stated
-        if facts[rare] == usual:
-            del facts[rare]
-    judge = {"judge": suite.judge} if suite.judge else {}
-    phones = {"alignments": held} if suite.reads_alignments and (held := alignments.fingerprint(data.clips)) else {}
-    asked = {"asked": suite.asked} if suite.asked else {}
-    timed = {"sweep": suite.sweep, "machine": hardware.speed(options.device)} if suite.sweep else {}
-    return {
-        "tokenizer": facts,
-        "code": variant.code,
-        "suite": suite.name,
-        "version": suite.version,
-        "data": data.sha256,
-        "seed": options.seed,
-        "resampler": audio.RESAMPLER,
-        **judge,
-        **asked,
-        **timed,
-        **phones,
-    }
-
-
 def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict[str, object]:
     """Where and when, and how to read the rows: kept beside them, not part of what they are."""
     here = variant.spec.trained_here
@@ -397,15 +313,20 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
 
 def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
     facts = identity(variant, suite, data, options)
-    return Store(options.results, suite.name, _label(variant), facts, record(variant, suite, data, options), options.fresh, options.part)
+    return Store(options.results, suite.name, label(variant), facts, record(variant, suite, data, options), options.fresh, options.part)
 
 
-def _label(variant: Variant) -> str:
-    return folder_name(variant.spec.label)
+def _to_parquet(session: RunSession, rows: int) -> list[str]:
+    """Writes many rows once more, as Parquet; what went wrong."""
+    session.store.path.with_suffix(".parquet").unlink(missing_ok=True)  # of other rows
+    if not parquet.wanted(rows):
+        return []
+    ((_, found),) = session.answers(parquet.step, iter([Job("", session.store.path, ("write",))]))
+    return [f"no rows.parquet beside rows.csv: {result.note}" for result in found if isinstance(result, Failure)]
 
 
-def _run_one(session: RunSession, store: Store, progress: Progress | None) -> Run:
-    total, new = len(session.clips), len(session.todo)
+def _run_one(session: RunSession, progress: Progress | None) -> Run:
+    store, total, new = session.store, len(session.clips), len(session.todo)
     done = total - new
     report = partial(progress, session.spec.label) if progress else lambda done, total: None
     report(done, total)
@@ -424,5 +345,6 @@ def _run_one(session: RunSession, store: Store, progress: Progress | None) -> Ru
         exact = partial(registry.load_tokenizer, session.variant.exact, session.options.device)
         store.note(SAME_CODES, same_codes(session.spec, session.load, exact, session.data.clips, session.options.device))
     where = place(hardware.speed(session.options.device)) if session.suite.sweep else ""
-    notes = tuple(session.saved.notes()) if session.saved else ()
-    return Run(session.variant, session.suite, session.data, store.rows, store.folder, new, where, store.noted(SAME_CODES), notes)
+    kept = digest.of_rows(store.path, session.suite.metrics)
+    notes = (*(session.saved.notes() if session.saved else ()), *(_to_parquet(session, kept.rows) if lacking else ()))
+    return Run(session.variant, session.suite, session.data, kept, store.folder, new, where, store.noted(SAME_CODES), notes)

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -123,8 +123,9 @@ class WorkerPool:
                 return
             except BaseException as error:  # carried to the thread that reads the results, and raised there
                 done.put(error)
-            for _ in range(self.workers):
-                self._put(todo, None, over)
+            with suppress(Closed):  # nobody waits any more
+                for _ in range(self.workers):
+                    self._put(todo, None, over)
 
         threads = [threading.Thread(target=self._attend, args=(task, todo, done, over), daemon=True) for _ in range(self.workers)]
         threads.append(threading.Thread(target=feed, daemon=True))

@@ -105,7 +105,7 @@ def record(runs: Sequence[Kept], links: shell.Links, files: Mapping[str, tuple[s
 def _failures(run: Kept) -> dict[str, object]:
     """What one run could not do; empty where there is nothing."""
     failed = failed_clips(run.rows)
-    other = [f"{note} ({len(clips)} clips)" for note, clips in odd_files(run.rows)]
+    other = [f"{odd.note} ({odd.clips} clips)" for odd in odd_files(run.rows)]
     missing = [line.partition(": ")[2] for line in comparability.missing(run.label, run)]
     if not failed and not other and not missing:
         return {}

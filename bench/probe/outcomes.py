@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.api import Data, UserError
-from bench.data.audio import RESAMPLER
+from bench.data import RESAMPLER
 from bench.probe.answers import Squares
 from bench.probe.questions import Question
 from bench.probe.training import Outcome, Point

@@ -53,10 +53,11 @@ class Head:
         if SEAL not in self.record:
             return False
         try:
-            rows = (self.folder / "rows.csv").read_bytes()
+            with (self.folder / "rows.csv").open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return False
-        return hashlib.sha256(rows).hexdigest() == self.record[SEAL] or not reader.read(self.folder).unfinished
+        return found == self.record[SEAL] or not reader.unfinished(self.folder, self.record)
 
     @property
     def alike(self) -> str:

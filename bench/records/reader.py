@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.api import DOMAINS, LARGEST_COUNTED, LEVEL_BITS, Metric, Row, UserError
-from bench.records.writer import LAST, key_of, read_rows
+from bench.records.writer import LAST, each_row, key_of, read_rows
 
 _FOLDER = re.compile(r"(?P<label>.+)-[0-9a-f]{8}")
 SEEDLESS = ("reconstruction", "mcd", "asr", "speaker")  # suites that draw nothing by themselves
@@ -137,6 +137,11 @@ def read(folder: Path) -> Kept:
     """The run in a folder; `folder` may be its rows.csv."""
     folder = folder.parent if folder.name == "rows.csv" else folder
     return Kept(folder, record_of(folder), _rows(folder / "rows.csv"))
+
+
+def unfinished(folder: Path, record: Mapping) -> int:
+    """Clips of a run in a folder that have no rows yet, however many have."""
+    return record["clips"] - len({row.clip for row in each_row(folder / "rows.csv") if row.metric == LAST})
 
 
 def folders(results: Path, suites: Sequence[str] = ()) -> list[Path]:

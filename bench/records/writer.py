@@ -7,6 +7,7 @@ start, and rows that two runs wrote twice count once.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -15,9 +16,11 @@ import json
 import math
 import os
 import re
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import BinaryIO
 
 from filelock import FileLock
@@ -27,6 +30,7 @@ from bench.api import TOKENIZER_FAILED, Metric, Row, UserError
 COLUMNS = ("clip", "domain", "speaker", "metric", "value", "weight", "note")
 csv.field_size_limit(2**31 - 1)  # a cell may be as long as an id or a transcript; Python's own limit is 131,072 characters
 LAST = "seconds"  # the metric whose row ends the rows of a clip
+BLOCK = 2**16  # bytes
 SEAL = "rows_sha256"  # of the finished rows.csv, in run.json
 
 
@@ -56,6 +60,7 @@ def read_rows(path: Path) -> list[Row]:
 
 def each_row(path: Path) -> Iterator[Row]:
     """Line by line, whatever comes twice among them. Raises UserError as above."""
+    last = ""  # clip: rows that are next to each other share their letters
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         if tuple(next(reader, ())) not in (COLUMNS, ()):
@@ -63,7 +68,8 @@ def each_row(path: Path) -> Iterator[Row]:
         for cells in reader:
             try:
                 clip, domain, speaker, metric, value, weight, note = cells
-                row = Row(clip, domain, speaker, metric, float(value), float(weight), note)
+                last = last if last == clip else clip
+                row = Row(last, intern(domain), intern(speaker), intern(metric), float(value), float(weight), note)
             except ValueError as error:
                 raise UserError(f"{path}:{reader.line_num}: not a row ({error}): delete that line, or use --fresh") from error
             yield row
@@ -76,14 +82,28 @@ def order(row: Row) -> tuple[str, str, str]:
 
 def write_rows(path: Path, rows: Iterable[Row]) -> str:
     """A rows.csv of them, whole or not at all -> its sha256. However many rows there are, few are held at once."""
-    digest, several = hashlib.sha256(), iter(rows)
+    several = iter(rows)
+    return _write(path, iter(lambda: format_rows(itertools.islice(several, 4096)), ""))
+
+
+def _write(path: Path, lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
     with replacing(path) as file:
-        text = ",".join(COLUMNS) + "\n"
-        while text:
+        for text in itertools.chain([",".join(COLUMNS) + "\n"], lines):
             digest.update(content := text.encode())
             file.write(content)
-            text = format_rows(itertools.islice(several, 4096))
     return digest.hexdigest()
+
+
+def _sorted(path: Path) -> Iterator[str]:
+    """The lines of a rows.csv in the order of finished ones, each (clip, domain, metric) once: the later one counts. Few are held at once:
+    a table on the disk, which goes with this process, sorts them."""
+    with contextlib.closing(sqlite3.connect("")) as table:
+        table.execute("CREATE TABLE rows (domain, clip, metric, line, PRIMARY KEY (domain, clip, metric)) WITHOUT ROWID")
+        lines = ((*order(row), format_rows([row])) for row in each_row(path))
+        table.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", lines)
+        for (line,) in table.execute("SELECT line FROM rows ORDER BY domain, clip, metric"):
+            yield line
 
 
 def failed_clips(rows: Iterable[Row]) -> dict[str, str]:
@@ -92,13 +112,38 @@ def failed_clips(rows: Iterable[Row]) -> dict[str, str]:
     return {row.clip: row.note.removeprefix(TOKENIZER_FAILED) for row in failed}
 
 
-def odd_files(rows: Iterable[Row]) -> list[tuple[str, list[str]]]:
-    """(note, clips) of what is odd in files that were heard in spite of it, the most frequent first."""
-    found: dict[str, dict[str, None]] = {}
-    for row in rows:
+@dataclass(frozen=True)
+class Odd:
+    """What is odd in files that were heard in spite of it."""
+
+    note: str
+    clips: int
+    first: tuple[str, ...]  # three of them at most
+
+
+class OddFiles:
+    """Counts what is odd, row by row."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Odd] = {}
+
+    def add(self, row: Row) -> None:
+        """One of a finished rows.csv."""
         if row.metric == LAST and row.note and row.clip != "*" and not row.note.startswith(TOKENIZER_FAILED):
-            found.setdefault(row.note, {})[row.clip] = None
-    return sorted(((note, list(clips)) for note, clips in found.items()), key=lambda pair: -len(pair[1]))
+            old = self._found.get(row.note, Odd(row.note, 0, ()))
+            self._found[row.note] = Odd(row.note, old.clips + 1, (*old.first, row.clip)[:3])
+
+    def found(self) -> list[Odd]:
+        """The most frequent first."""
+        return sorted(self._found.values(), key=lambda odd: -odd.clips)
+
+
+def odd_files(rows: Iterable[Row]) -> list[Odd]:
+    """What is odd in the files of a run, the most frequent first."""
+    odd = OddFiles()
+    for row in rows:
+        odd.add(row)
+    return odd.found()
 
 
 def folder_name(label: str) -> str:
@@ -144,22 +189,29 @@ class Store:
             replace(run, json.dumps({"key": self.key, "identity": identity, **record}, indent=1, sort_keys=True) + "\n")
             replace(self.path, ",".join(COLUMNS) + "\n")
         heal(self.path)
-        self.rows = self._without_failed()
+        self._drop_failed()
         self.sealed = SEAL in self._record()
 
-    def _without_failed(self) -> list[Row]:
-        """The rows but for those of clips on which the tokenizer failed: the reason may have passed, so they are to run again."""
-        rows = read_rows(self.path)
-        failed = failed_clips(rows)
-        if not failed:
-            return rows
-        rows = [row for row in rows if row.clip not in failed]
-        replace(self.path, ",".join(COLUMNS) + "\n" + format_rows(rows))
-        return rows
+    def _drop_failed(self) -> None:
+        """Takes out the rows of clips on which the tokenizer failed: the reason may have passed, so they are to run again."""
+        done, failed = set(), set()
+        for row in each_row(self.path):
+            if row.metric == LAST:
+                done.add(row.clip)
+                failed.discard(row.clip)  # it ran again, in another process
+            if failed_clips([row]):
+                failed.add(row.clip)
+        if failed:
+            write_rows(self.path, (row for row in each_row(self.path) if row.clip not in failed))
+        self.clips = len(done - failed)  # that need not run again
 
     def done(self) -> set[str]:
         """The clips that need not run again."""
-        return {row.clip for row in self.rows if row.metric == LAST}
+        return {row.clip for row in each_row(self.path) if row.metric == LAST}
+
+    def pooled(self) -> set[str]:
+        """The domains that have rows of the whole corpus."""
+        return {row.domain for row in each_row(self.path) if row.clip == "*"}
 
     def append(self, rows: Sequence[Row]) -> None:
         """Keeps the rows of one clip, all or none."""
@@ -176,21 +228,17 @@ class Store:
                     raise
         except OSError as error:
             raise self._failed(error) from error
-        self.rows.extend(rows)
+        self.clips += any(row.metric == LAST for row in rows)
 
-    def finish(self) -> list[Row]:
-        """Sorts the file, each row once, and gives the rows of all runs that wrote to it."""
+    def finish(self) -> None:
+        """Sorts the file, each row once, those of other processes among them, and seals it."""
         try:
             with self._lock:
-                rows = sorted(read_rows(self.path), key=order)
-                text = ",".join(COLUMNS) + "\n" + format_rows(rows)
-                if self.path.read_text(encoding="utf-8") != text:
-                    replace(self.path, text)
-                self._seal(text)
+                self._add({SEAL: _write(self.path, _sorted(self.path))})
         except OSError as error:
             raise self._failed(error) from error
-        self.rows = rows
-        return rows
+        except sqlite3.Error as error:
+            raise self._failed(OSError(str(error))) from error
 
     def put(self, rows: Iterable[Row]) -> None:
         """Rows that are finished and sorted, in the place of all that is there."""
@@ -199,10 +247,6 @@ class Store:
                 self._add({SEAL: write_rows(self.path, rows)})
         except OSError as error:
             raise self._failed(error) from error
-
-    def _seal(self, text: str) -> None:
-        """run.json states the sha256 of the finished rows, so that a later change of either shows."""
-        self._add({SEAL: hashlib.sha256(text.encode()).hexdigest()})
 
     def note(self, name: str, value: float) -> None:
         """Keeps a figure of the whole run in run.json."""
@@ -230,7 +274,7 @@ class Store:
             raise UserError(f"{self.folder / 'run.json'}: not JSON ({error}): use --fresh to start again") from error
 
     def _failed(self, error: OSError) -> UserError:
-        kept = f"nothing lost, {len(self.done())} finished clips are kept; " if hasattr(self, "rows") else ""
+        kept = f"nothing lost, {self.clips} finished clips are kept; " if hasattr(self, "clips") else ""
         return UserError(f"{self.folder}: {error.strerror or error}: {kept}correct it (or use --results DIR) and repeat the command")
 
 
@@ -240,7 +284,7 @@ def replace(path: Path, content: str | bytes) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-@contextmanager
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """The file that takes the place of another when all of it is written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -254,6 +298,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 def heal(path: Path) -> None:
     """Cuts off what a killed process left of a half-written line."""
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        os.truncate(path, content.rfind(b"\n") + 1)
+    with path.open("rb+") as file:
+        end = whole = file.seek(0, os.SEEK_END)
+        while whole:  # block by block from the end, for the last end of a line
+            start = max(0, whole - BLOCK)
+            file.seek(start)
+            if (found := file.read(whole - start).rfind(b"\n")) >= 0:
+                whole = start + found + 1
+                break
+            whole = start
+        if whole < end:
+            file.truncate(whole)

@@ -11,10 +11,11 @@ from typing import TextIO
 from rich.console import Console
 
 from bench.api import DOMAINS, Metric, Suite, UserError
-from bench.engine.run import Run
-from bench.report import formats, marks, sweeps, tidy
+from bench.data.clips import domains as domains_of
+from bench.records.finished import Run
+from bench.report import formats, marks, tidy
 from bench.report.formats import Grid, cell, few, fitted, title
-from bench.statistics.bootstrap import Summary, reasons, remarks, scarce
+from bench.statistics.bootstrap import Summary, remarks, scarce
 
 
 def label(run: Run) -> str:
@@ -44,7 +45,8 @@ def grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[
     found = [{(s.domain, s.metric): s for s in run.summaries} for run in runs]
     domains = [d for d in DOMAINS if any(key[0] == d for table in found for key in table)]
     metrics = [m for m in columns_of(runs[0].suite, columns) if columns and ALL not in columns or _any(found, m)]
-    captions = {d: f"{d} (n = {sum(clip.domain == d for clip in runs[0].data.clips)})" for d in domains}
+    counts = domains_of(runs[0].data.clips)
+    captions = {d: f"{d} (n = {counts[d]})" for d in domains}
     if len(runs) == 1:
         lines = [[title(m, m.unit), *(cell(found[0].get((d, m.name)), m) for d in domains)] for m in metrics]
         return [(label(runs[0]), ["metric", *captions.values()], lines)]
@@ -95,7 +97,7 @@ def codebook_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ())
 
 def by_codebook(run: Run, domain: str) -> dict[int, dict[str, float]]:
     """Codebook, counted from 1 -> its values by metric; those that have none are left out."""
-    found = {row.metric: row.value for row in run.rows if row.clip == "*" and row.domain == domain}
+    found = {row.metric: row.value for row in run.digest.pooled if row.domain == domain}
     metrics = [m for m in run.suite.metrics if m.per == "codebook"]
     books = {
         k + 1: {m.name: found[m.of_codebook(k)] for m in metrics if m.of_codebook(k) in found} for k in range(len(run.variant.spec.tables))
@@ -121,9 +123,9 @@ def notes(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         if run.same_codes is not None:
             lines.append(f"{label(run)}: {100 * run.same_codes:.2f} % of codes identical to float32")
-        for metrics, note, clips in reasons(run.rows)[:5]:
+        for metrics, note, clips in run.digest.missing[:5]:
             lines.append(f"{label(run)}: {clips} clip{'s' * (clips > 1)} without {few(metrics.split(', '))}: {note}")
-        for metrics, domains, note in remarks(run.rows, run.suite.metrics):
+        for metrics, domains, note in remarks(run.digest.pooled, run.suite.metrics):
             lines.append(f"{label(run)}: {few(metrics)} of {', '.join(domains)}: {note}")
     return lines
 
@@ -140,8 +142,14 @@ def to_markdown(runs: Sequence[Run], out: TextIO, columns: Sequence[str] = ()) -
 
 def all_grids(runs: Sequence[Run], width: int, columns: Sequence[str] = ()) -> list[Grid]:
     """The tables of the corpus, then those of the codebooks, then the points of a sweep."""
-    swept = sweeps.grid([(label(run), run.folder) for run in runs])
-    return grids(runs, width, columns) + codebook_grids(runs, width, columns) + ([] if columns and ALL not in columns else swept)
+    swept = _swept(runs) if runs[0].machine and (not columns or ALL in columns) else []
+    return grids(runs, width, columns) + codebook_grids(runs, width, columns) + swept
+
+
+def _swept(runs: Sequence[Run]) -> list[Grid]:
+    from bench.report import sweeps  # here: it needs torch, and the tables of other suites do not
+
+    return sweeps.grid([(label(run), run.folder) for run in runs])
 
 
 def lines(run: Run) -> list[tidy.Record]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -81,9 +81,14 @@ def summary(domain: str, metric: Metric, rows: Sequence[Row]) -> Summary:
     """The Summary of the rows of one metric in one domain."""
     there = [row for row in rows if not math.isnan(row.value)]
     values, weights, clusters = columns(there)
+    return summary_of(domain, metric, values, weights, np.array(clusters), len(rows) - len(there))
+
+
+def summary_of(domain: str, metric: Metric, values: np.ndarray, weights: np.ndarray, clusters: np.ndarray, missing: int) -> Summary:
+    """The Summary of values [n] that exist, with their weights [n] and the speaker of each [n], beside so many that are missing."""
     found = mean(values, weights, clusters, metric.span)
-    speakers = len(set(clusters)) if metric.per == "clip" else 0
-    return Summary(domain, metric.name, found.value, found.low, found.high, len(there), len(rows) - len(there), speakers)
+    speakers = len(np.unique(clusters)) if metric.per == "clip" else 0
+    return Summary(domain, metric.name, found.value, found.low, found.high, len(values), missing, speakers)
 
 
 def scarce(summaries: Iterable[Summary]) -> list[str]:
@@ -111,7 +116,9 @@ def columns(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     return np.array([r.value for r in rows]), np.array([r.weight for r in rows]), [r.speaker or r.clip for r in rows]
 
 
-def mean(values: np.ndarray, weights: np.ndarray, clusters: Sequence[str], span: tuple[float, float] = (-math.inf, math.inf)) -> Estimate:
+def mean(
+    values: np.ndarray, weights: np.ndarray, clusters: Sequence[str] | np.ndarray, span: tuple[float, float] = (-math.inf, math.inf)
+) -> Estimate:
     """The weighted mean of values [n], each within `span`."""
     sample = _sample([(values, weights, 1)], clusters)
     if sample.speakers < FEWEST:
@@ -151,7 +158,7 @@ class _Sample:
     parts: Sequence[tuple[np.ndarray, np.ndarray]] = ()
 
 
-def _sample(means: Sequence[tuple[np.ndarray, np.ndarray, int]], clusters: Sequence[str]) -> _Sample:
+def _sample(means: Sequence[tuple[np.ndarray, np.ndarray, int]], clusters: Sequence[str] | np.ndarray) -> _Sample:
     """Of means of values [n] with weights [n] and a sign."""
     if any(not weights.sum() > 0 for _, weights, _ in means):
         return _Sample(math.nan)
@@ -263,12 +270,32 @@ def remarks(rows: Iterable[Row], metrics: Iterable[Metric]) -> list[tuple[list[s
     ]
 
 
+class Reasons:
+    """Why scores are missing, counted clip by clip."""
+
+    def __init__(self) -> None:
+        self._clips: Counter[str] = Counter()
+        self._metrics: dict[str, set[str]] = defaultdict(set)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """The rows of one clip."""
+        lost = [row for row in rows if math.isnan(row.value)]
+        self._clips.update({row.note: 1 for row in lost})
+        for row in lost:
+            self._metrics[row.note].add(row.metric)
+
+    def found(self) -> list[tuple[str, str, int]]:
+        """(metrics, note, clips), the most frequent first."""
+        return [(", ".join(sorted(self._metrics[note])), note, count) for note, count in self._clips.most_common()]
+
+
 def reasons(rows: Iterable[Row]) -> list[tuple[str, str, int]]:
     """(metrics, note, clips) of the scores that are missing, the most frequent first."""
-    clips: dict[str, set[str]] = defaultdict(set)
-    metrics: dict[str, set[str]] = defaultdict(set)
+    clips: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         if math.isnan(row.value) and row.clip != "*":
-            clips[row.note].add(row.clip)
-            metrics[row.note].add(row.metric)
-    return [(", ".join(sorted(metrics[note])), note, len(clips[note])) for note in sorted(clips, key=lambda note: -len(clips[note]))]
+            clips[row.clip].append(row)
+    found = Reasons()
+    for own in clips.values():
+        found.add(own)
+    return found.found()

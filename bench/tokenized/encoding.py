@@ -11,7 +11,7 @@ import numpy as np
 
 from bench import registry
 from bench.api import Clip, Data, Reconstruction
-from bench.data.audio import RESAMPLER
+from bench.data import RESAMPLER
 from bench.engine.codec_stage import WINDOW, reconstructions
 from bench.tokenized import record, shards, streams
 from bench.tokenized.pieces import in_pieces, loader

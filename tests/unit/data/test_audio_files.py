@@ -231,7 +231,6 @@ def test_a_run_keeps_what_is_odd_in_a_file_with_its_rows(tmp_path: Path, make_da
     from bench import registry
     from bench.data.manifests import open_data
     from bench.engine.run import Options, run
-    from bench.records.writer import odd_files
 
     folder = tmp_path / "odd"
     folder.mkdir()
@@ -239,8 +238,8 @@ def test_a_run_keeps_what_is_odd_in_a_file_with_its_rows(tmp_path: Path, make_da
     soundfile.write(folder / "b.wav", np.stack([speech_like(0.5, RATE).numpy()] * 2, 1) * [1, -1], RATE)
     suite = registry.load_suite("codes")
     (done,) = run([registry.variant("mulaw")], suite, open_data(str(folder)), Options(tmp_path / "results", workers=1))
-    ((note, clips),) = odd_files(done.rows)
-    assert clips == ["a.wav"] and "above full scale" in note
+    (odd,) = done.digest.odd
+    assert odd.first == ("a.wav",) and "above full scale" in odd.note
     assert {row.note for row in done.rows if row.clip == "b.wav"} >= {
         "its channels cancel each other out: their mix is silent, the file itself is not"
     }

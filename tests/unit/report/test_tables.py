@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import registry
-from bench.api import Clip, Data, Row
-from bench.engine.run import Run
+from bench.api import Clip, Data, Row, Suite, Variant
+from bench.records.digest import digest
+from bench.records.finished import Run
 from bench.report.tables import cell, grids, notes, to_csv, to_markdown, to_terminal
 from bench.statistics.bootstrap import Summary
 
@@ -18,11 +19,20 @@ SUITE = registry.load_suite("reconstruction")
 CLIPS = tuple(Clip(f"c{i}", Path("x"), "", "speech", f"s{i}") for i in range(3))
 
 
-def run(name: str = "mulaw", **spec: object) -> Run:
+ROWS = [
+    *(Row(f"c{i}", "speech", f"s{i}", "stoi", value) for i, value in enumerate((0.5, 0.6))),
+    Row("c2", "speech", "s2", "stoi", math.nan, note="silent reference"),
+    Row("*", "speech", "", "kbps_nominal", 128.0),
+]
+
+
+def run(name: str = "mulaw", rows: list[Row] = ROWS, **spec: object) -> Run:
     variant = registry.variant(name)
-    rows = [Row(f"c{i}", "speech", f"s{i}", "stoi", value) for i, value in enumerate((0.5, 0.6))]
-    rows += [Row("c2", "speech", "s2", "stoi", math.nan, note="silent reference"), Row("*", "speech", "", "kbps_nominal", 128.0)]
-    return Run(replace(variant, spec=replace(variant.spec, **spec)), SUITE, Data("d", CLIPS, "0" * 64), rows, Path("."), 3)
+    return of(rows, replace(variant, spec=replace(variant.spec, **spec)))
+
+
+def of(rows: list[Row], variant: Variant, suite: Suite = SUITE) -> Run:
+    return Run(variant, suite, Data("d", CLIPS, "0" * 64), digest(rows, suite.metrics), Path("."), 3)
 
 
 def terminal(runs: list[Run], width: int = 140) -> str:
@@ -46,9 +56,9 @@ def test_the_csv_has_counts_and_all_digits() -> None:
 
 def test_a_csv_has_the_plain_share_and_its_unit_where_the_table_has_per_cent() -> None:
     stoi = replace(next(m for m in SUITE.metrics if m.name == "stoi"), unit="share")
-    one = replace(run(), suite=replace(SUITE, metrics=(stoi,)))
+    one = of([row for row in ROWS if row.metric == "stoi"], registry.variant("mulaw"), replace(SUITE, metrics=(stoi,)))
     out = io.StringIO()
-    to_csv([replace(one, rows=[row for row in one.rows if row.metric == "stoi"])], out)
+    to_csv([one], out)
     (line,) = csv.DictReader(io.StringIO(out.getvalue()))
     assert (line["unit"], float(line["mean"])) == ("share", (0.5 + 0.6) / 2)
     ((_, _, lines),) = grids([one], 140, ["stoi"])
@@ -93,14 +103,13 @@ def test_an_interval_that_rounds_to_nothing_is_left_out() -> None:
 
 
 def test_a_missing_value_of_the_whole_corpus_has_its_reason_below() -> None:
-    one = run()
     rows = [Row("*", d, "", m, math.nan, note="variable rate") for d in ("music", "speech") for m in ("kbps_entropy", "kbps_nominal")]
-    assert "mulaw@8bit: kbps_nominal, kbps_entropy of speech, music: variable rate" in notes([replace(one, rows=rows)])
+    assert "mulaw@8bit: kbps_nominal, kbps_entropy of speech, music: variable rate" in notes([run(rows=rows)])
 
 
 def test_of_many_columns_with_one_reason_five_are_named() -> None:
     missing = [Row("c0", "speech", "s0", m.name, math.nan, note="no") for m in SUITE.metrics[:8]]
-    text = notes([replace(run(), rows=missing)])[1]
+    text = notes([run(rows=missing)])[1]
     assert text == "mulaw@8bit: 1 clip without " + ", ".join(sorted(m.name for m in SUITE.metrics[:8])[:5]) + " and 3 more: no"
 
 

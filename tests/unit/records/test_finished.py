@@ -1,0 +1,94 @@
+"""A finished run is found again without any work, and one that lacks anything, or was changed, is not taken for it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import registry
+from bench.api import Data, Suite
+from bench.catalog import index, names
+from bench.data.manifests import open_data
+from bench.engine.run import run
+from bench.records.finished import Run, finished
+from bench.records.identity import identity
+from bench.records.options import Options
+
+MULAW = registry.variant("mulaw")
+LIGHT = ("snr", "kbps_packed", "kbps_nominal", "kbps_entropy")
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    whole = registry.load_suite("reconstruction")
+    return replace(whole, metrics=tuple(metric for metric in whole.metrics if metric.name in LIGHT), headline=LIGHT[:2])
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    return open_data("mini", 3)
+
+
+@pytest.fixture
+def made(suite: Suite, data: Data, tmp_path: Path) -> Run:
+    (done,) = run([MULAW], suite, data, Options(tmp_path, workers=1))
+    return done
+
+
+def test_what_is_found_is_what_the_run_gave(made: Run, suite: Suite, data: Data, tmp_path: Path) -> None:
+    again = finished(MULAW, suite, data, Options(tmp_path))
+    assert again is not None and again.fresh_clips == 0 and made.fresh_clips == 3
+    assert repr(again.digest) == repr(made.digest) and again.folder == made.folder and again.rows == made.rows
+    (third,) = run([MULAW], suite, data, Options(tmp_path, workers=1))
+    assert third == again
+
+
+@pytest.mark.parametrize("options", [{"fresh": True}, {"save_audio": Path("heard")}, {"seed": 1}])
+def test_what_is_asked_anew_is_not_found(made: Run, suite: Suite, data: Data, options: dict[str, object]) -> None:
+    assert finished(MULAW, suite, data, replace(Options(made.folder.parents[1]), **options)) is None
+
+
+def test_other_data_are_not_found(made: Run, suite: Suite) -> None:
+    assert finished(MULAW, suite, open_data("mini", 2), Options(made.folder.parents[1])) is None
+
+
+@pytest.mark.parametrize("change", ["a line less", "another value", "no seal", "no run.json"])
+def test_a_run_that_was_changed_is_not_found(made: Run, suite: Suite, data: Data, change: str) -> None:
+    rows, record = made.folder / "rows.csv", made.folder / "run.json"
+    if change == "a line less":
+        rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:-1]))
+    elif change == "another value":
+        rows.write_text(rows.read_text().replace("128.0", "12.0"))
+    elif change == "no seal":
+        record.write_text(json.dumps({name: value for name, value in json.loads(record.read_text()).items() if name != "rows_sha256"}))
+    else:
+        record.unlink()
+    assert finished(MULAW, suite, data, Options(made.folder.parents[1])) is None
+
+
+def test_a_clip_that_lacks_its_rows_runs_again_and_the_rows_are_as_before(made: Run, suite: Suite, data: Data, tmp_path: Path) -> None:
+    rows = made.folder / "rows.csv"
+    whole = rows.read_text()
+    rows.write_text("".join(line for line in whole.splitlines(keepends=True) if not line.startswith(data.clips[1].id)))
+    (again,) = run([MULAW], suite, data, Options(tmp_path, workers=1))
+    assert again.fresh_clips == 1 and again.digest.clips == 3
+
+    def untimed(text: str) -> list[str]:
+        return [line for line in text.splitlines() if ",seconds," not in line]
+
+    assert untimed(rows.read_text()) == untimed(whole)
+
+
+def test_the_identity_is_known_from_the_index_alone(data: Data) -> None:
+    for name in ("reconstruction", "codes", "robustness", "mcd"):
+        whole, known = registry.load_suite(name), index.suite(name).suite()
+        options = Options()
+        assert identity(names.variant("mulaw"), known, data, options) == identity(MULAW, whole, data, options)
+        assert known.metrics == tuple(replace(metric, score=None) for metric in whole.metrics) and known.headline == whole.headline
+
+
+def test_phones_are_part_of_the_identity_of_the_suite_that_reads_them(data: Data) -> None:
+    without = replace(data, clips=tuple(replace(clip, alignment=None) for clip in data.clips))
+    codes = index.suite("codes").suite()
+    assert identity(MULAW, codes, data, Options()) != identity(MULAW, codes, without, Options())
