@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.api import Clip, UserError
@@ -46,13 +46,12 @@ def _has_audio(folder: Path) -> bool:
     return any(os.path.splitext(name)[1].lower() in SUFFIXES for _, _, files in os.walk(folder) for name in files)
 
 
-def opened_of(source: str, all_of_them: Sequence[Clip], folder: Path, notes: Sequence[str] = ()) -> Opened:
-    """Clips below a folder as a data set. UserError where there are none, or two of one id."""
-    if not all_of_them:
+def opened_of(source: str, all_of_them: Iterable[Clip], folder: Path, notes: Sequence[str] = ()) -> Opened:
+    """Clips below a folder as a data set; few are held at once. UserError where there are none, or two of one id."""
+    kept = packed(_each_once(all_of_them, source), folder)
+    if not kept:
         left_out = "".join(f"; {note}" for note in notes)
         raise UserError(f"{source} has no clips: a manifest needs one JSON object per line, a folder files such as .wav or .flac{left_out}")
-    _refuse_twins(all_of_them, source)
-    kept = packed(all_of_them, folder)
     return Opened(kept, fingerprint(kept), tuple(notes))
 
 
@@ -60,7 +59,7 @@ def of_manifest(source: str, manifest: Path, verify: bool) -> Opened:
     """The clips of a manifest file."""
 
     def read(hashes: Hashes) -> Opened:
-        return opened_of(source, list(from_manifest(manifest, hashes.of, verify=verify)), manifest.parent)
+        return opened_of(source, from_manifest(manifest, hashes.of, verify=verify), manifest.parent)
 
     return known.opened(manifest, lambda found: _made_of(found.files(), [manifest]), read, verify)
 
@@ -85,7 +84,7 @@ def _of_kaldi(source: str, folder: Path, verify: bool) -> Opened:
     root = Path(folder.absolute().anchor)
 
     def read(hashes: Hashes) -> Opened:
-        return opened_of(source, list(clips(kaldi.entries(folder), root, hashes.of, verify=verify)), root)
+        return opened_of(source, clips(kaldi.entries(folder), root, hashes.of, verify=verify), root)
 
     texts = [path for path in kaldi.texts(folder) if path.is_file()]
     return known.opened(folder / kaldi.LIST, lambda found: _made_of(found.files(), texts), read, verify, root)
@@ -95,7 +94,7 @@ def _of_shards(source: str, shards: Sequence[Path], verify: bool) -> Opened:
     folder = shards[0].parent
 
     def read(hashes: Hashes) -> Opened:
-        return opened_of(source, list(clips(tar_shards.entries(shards), folder, hashes.of, verify=verify)), folder)
+        return opened_of(source, clips(tar_shards.entries(shards), folder, hashes.of, verify=verify), folder)
 
     return known.opened(Path(source), lambda _: _made_of(map(str, shards)), read, verify, folder)
 
@@ -106,7 +105,7 @@ def _of_tables(source: str, tables: Sequence[Path], verify: bool) -> Opened:
         folder = tables[0].parent
 
         def read(hashes: Hashes) -> Opened:
-            return opened_of(source, [clip for table in tables for clip in from_manifest(table, hashes.of, verify=verify)], folder)
+            return opened_of(source, (clip for table in tables for clip in from_manifest(table, hashes.of, verify=verify)), folder)
 
         return known.opened(Path(source), lambda found: _made_of(found.files(), tables), read, verify, folder)
     home = parquet_tables.own_copy(tables)
@@ -127,9 +126,10 @@ def _made_of(files: Iterable[str], texts: Sequence[Path] = ()) -> State:
     return made_of
 
 
-def _refuse_twins(all_of_them: Sequence[Clip], source: str) -> None:
+def _each_once(all_of_them: Iterable[Clip], source: str) -> Iterator[Clip]:
     seen: set[str] = set()
     for clip in all_of_them:
         if clip.id in seen:
             raise UserError(f"{source}: two clips have the id {clip.id!r}: ids must differ")
         seen.add(clip.id)
+        yield clip
