@@ -182,7 +182,7 @@ def test_audio_equals_the_authors(trio: tuple[Any, Any, Qwen3TTS], clips: int, f
     expected = decoder.chunked_decode(codes)
     assert expected.shape == (clips, 1, frames * HOP)
     torch.testing.assert_close(mine.decode(codes), expected, rtol=0, atol=1e-5)
-    assert 0.05 < expected.std() < 0.5 and (expected.abs() == 1).double().mean() < 0.01
+    assert 0.03 < expected.std() < 0.5 and (expected.abs() == 1).double().mean() < 0.01
     assert len(expected.unique()) > 0.9 * expected.numel()
 
 
