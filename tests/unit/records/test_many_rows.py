@@ -1,5 +1,6 @@
 """A run of more clips takes no more memory: rows go to the disk, and come back a few at a time."""
 
+import gc
 import subprocess
 import sys
 import tracemalloc
@@ -19,12 +20,15 @@ METRICS = [Metric(f"m{i}", "", "higher", {"speech": 16_000}, 0.01, None) for i i
 
 def most(work: Callable[[], object]) -> int:
     """Bytes that Python held at once, beyond what it held before."""
+    gc.collect()
+    gc.freeze()  # beside the objects of torch, garbage of a few MB would wait to be collected
     tracemalloc.start()
     try:
         work()
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+        gc.unfreeze()
 
 
 def written(root: Path, clips: int) -> None:
