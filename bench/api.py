@@ -575,6 +575,7 @@ class Suite:
     )
     with_sweep: Callable[[str], Suite] | None = None  # the same suite at other points; None: it does not time
     judges: tuple[str, ...] = ()  # the names that with_judge knows
+    halves: bool = False  # its judge works in half precision on a GPU, where scores are therefore others: that is part of what a run is
     asked: str = ""  # of a suite that can be asked for further columns: what was asked. Part of what a run is
     with_asked: Callable[[str], Suite] | None = None  # the same suite, asked for that; None: there is nothing to ask for
     prepare: Callable[[], None] | None = None  # UserError before anything starts, where the judge's package or weights are missing

@@ -243,6 +243,7 @@ ASKED = EvaluatedSuite(
     known=tuple(judges.JUDGES),
     choose=judges.judge,
     merge=merge,
+    halves=True,
     further=Further(options.parse, asr_columns.phonetic, partial(run, phonetic=True), check, ("per_{}",)),
 )
 suite = ASKED.suite

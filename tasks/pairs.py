@@ -33,7 +33,7 @@ DOMAIN: Domain = "speech"
 KINDS = {
     words.KIND: "a word against what is none, of the same phones and the same neighbours",
     agreement.KIND: "subject and verb that agree in number against those that do not",
-    "voice": "a sentence ended by the same voice against another of the same gender",
+    "voice": "a sentence ended by the same voice against another, of the same gender where genders are known",
     "gender": "the same against a voice of the other gender",
     "background_10db": "the same sound in the background to the end against another, 10 dB below the voice",
     "background_0db": "the same at 0 dB",

@@ -263,6 +263,7 @@ def suite(judges: tuple[AsrJudge, SpeakerJudge]) -> Suite:
         run=partial(run, judges),
         needs_codes=True,
         judge=f"{judges[0].label}; {judges[1].label}",
+        halves=True,
         with_judge=lambda names: suite(_named(judges, names)),
         prepare=prepare,
         headline=headline,

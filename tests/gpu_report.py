@@ -11,8 +11,10 @@ them. `report.md` is written after every part; `parts.json` beside it says what 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -120,14 +122,19 @@ def run(part: Part, log: Path, seconds: float) -> dict[str, object]:
     start = time.monotonic()
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | part.environment
     with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, *part.command],
+            cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         try:
-            done = subprocess.run(
-                [sys.executable, *part.command],
-                cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, timeout=seconds, check=False,
-            )  # fmt: skip
-            state = "done" if done.returncode == 0 else f"failed, exit code {done.returncode}"
+            code = process.wait(seconds)
+            state = "done" if code == 0 else f"failed, exit code {code}"
         except subprocess.TimeoutExpired:
             state = f"stopped after {seconds:.0f} s"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its workers, too: they would keep the card while the next part is timed
+            process.wait()
     return {"state": state, "seconds": round(time.monotonic() - start, 1), "command": part.told}
 
 
@@ -170,6 +177,7 @@ def report(out: Path, device: str, tiny: bool, minutes: float) -> bool:
         print(f"    {known[part.name]['state']}, {known[part.name]['seconds']} s", flush=True)
         file.write_text(json.dumps(known, indent=1))
         (out / "report.md").write_text(page(planned, known, out, device))
+    (out / "report.md").write_text(page(planned, known, out, device))
     return all(known.get(part.name, {}).get("state") == "done" for part in planned)
 
 

@@ -164,8 +164,8 @@ def hubert() -> AsrJudge:
 
 
 def _ctc(folder: Path, name: str = "") -> AsrJudge:
-    """A CTC model in transformers' form; without a name it is told apart in the columns by the sha256 of its file."""
-    sha256 = sha256_of(hubert_ctc.weights_of(hubert_ctc.files_of(folder)))
+    """A CTC model in transformers' form; without a name it is told apart in the columns by the sha256 of its files."""
+    sha256 = hubert_ctc.sha256_of_files(hubert_ctc.files_of(folder))
     stem = re.sub(r"[^a-z0-9]+", "_", (name or folder.resolve().name).lower()).strip("_") or "model"
 
     def prepare() -> None:

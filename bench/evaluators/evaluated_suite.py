@@ -52,6 +52,7 @@ class EvaluatedSuite(Generic[Asked]):
     choose: Callable[[str], Asked]  # a model by its name or path
     merge: Callable[[Spec, Sequence[Path], Path], Sequence[Row]] | None = None  # as of `Suite`
     further: Further[Asked] | None = None  # what it can be asked for beyond its usual columns
+    halves: bool = False  # as of `Suite`
 
     def suite(self, model: Asked, asked: str = "") -> Suite:
         """The suite with that model, on the bundled speech, asked for that."""
@@ -82,6 +83,7 @@ class EvaluatedSuite(Generic[Asked]):
             judge=model.label,
             with_judge=lambda name: self.suite(self.choose(name)),
             judges=self.known,
+            halves=self.halves,
             with_asked=(lambda text: self.suite(model, text)) if self.further else None,
             prepare=self.prepare(model),
             merge=self.merge,

@@ -8,6 +8,7 @@ hub's cache, at REVISION, or from a folder that the user names, and its sha256 b
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,12 +23,13 @@ from bench.data.unicode_forms import compared
 from bench.evaluators.openai_whisper import normaliser
 from bench.nn.hubert import Hubert, HubertShape
 from bench.nn.hubert_names import renamed
-from bench.weights.download import HubFile
+from bench.weights.download import HubFile, sha256_of
 from bench.weights.files import fill, fold_weight_norm, load_state
 
 NAME, REPO, REVISION = "hubert-large-ls960-ft", "facebook/hubert-large-ls960-ft", "ece5fabbf034c1073acae96d5401b25be96709d8"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 TEXTS = ("config.json", "vocab.json")
+PREPROCESSOR = "preprocessor_config.json"  # says whether sound is scaled; models without it are taken as those of their kind
 ABOUT = "greedy CTC of letters, EnglishTextNormalizer"
 BETWEEN = "|"  # words, in the vocabulary
 LONGEST = 16_000 * 60  # samples that are heard at once: attention grows with their square
@@ -82,7 +84,7 @@ def spelled(outputs: Sequence[int], letters: Sequence[str]) -> str:
 
 def files_of(folder: Path) -> dict[str, Path]:
     """The files of a model; UserError where one is missing."""
-    found = {name: folder / name for name in (*WEIGHTS, *TEXTS) if (folder / name).is_file()}
+    found = {name: folder / name for name in (*WEIGHTS, *TEXTS, PREPROCESSOR) if (folder / name).is_file()}
     lacking = [name for name in TEXTS if name not in found]
     if lacking or not any(name in found for name in WEIGHTS):
         lacks = ", ".join(lacking) or WEIGHTS[0]
@@ -93,6 +95,12 @@ def files_of(folder: Path) -> dict[str, Path]:
 def weights_of(files: Mapping[str, Path]) -> Path:
     """The file of weights, safetensors where there is one."""
     return next(files[name] for name in WEIGHTS if name in files)
+
+
+def sha256_of_files(files: Mapping[str, Path]) -> str:
+    """Of all that decides what is heard: the weights that are taken, the configurations and the letters."""
+    chosen = [weights_of(files), *(files[name] for name in (*TEXTS, PREPROCESSOR) if name in files)]
+    return hashlib.sha256("".join(map(sha256_of, chosen)).encode()).hexdigest()
 
 
 def cached() -> Path:
@@ -114,7 +122,9 @@ def load(folder: Path, device: str) -> CtcRecognizer:
     letters = _letters(files["vocab.json"])
     model = HubertCtc(shape, layers, len(letters))
     fill(model, _ours(load_state(weights_of(files)), layers, shape.pre_norm), weights_of(files))
-    key, scaled = f"CTC on {torch.device(device).type}", shape.conv_norm == "layer"  # as their preprocessor_config.json says of such models
+    key = f"CTC on {torch.device(device).type}"
+    usual = shape.conv_norm == "layer"  # what the authors' own models of that kind were trained with
+    scaled = bool(_read(files[PREPROCESSOR]).get("do_normalize", usual)) if PREPROCESSOR in files else usual
     return CtcRecognizer(model.to(device).eval().requires_grad_(False), letters, device, key, scaled)
 
 

@@ -105,8 +105,8 @@ def quads(voices: Mapping[str, Sequence[Reading]], noises: Mapping[str, np.ndarr
     """QUADS of every kind, as far as there are so many."""
     cuts = {voice: halves(readings, seed) for voice, readings in sorted(voices.items())}
     couples = list(combinations(cuts, 2))
-    genders = {couple: {GENDERS.get(voice.split("_")[0], "") for voice in couple} for couple in couples}
-    mixed = [couple for couple in couples if genders[couple] == set(GENDERS.values())]
+    genders = {voice: _gender(voice, readings) for voice, readings in voices.items()}
+    mixed = [couple for couple in couples if len({genders[voice] for voice in couple} - {""}) == 2]
     steady = {name: wave for name, wave in noises.items() if _steady(wave)}
     ways: dict[str, Change] = {kind: partial(_backgrounds, steady, snr, seed) for kind, snr in SNRS.items() if len(steady) > 1}
     ways |= {"room": partial(_rooms, seed), "tempo": _tempi, "splice": _spliced}
@@ -126,6 +126,12 @@ def _in_turn(makers: Mapping[object, Iterator[Quad]]) -> Iterator[Quad]:
     going = list(makers.values())
     rounds = (quad for some in zip_longest(*going) for quad in some if quad is not None)
     return islice(rounds, QUADS)
+
+
+def _gender(voice: str, readings: Sequence[Reading]) -> str:
+    """As the manifest labels it (`label:gender`), else as is known of the bundled voices, else ""."""
+    labelled = dict(readings[0].clip.labels).get("gender", "") if readings else ""
+    return labelled or GENDERS.get(voice.split("_")[0], "")
 
 
 def _two_voices(

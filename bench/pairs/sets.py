@@ -62,13 +62,13 @@ def _some(found: Sequence[Found], most: int, seed: int) -> Iterator[Found]:
 def _spoken(kind: str, folder: Path) -> Iterator[Found]:
     tables = sorted(folder.rglob(GOLD))
     for table in tables:
-        yield from _gold(kind, table)
+        yield from _gold(kind, table, "/".join((kind, *table.parent.relative_to(folder).parts)))
     if not tables:
         yield from _numbered(kind, folder)
 
 
-def _gold(kind: str, table: Path) -> Iterator[Found]:
-    """The n-th right one of an item and voice with the n-th wrong one."""
+def _gold(kind: str, table: Path, place: str) -> Iterator[Found]:
+    """The n-th right one of an item and voice with the n-th wrong one; `place`: what their names begin with."""
     sides: dict[tuple[str, str], tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
     with table.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
@@ -83,13 +83,19 @@ def _gold(kind: str, table: Path) -> Iterator[Found]:
         if len(right) != len(wrong):
             raise UserError(f"{table}: item {item} by voice {voice!r} has {len(right)} right and {len(wrong)} wrong files: give as many")
         for a, b in zip(right, wrong, strict=True):
-            yield Pair(kind, item, voice, f"{kind}/{table.parent.name}/{a.stem}", f"{kind}/{table.parent.name}/{b.stem}"), a, b
+            yield Pair(kind, item, voice, f"{place}/{a.stem}", f"{place}/{b.stem}"), a, b
 
 
 def _numbered(kind: str, folder: Path) -> Iterator[Found]:
-    numbers = {int(found[0]): path for path in folder.rglob("*.wav") if (found := re.match(r"\d+(?=[_+])", path.name))}
+    numbers: dict[int, Path] = {}
+    for path in sorted(folder.rglob("*.wav")):
+        if found := re.match(r"\d+(?=[_+])", path.name):
+            if (other := numbers.setdefault(int(found[0]), path)) != path:
+                raise UserError(f"{path} and {other} have one number: name the folder of one of them")
     order = sorted(numbers)
-    for a, b in zip(order[::2], order[1::2], strict=False):
+    if order and (len(order) % 2 or order != list(range(order[0], order[0] + len(order)))):
+        raise UserError(f"{folder}: the numbers of its {len(order)} files are not without gaps, in twos: copy the set again")
+    for a, b in zip(order[::2], order[1::2], strict=True):
         right, wrong = numbers[a], numbers[b]
         yield Pair(kind, str(a), "", f"{kind}/{right.stem}", f"{kind}/{wrong.stem}"), right, wrong
 

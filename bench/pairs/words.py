@@ -91,9 +91,10 @@ def quads(voices: Mapping[str, Sequence[Reading]], lexicon: Lexicon, seed: int) 
         for crossing in crossings(own, lexicon):
             possible[crossing.item].setdefault(voice, crossing)
     order = sorted(drawn(possible, seed), key=lambda item: -len(possible[item]))
-    parts = {tuple(item.split("@")[0].split("+")): item for item in reversed(order)}  # of each pair of words, one place to cross them
-    chosen = even([key for key in ((*item.split("@")[0].split("+"),) for item in order) if parts.get(key)], ITEMS)
-    items = list(dict.fromkeys(parts[key] for key in chosen))
+    parts: dict[tuple[str, ...], str] = {}  # of each pair of words, one place to cross them
+    for item in order:
+        parts.setdefault(tuple(item.split("@")[0].split("+")), item)
+    items = [parts[key] for key in even(list(parts), ITEMS)]
     found = (_quad(voice, crossing, known[voice], seed) for item in items for voice, crossing in possible[item].items())
     return [quad for quad in found if quad]
 

@@ -32,6 +32,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         if facts[rare] == usual:
             del facts[rare]
     judge = {"judge": suite.judge} if suite.judge else {}
+    half = {"judged_on": "cuda"} if suite.halves and options.device.startswith("cuda") else {}
     phones = {"alignments": held} if suite.reads_alignments and (held := alignments.fingerprint(data.clips)) else {}
     asked = {"asked": suite.asked} if suite.asked else {}
     timed = {"sweep": suite.sweep, "machine": _machine(options.device)} if suite.sweep else {}
@@ -44,6 +45,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
         "seed": options.seed,
         "resampler": RESAMPLER,
         **judge,
+        **half,
         **asked,
         **timed,
         **phones,

@@ -1,6 +1,7 @@
 """HuBERT with a head of letters: what transformers' own model says on the same random weights, and where the files are looked for."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,12 @@ def test_the_papers_model_is_taken_from_the_hubs_cache_or_told_how_to_fetch(fold
     monkeypatch.setattr(HubFile, "cached", lambda self: folder / self.file)
     judge = asr.judge("hubert-large-ls960-ft")
     assert judge.name == "hubert_large_ls960_ft" and judge.sha256 in judge.label
+
+
+def test_whether_sound_is_scaled_is_read_where_it_is_said(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(folder, own)
+    usual, sha256 = hubert_ctc.load(own, "cpu").scaled, hubert_ctc.sha256_of_files(hubert_ctc.files_of(own))
+    (own / "preprocessor_config.json").write_text(json.dumps({"do_normalize": not usual}))
+    assert hubert_ctc.load(own, "cpu").scaled is not usual
+    assert hubert_ctc.sha256_of_files(hubert_ctc.files_of(own)) != sha256

@@ -42,7 +42,7 @@ def test_the_commands_are_those_of_the_project(tmp_path: Path) -> None:
 
 def test_without_time_nothing_starts_and_the_page_says_so(three: None, tmp_path: Path) -> None:
     assert not report(tmp_path, "cpu", True, 0)
-    assert not (tmp_path / "calls").exists()
+    assert not (tmp_path / "calls").exists() and "| good | works | not reached |" in (tmp_path / "report.md").read_text()
 
 
 def test_every_part_has_a_name_of_its_own_and_tokenizers_that_exist(tmp_path: Path) -> None:

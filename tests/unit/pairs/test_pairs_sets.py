@@ -59,6 +59,16 @@ def test_files_that_begin_with_numbers_are_pairs_in_their_order(tmp_path: Path, 
     assert [(pair.right, pair.wrong) for pair in found] == [(f"sblimp/{n}{sign}x", f"sblimp/{n + 1}{sign}x") for n in range(0, 12, 2)]
 
 
+def test_numbered_files_that_lack_one_or_come_twice_are_refused(tmp_path: Path) -> None:
+    for number in (0, 1, 2, 4):  # without a word, 2 would be told from 4
+        wav(tmp_path / "dev" / f"{number}_x.wav")
+    with pytest.raises(UserError, match="not without gaps"):
+        given([("sblimp", str(tmp_path))], 0, 0)
+    wav(tmp_path / "test" / "0_y.wav")
+    with pytest.raises(UserError, match="have one number"):
+        given([("sblimp", str(tmp_path))], 0, 0)
+
+
 def test_salmon_has_a_kind_for_each_part(tmp_path: Path) -> None:
     for part in ("speaker_consistency", "bg_alignment"):
         for number in range(3):

@@ -92,3 +92,13 @@ def test_phones_are_part_of_the_identity_of_the_suite_that_reads_them(data: Data
     without = replace(data, clips=tuple(replace(clip, alignment=None) for clip in data.clips))
     codes = index.suite("codes").suite()
     assert identity(MULAW, codes, data, Options()) != identity(MULAW, codes, without, Options())
+
+
+def test_a_judge_in_half_precision_makes_other_runs_on_a_gpu_and_no_other_judge_does() -> None:
+    data = open_data("mini", 2)
+    facts = {
+        name: [identity(MULAW, registry.load_suite(name), data, Options(device=device)) for device in ("cpu", "cuda:1")]
+        for name in ("asr", "reconstruction")
+    }
+    assert facts["reconstruction"][0] == facts["reconstruction"][1]
+    assert facts["asr"][1] == {**facts["asr"][0], "judged_on": "cuda"}
