@@ -128,6 +128,7 @@ def _keep(found: Iterator[tuple[str, str, dict[str, object]]], home: Path) -> It
     (home / "audio").mkdir(exist_ok=True)
     seen = set(ids(home))
     with (home / MANIFEST).open("a", encoding="utf-8", newline="\n") as manifest:
+        manifest.truncate(sum(map(len, lines(home))))  # a line that was not written to its end
         for where, audio, row in found:
             held = row.get(audio)
             content = held.get("bytes") if isinstance(held, Mapping) else None
@@ -147,15 +148,15 @@ def _keep(found: Iterator[tuple[str, str, dict[str, object]]], home: Path) -> It
 
 
 def ids(home: Path) -> list[str]:
-    """Of the rows that `keep` has kept. A line that was not written to its end is cut off."""
+    """Of the rows that `copied` has kept."""
+    return [json.loads(line)["id"] for line in lines(home)]
+
+
+def lines(home: Path) -> list[bytes]:
+    """Of the manifest of those rows, with their ends; one that is not written to its end, or not yet, is none."""
     path = home / MANIFEST
-    if not path.is_file():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        path.write_bytes(whole)
-    return [json.loads(line)["id"] for line in whole.splitlines()]
+    content = path.read_bytes() if path.is_file() else b""
+    return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)  # of bytes: U+2028 in a text ends none
 
 
 def _known(column: str) -> bool:

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, cast
-from urllib.parse import quote
 
 from bench.api import Checkpoint, UserError
 from bench.data import parquet_tables
@@ -57,7 +56,6 @@ class Found:
     """Where the rows are: a commit, and its files by config and split."""
 
     commit: str
-    revision: str  # that the files are asked for at
     files: Mapping[str, Mapping[str, Sequence[str]]]
     licence: str = ""  # as the card of the data set has it, in capital letters
     gated: bool = False  # the hub gives it to accounts alone that accepted its licence
@@ -77,8 +75,8 @@ def kept(rows: Rows) -> Iterator[tuple[str, dict[str, object]]] | None:
     home = _home(rows, known) if (known := _known(rows)) else None
     if home is None or not _enough(home, rows.stop):
         return None
-    lines = (home / parquet_tables.MANIFEST).read_text(encoding="utf-8").splitlines()
-    return ((f"{home / parquet_tables.MANIFEST}:{number}", json.loads(line)) for number, line in enumerate(islice(lines, rows.stop), 1))
+    lines = islice(parquet_tables.lines(home), rows.stop)
+    return ((f"{home / parquet_tables.MANIFEST}:{number}", json.loads(line)) for number, line in enumerate(lines, 1))
 
 
 def folder(rows: Rows) -> Path:
@@ -120,9 +118,16 @@ def _base(rows: Rows) -> Path:
     return download.cache_folder() / "data" / "hf" / rows.repo.replace("/", "--")
 
 
+def _answer(rows: Rows) -> Path:
+    """Where what the hub said of a revision is kept."""
+    return _base(rows) / "refs" / f"{rows.revision or 'main'}.json"
+
+
 def _known(rows: Rows) -> Found | None:
-    path = _base(rows) / "refs" / f"{rows.revision or 'main'}.json"
-    return Found(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    try:
+        return Found(**json.loads(_answer(rows).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):  # nothing, or what a broken disk or another version left
+        return None
 
 
 def _home(rows: Rows, known: Found) -> Path:
@@ -146,10 +151,12 @@ def _asked(rows: Rows) -> Found:
         if files:
             card = info.card_data.get("license") if info.card_data else None
             licence = " ".join(card if isinstance(card, list) else [str(card or "")]).upper()
-            found = Found(str(info.sha), revision, files, licence, bool(info.gated))
-            path = _base(rows) / "refs" / f"{rows.revision or 'main'}.json"
+            found = Found(str(info.sha), files, licence, bool(info.gated))
+            path = _answer(rows)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+            new = path.with_name(f".{path.name}.{os.getpid()}")
+            new.write_text(json.dumps(asdict(found)), encoding="utf-8")
+            new.replace(path)
             return found
     raise UserError(f"{rows.label}: no files of Parquet are there: download the data set, and name its folder or a manifest")
 
@@ -196,9 +203,7 @@ def _table(rows: Rows, known: Found, file: str) -> Table:
     def opened() -> IO[bytes]:
         from huggingface_hub import HfFileSystem
 
-        at = known.commit if known.revision != CONVERTED else quote(CONVERTED, safe="")
-        return cast(
-            "IO[bytes]", HfFileSystem(endpoint=_endpoint(), skip_instance_cache=True).open(f"datasets/{rows.repo}@{at}/{file}", "rb")
-        )
+        files = HfFileSystem(endpoint=_endpoint(), skip_instance_cache=True)
+        return cast("IO[bytes]", files.open(f"datasets/{rows.repo}@{known.commit}/{file}", "rb"))
 
     return Table(f"{SCHEME}{rows.repo}: {file}", opened)

@@ -1,7 +1,7 @@
 """Rows of the hub by hf://: what is asked for comes, from the row where it was stopped, and is asked for once."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def audio(seed: int) -> bytes:
 def table(first: int, count: int, **more: object) -> bytes:
     """Rows in groups of two."""
     lines = [
-        {"id": f"utt{n}", "audio": {"bytes": audio(n), "path": f"{n}.flac"}, "transcript": f"text {n}", "speaker_id": n % 2, **more}
+        {"id": f"utt{n}", "audio": {"bytes": audio(n), "path": f"{n}.flac"}, "transcript": f"text {n}", "speaker_id": n % 2} | more
         for n in range(first, first + count)
     ]
     file = BytesIO()
@@ -92,6 +92,47 @@ def test_a_fetch_that_broke_off_goes_on_at_the_row(hub: Hub, tmp_path: Path) -> 
     hub.files[place] = whole
     fetch("hf://o/n:test")
     assert ids(open_data("hf://o/n:test")) == [f"utt{n}" for n in range(7)]
+
+
+def test_a_text_may_hold_any_sign_that_ends_a_line(hub: Hub) -> None:
+    hub.files["datasets/o/signs/test.parquet"] = table(0, 2, text="one\u2028two\x85three")
+    assert [clip.text for clip in told_data("hf://o/signs").clips] == ["one\u2028two\x85three"] * 2
+
+
+def test_a_look_at_rows_that_another_process_writes_changes_nothing(hub: Hub, tmp_path: Path) -> None:
+    fetch("hf://o/n:test[:2]")
+    (manifest,) = (tmp_path / "cache").rglob("manifest.jsonl")
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole + '{"path": "audio/ä'.encode()[:-1])
+    half = manifest.read_bytes()
+    assert here("hf://o/n:test[:2]") and not here("hf://o/n:test[:3]") and not here("hf://o/n:test")
+    assert ids(told_data("hf://o/n:test[:2]")) == ["utt0", "utt1"] and manifest.read_bytes() == half
+    assert ids(told_data("hf://o/n:test[:3]")) == ["utt0", "utt1", "utt2"] and manifest.read_bytes().startswith(whole)
+
+
+def test_rows_that_the_hub_converted_are_read_at_the_commit_that_is_kept(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.hf_api import DatasetInfo, HfApi
+
+    asked: list[object] = []
+
+    def info(api: HfApi, repo: str, real: Callable[..., DatasetInfo] = HfApi.dataset_info, **words: object) -> DatasetInfo:
+        found = real(api, repo, **words)
+        asked.append(words["revision"])
+        found.siblings = [] if words["revision"] == "main" else found.siblings
+        return found
+
+    monkeypatch.setattr(HfApi, "dataset_info", info)
+    assert len(told_data("hf://o/n:test").clips) == 7 and asked[:2] == ["main", rows_of_hub.CONVERTED]
+    assert hub.gets() and all(f"/resolve/{REVISION}/" in get.path for get in hub.gets())
+
+
+@pytest.mark.parametrize("left", ["", '{"commit": "01', "null", '{"other": 1}'])
+def test_a_broken_answer_of_the_hub_is_asked_for_again(hub: Hub, tmp_path: Path, left: str) -> None:
+    fetch("hf://o/n:test[:1]")
+    (kept,) = (tmp_path / "cache").rglob("refs/*")
+    kept.write_text(left)
+    assert not here("hf://o/n:test[:1]")
+    assert ids(told_data("hf://o/n:test[:1]")) == ["utt0"]
 
 
 @pytest.mark.parametrize(
