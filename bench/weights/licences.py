@@ -26,7 +26,7 @@ GATED = "login needed"
 
 def restrictions(licence: str) -> dict[str, str]:
     """The licences that a text names and that forbid some use -> what they forbid."""
-    return {name: what for pattern, what in RESTRICTED.items() for name in re.findall(pattern, licence)}
+    return {name: what for pattern, what in RESTRICTED.items() for name in re.findall(pattern, licence, re.IGNORECASE)}
 
 
 def terms(licence: str, gated: bool = False) -> str:

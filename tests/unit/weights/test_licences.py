@@ -50,6 +50,8 @@ def weights(hub: Hub) -> Checkpoint:
         ("CC-BY-NC-4.0", False, "no commercial use"),
         ("CC-BY-NC-SA-4.0 (weights), Apache-2.0 (code)", True, "no commercial use, login needed"),
         ("MIT", True, "login needed"),
+        ("cc-by-nc-4.0", False, "no commercial use"),
+        ("STABILITY-AI-COMMUNITY", False, "no commercial use by companies of more than 1 million USD a year"),
     ],
 )
 def test_most_licences_ask_nothing(licence: str, gated: bool, said: str) -> None:
