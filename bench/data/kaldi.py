@@ -34,6 +34,13 @@ def texts(folder: Path) -> list[Path]:
     return [folder / name for name in (LIST, *BESIDE, "segments")]
 
 
+def pairs(text: str) -> Iterator[tuple[str, str]]:
+    """The first word of each line and the rest of it. Lines end with "\\n" alone: other signs that end one (U+0085, U+2028) are text."""
+    for line in filter(None, map(str.strip, text.split("\n"))):
+        name, *rest = line.split(None, 1)
+        yield name, rest[0] if rest else ""
+
+
 def _found(folder: Path, file: str, where: str) -> str:
     if not file:
         raise UserError(f"{where}: names no file: a line is UTTERANCE FILE")
@@ -49,13 +56,11 @@ def _found(folder: Path, file: str, where: str) -> str:
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """The first word of each line and the rest of it; none where there is no such file."""
+    """Those of a file; none where there is no such file."""
     if not path.is_file():
         return
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    for line in filter(None, map(str.strip, text.splitlines())):
-        name, *rest = line.split(None, 1)
-        yield name, rest[0] if rest else ""
+    yield from pairs(text)

@@ -6,6 +6,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.data.kaldi import pairs
+
 Fields = dict[str, str]
 
 
@@ -102,14 +104,12 @@ def _fields(home: Path, file: Path, **facts: str) -> Fields:
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """The first word of each line and the rest of it."""
-    for line in _lines(path):
-        name, *rest = line.split(None, 1)
-        yield name, rest[0] if rest else ""
+    return pairs(path.read_text(encoding="utf-8-sig"))
 
 
 def _lines(path: Path) -> list[str]:
-    return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    """Those that say something; U+0085 and U+2028 end none."""
+    return [line for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
 
 
 def _text(path: Path) -> str:

@@ -62,6 +62,12 @@ def test_a_folder_of_kaldi_is_read(plain: Path, tmp_path: Path, monkeypatch: pyt
     assert [clip.language for clip in open_data(str(folder)).clips] == ["en", "zh"]
 
 
+def test_a_text_of_kaldi_ends_where_its_line_does(plain: Path, tmp_path: Path) -> None:
+    folder = kaldi(tmp_path / "kaldi", {"a": f"{plain}/0.flac", "b": f"{plain}/1.flac"})
+    (folder / "text").write_bytes("a one\x85two\u2028three\x0cfour\r\nb hello b\r\n".encode())
+    assert [clip.text for clip in open_data(str(folder)).clips] == ["one\x85two\u2028three\x0cfour", "hello b"]
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [
