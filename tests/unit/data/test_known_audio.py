@@ -1,10 +1,11 @@
 """Audio that was hashed before is not read again, unless it changed; what is noted of it is never trusted blindly."""
 
+import ast
 import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,25 @@ def test_packed_clips_are_the_clips() -> None:
 def test_packed_clips_take_a_tenth_of_what_objects_take() -> None:
     clips: Clips = packed((Clip(f"{i:06}.wav", Path(f"/data/{i:06}.wav"), f"{i:064x}", speaker="anna") for i in range(2000)), Path("/data"))
     assert (len(clips.lines) + len(clips.hashes) + 8 * len(clips.ends)) / len(clips) < 100
+
+
+def test_a_change_of_any_code_that_opens_data_counts() -> None:
+    place = Path(known.__file__).parent
+    files = {path.relative_to(place).with_suffix("").as_posix(): path for path in place.rglob("*.py")}
+
+    def imported(name: str) -> Iterator[str]:
+        for node in ast.walk(ast.parse(files[name].read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench.data"):
+                parts = (node.module or "").split(".")[2:]
+                yield from ("/".join([*parts, *more]) for more in ([], *([alias.name] for alias in node.names)))
+
+    found, left = set(), ["own_data", "public/clips"]
+    while left:
+        if (name := left.pop()) in files and name not in found:
+            found.add(name)
+            left += imported(name)
+    elsewhere = {"alignments", "textgrids", "roots", "public/archives", "public/hub"}  # say where files come from, and nothing of a clip
+    assert found - elsewhere <= set(known.CODE) <= set(files)
 
 
 @pytest.mark.slow
