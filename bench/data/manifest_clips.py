@@ -11,10 +11,9 @@ from pathlib import Path
 
 from bench.api import DOMAINS, Clip, Domain, UserError
 from bench.data import alignments, unicode_forms
+from bench.data.column_names import LABEL
 from bench.data.manifest_lines import entries
 
-LABEL = "label:"
-"""How the name of a field begins that holds a label of the clip."""
 FIELDS = ("path", "id", "text", "speaker", "domain", "language", "split", "sha256", "alignment")
 
 
@@ -47,9 +46,8 @@ def clips(written: Iterable[Entry], folder: Path, sha256_of: Hash, there: bool =
     for entry in written:
         clip = _clip(folder, entry, there, sha256_of)
         if verify and entry.facts.get("sha256") and (found := sha256_of(clip.path, clip.span)) != clip.sha256:
-            raise UserError(
-                f"{entry.where}: {clip.path} has sha256 {found[:16]}..., not {clip.sha256[:16]}...: fetch it again, or correct the line"
-            )
+            cure = "get the file again, or correct the line" if there else f"delete {folder} and fetch it again"
+            raise UserError(f"{entry.where}: {clip.path} has sha256 {found[:16]}..., not {clip.sha256[:16]}...: {cure}")
         yield clip
 
 

@@ -51,7 +51,7 @@ def fetch(source: str) -> None:
     name = asked(source).name
     if name in names():
         fetched.complete(_embedded() / name / "manifest.jsonl")
-    elif public.known(name) and not Path(source).exists():
+    elif public.known(name) and not Path(source).exists() and not Path(name).exists():
         public.fetch(name)
 
 

@@ -54,18 +54,18 @@ def _transferred(urls: Sequence[str], path: Path, digest: str, retries: int) -> 
     import requests
 
     part = part_of(path)
+    kind, _, wanted = digest.partition(":")
     for number, url in enumerate(urls, 1):
         try:
             whole = _tried(url, part, retries)
+            if (found := digest_of(part, kind)) != wanted and not whole:  # what was there before was of another file
+                part.unlink()
+                _tried(url, part, retries)
+                found = digest_of(part, kind)
         except requests.RequestException:
             if number == len(urls):
                 raise
             continue
-        kind, _, wanted = digest.partition(":")
-        if (found := digest_of(part, kind)) != wanted and not whole:  # what was there before was of another file
-            part.unlink()
-            _tried(url, part, retries)
-            found = digest_of(part, kind)
         if found == wanted:
             part.replace(path)
             return

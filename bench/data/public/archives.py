@@ -9,6 +9,7 @@ import fnmatch
 import hashlib
 import io
 import json
+import lzma
 import re
 import struct
 import tarfile
@@ -25,7 +26,9 @@ CHUNK = 1 << 20  # bytes
 NESTED = "*.tar.gz"  # archives in an archive, unpacked where they lie in it (AISHELL has one a speaker)
 VOLUME = re.compile(r"\.z\d\d$")
 LOCAL = struct.Struct("<4s5H3I2H")  # a local header of zip, 4.3.7 of its specification (APPNOTE.TXT)
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, UnicodeDecodeError)
+BROKEN = (  # RuntimeError: what zipfile raises of a file that is encrypted, or compressed in a way that it does not know
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, ValueError, RuntimeError),
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _members(archive: Sequence[Path]) -> Iterator[_Member]:
         with zipfile.ZipFile(last) as whole:
             for info in whole.infolist():
                 kind = info.external_attr >> 28  # of a file made on Unix: 10 is a link, 0 says nothing
-                if not info.is_dir() and kind in (0, 8):
+                if not info.filename.endswith("/") and kind in (0, 8):  # is_dir fails where the name is empty
                     yield _Member(info.filename, lambda info=info: whole.open(info))
     else:
         with tarfile.open(last, "r|*") as stream:
@@ -94,9 +97,9 @@ def _members(archive: Sequence[Path]) -> Iterator[_Member]:
 
 
 def _inside(name: str, archive: Path) -> PurePosixPath:
-    """The path of a member, relative. UserError where it leads out of the folder."""
+    """The path of a member, relative. UserError where it is none, or leads out of the folder."""
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
         raise UserError(f"{archive}: its member {name!r} leads out of the folder: not the archive that is meant, delete it")
     return path
 
@@ -115,7 +118,7 @@ def _of_volumes(files: Sequence[Path]) -> Iterator[_Member]:
     """The files of a zip in volumes, which Python's zipfile lists and cannot read: offsets in it count from the start of a volume."""
     with _Joined(files) as whole, zipfile.ZipFile(whole) as listed:  # type: ignore[arg-type]  # it reads, seeks and tells
         for info in listed.infolist():
-            if not info.is_dir():
+            if not info.filename.endswith("/"):
                 start = whole.starts[info.volume] + info.header_offset - whole.starts[-1]  # zipfile added where the last volume starts
                 yield _Member(info.filename, lambda info=info, start=start: _inflated(whole, info, start))
 

@@ -92,7 +92,8 @@ def _fields(wanted: Named, place: Place) -> list[Mapping[str, str]]:
         found = list(wanted.whole.read(place.home, wanted.part.name))
     except (OSError, ValueError, KeyError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise UserError(f"{place.home} is no whole copy of {wanted.label} ({why}): fetch it again") from error
+        cure = f"delete {place.home} and fetch it again" if place.sums else "get it again, or name another folder with --data-root"
+        raise UserError(f"{place.home} is no whole copy of {wanted.label} ({why}): {cure}") from error
     return [line for line in found if line["path"] in place.sums or (place.home / line["path"]).is_file()]
 
 

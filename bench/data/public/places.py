@@ -87,7 +87,9 @@ def place(wanted: Named) -> Place | None:
     if not files or not all(path.is_file() for path in kept):
         return None
     sums = {name: sha256 for path in kept for name, sha256 in listing(path).items()}
-    home = next(iter(sorted(base.glob(wanted.home))), base)
+    home = next(iter(sorted(base.glob(wanted.home))), None)
+    if home is None:
+        return None
     start = home.relative_to(base).as_posix() + "/"
     return Place(home, {name.removeprefix(start): sha256 for name, sha256 in sums.items()})
 
@@ -122,9 +124,13 @@ def fetch(wanted: Named) -> None:
 def _fetched(wanted: Named, base: Path) -> None:
     for left in base.glob(".unpacking-*"):  # of a process that was killed: none is at work under the lock
         shutil.rmtree(left, ignore_errors=True)
+    for kept in base.glob(_sums_of("*")):
+        if not all((base / name).is_file() for name in listing(kept)):  # what was unpacked was deleted since
+            kept.unlink()
     missing = [file for file in wanted.part.files if not (base / _sums_of(_last(file, wanted.part))).is_file()]
-    archives = {file.name: _own_archive(file) or base / file.name for file in missing}
-    absent = [file for file in missing if not archives[file.name].is_file()]
+    own = {file.name: path for file in missing if (path := _own_archive(file))}
+    absent = [file for file in missing if file.name not in own and not _there(base / file.name, file)]
+    archives = {file.name: base / file.name for file in missing} | own
     if absent:
         _say(wanted, absent)
     for file in absent:
@@ -169,9 +175,20 @@ def _from_network(wanted: Named, file: File, path: Path) -> None:
 
 def _own_archive(file: File) -> Path | None:
     """The archive in a folder of the user's own, or at most two folders below it; another file of that name is passed over."""
-    kind, _, wanted = file.digest.partition(":")
     found = (path for root in roots() for depth in ("", "*/", "*/*/") for path in sorted(root.glob(f"{depth}{file.name}")))
-    return next((path for path in found if digest_of(path, kind) == wanted), None)
+    return next((path for path in found if _is(path, file)), None)
+
+
+def _there(path: Path, file: File) -> bool:
+    """Whether an archive came before. UserError where another file lies in its place."""
+    if path.is_file() and not _is(path, file):
+        raise UserError(f"{path} is not the archive that is meant, by its {file.digest.partition(':')[0]}: delete it and fetch it again")
+    return path.is_file()
+
+
+def _is(path: Path, file: File) -> bool:
+    kind, _, wanted = file.digest.partition(":")
+    return digest_of(path, kind) == wanted
 
 
 def _unpack(wanted: Named, archive: Sequence[Path]) -> None:

@@ -19,7 +19,7 @@ from bench.api import UserError
 from bench.cli import main
 from bench.data.audio import read_clip
 from bench.data.manifests import all_names, fetch, here, open_data, told_data
-from bench.data.public import archives, places, sets
+from bench.data.public import archives, layouts, places, sets
 from bench.data.public.records import File, PublicSet
 from bench.data.roots import PLACE
 from bench.weights import licences, transfer
@@ -192,6 +192,14 @@ def served(hub: Hub, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def changed(monkeypatch: pytest.MonkeyPatch, whole: PublicSet) -> None:
     monkeypatch.setattr(places, "SETS", tuple(whole if other.name == whole.name else other for other in places.SETS))
+
+
+def repinned(monkeypatch: pytest.MonkeyPatch, name: str, **facts: object) -> None:
+    """Changes the record of the one archive of a set that has one part."""
+    wanted = places.named(name)
+    assert wanted
+    (file,) = wanted.part.files
+    changed(monkeypatch, replace(wanted.whole, parts=(replace(wanted.part, files=(replace(file, **facts),)),)))  # type: ignore[arg-type]
 
 
 def laid_out(name: str, root: Path, tmp_path: Path) -> Path:
@@ -376,14 +384,32 @@ def test_another_file_at_the_address_is_refused_by_its_checksum(
 
 
 def test_the_second_address_is_asked_where_the_first_has_nothing(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    served(hub, "gtzan", tmp_path, monkeypatch)
-    wanted = places.named("gtzan")
-    assert wanted
-    (file,) = wanted.part.files
-    mirrors = replace(file, urls=(f"{hub.endpoint}/nowhere/genres.tar.gz", *file.urls))
-    changed(monkeypatch, replace(wanted.whole, parts=(replace(wanted.part, files=(mirrors,)),)))
+    (path,) = served(hub, "gtzan", tmp_path, monkeypatch)
+    repinned(monkeypatch, "gtzan", urls=(f"{hub.endpoint}/nowhere{path}", hub.endpoint + path))
     fetch("gtzan")
-    assert [asked.path for asked in hub.gets()] == ["/nowhere/genres.tar.gz", "/genres.tar.gz"]
+    assert [asked.path for asked in hub.gets()] == [f"/nowhere{path}", path]
+
+
+def test_the_second_address_is_asked_where_the_first_breaks_off_in_its_second_go(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    (path,) = served(hub, "gtzan", tmp_path, monkeypatch)
+    repinned(monkeypatch, "gtzan", urls=(f"{hub.endpoint}/first{path}", hub.endpoint + path))
+    hub.files[f"/first{path}"] = hub.files[path]
+    part = transfer.part_of(cache / "data" / "gtzan" / path[1:])
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"of another file")
+    real = transfer._tried
+
+    def tried(url: str, part: Path, retries: int) -> bool:
+        if not part.is_file() and "/first/" in url:
+            hub.break_after = 700
+        return real(url, part, retries)
+
+    monkeypatch.setattr(transfer, "_tried", tried)
+    fetch("gtzan")
+    asked = [(get.path, get.range) for get in hub.gets()]
+    assert asked == [(f"/first{path}", "bytes=15-"), (f"/first{path}", ""), (path, "bytes=700-")]
 
 
 def test_what_forbids_some_use_is_said_and_accepted_before_the_first_byte(
@@ -449,11 +475,100 @@ def test_a_zip_in_volumes_is_read_and_a_damaged_one_is_told(tmp_path: Path) -> N
         archives.unpacked(paths, tmp_path / "again")
 
 
-def test_a_broken_archive_leaves_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "x.tar.gz"
-    path.write_bytes(tar({"a": os.urandom(5000)})[:3000])
-    with pytest.raises(UserError, match="cannot be unpacked"):
-        archives.unpacked([path], tmp_path / "in")
+def test_a_broken_archive_leaves_nothing(hub: Hub, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = served(hub, "gtzan", tmp_path, monkeypatch)
+    cut = hub.files[path][:-2000]
+    (cache / "data" / "gtzan").mkdir(parents=True)
+    (cache / "data" / "gtzan" / path[1:]).write_bytes(cut)
+    repinned(monkeypatch, "gtzan", digest=f"md5:{hashlib.md5(cut).hexdigest()}")
+    with pytest.raises(UserError, match="genres.tar.gz: cannot be unpacked .*: delete it and fetch it again"):
+        fetch("gtzan")
+    assert sorted(left.name for left in (cache / "data" / "gtzan").iterdir()) == [".lock", path[1:]] and not here("gtzan")
+
+
+def without_its_name(archive: bytes) -> bytes:
+    """A zip of one file whose name, of one letter, becomes an extra field."""
+    entry, changed = archive.index(b"PK\x01\x02"), bytearray(archive)
+    changed[26:30] = changed[entry + 28 : entry + 32] = b"\0\0\1\0"
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [tar({"": b"x"}), tar({".": b"x"}), zipped({".": b"x"}), without_its_name(zipped({"a": b"x"}))],
+    ids=["tar", "tar .", "zip .", "zip"],
+)
+def test_a_member_without_a_name_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.archive").write_bytes(content)
+    with pytest.raises(UserError, match="its member .* leads out of the folder"):
+        archives.unpacked([tmp_path / "x.archive"], tmp_path / "in")
+
+
+@pytest.mark.parametrize(("change", "message"), [("encrypted", "is encrypted"), ("unknown", "compression"), ("lzma", "cannot be unpacked")])
+def test_a_zip_that_cannot_be_read_is_told(change: str, message: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_LZMA if change == "lzma" else zipfile.ZIP_STORED) as made:
+        made.writestr("a", bytes(1000))
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    entry = content.index(b"PK\x01\x02")  # in the list of files; flags at 8, method at 10 of an entry, 2 less in the local header
+    if change == "encrypted":
+        content[entry + 8] |= 1
+        content[6] |= 1
+    elif change == "unknown":
+        content[entry + 10] = content[8] = 99
+    else:
+        content[35] = 0xFF  # of the properties of LZMA, behind the name
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(UserError, match=f"{message}.*delete it and fetch it again"):
+        archives.unpacked([tmp_path / "x.zip"], tmp_path / "in")
+
+
+def test_another_file_in_the_place_of_an_archive_is_told(hub: Hub, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = served(hub, "gtzan", tmp_path, monkeypatch)
+    left = cache / "data" / "gtzan" / path[1:]
+    left.parent.mkdir(parents=True)
+    left.write_bytes(tar({"genres/blues/blues.00000.wav": b"of somebody else"}))
+    with pytest.raises(UserError, match=f"{left} is not the archive that is meant, by its md5: delete it and fetch it again"):
+        fetch("gtzan")
+    left.write_bytes(hub.files[path])
+    fetch("gtzan")
+    assert not hub.asked and len(open_data("gtzan").clips) == 2
+
+
+def test_what_was_deleted_is_fetched_again_and_what_was_damaged_says_what_to_delete(
+    hub: Hub, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "librispeech/test-clean"
+    served(hub, name, tmp_path, monkeypatch)
+    fetch(name)
+    home, data = cache / "data" / "librispeech" / "LibriSpeech" / "test-clean", open_data(name)
+    data.clips[0].path.write_bytes(b"damaged")
+    with pytest.raises(UserError, match=f"has sha256 .*: delete {home} and fetch it again"):
+        open_data(name, verify=True)
+    transcript = home / "61" / "70968" / "61-70968.trans.txt"
+    transcript.write_bytes(b"\xff")
+    with pytest.raises(UserError, match=f"{home} is no whole copy of {name} .*: delete {home} and fetch it again"):
+        open_data(name, verify=True)
+    shutil.rmtree(home)
+    assert not here(name)
+    fetch(name)
+    assert open_data(name, verify=True) == data and len(hub.gets()) == 2
+
+
+def test_a_subset_of_a_copy_beside_is_not_fetched(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served(hub, "librispeech/test-clean", tmp_path, monkeypatch)
+    laid_out("librispeech/test-clean", tmp_path / "x", tmp_path)
+    (tmp_path / "x" / "LibriSpeech").rename(tmp_path / "x" / "librispeech")
+    monkeypatch.chdir(tmp_path / "x")
+    data = told_data("librispeech/test-clean:1")
+    assert data.name == "librispeech/test-clean:1" and len(data.clips) == 1 and not hub.asked
+
+
+def test_a_transcript_ends_where_its_line_does(tmp_path: Path) -> None:
+    (tmp_path / "1" / "2").mkdir(parents=True)
+    (tmp_path / "1" / "2" / "1-2.trans.txt").write_text("1-2-0 ONE\x85TWO\u2028THREE\n1-2-1 FOUR\n", encoding="utf-8")
+    assert [clip["text"] for clip in layouts.librispeech(tmp_path, "")] == ["ONE\x85TWO\u2028THREE", "FOUR"]
+    (tmp_path / "metadata.csv").write_text("a|x|One\u2028two\n", encoding="utf-8")
+    assert [clip["text"] for clip in layouts.ljspeech(tmp_path, "")] == ["One\u2028two"]
 
 
 def test_a_subset_by_name_is_that_of_the_limit_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
