@@ -23,7 +23,7 @@ from typing import BinaryIO
 import numpy as np
 
 from bench.api import DOMAINS, Metric, Row
-from bench.records.writer import LAST, Odd, OddFiles, each_row, failed_clips, replace
+from bench.records.writer import LAST, Odd, OddFiles, each_row, failed_clips, order, read_rows, replace
 from bench.statistics import bootstrap, intervals
 from bench.statistics.bootstrap import Reasons, Summary, summary_of
 
@@ -148,10 +148,27 @@ def of_rows(path: Path, metrics: Sequence[Metric]) -> Digest:
     made_of = hashlib.sha256(f"{sha256_of(path)} {_code()} {facts}".encode()).hexdigest()
     if kept := _kept(place, made_of):
         return kept
-    found = digest(each_row(path), metrics)
+    try:
+        found = digest(_in_order(each_row(path)), metrics)
+    except _Unsorted:  # another process has written since they were sorted, and will sort them again
+        return digest(sorted(read_rows(path), key=order), metrics)
     with contextlib.suppress(OSError):  # results that cannot be written can be read again
         replace(place, json.dumps({"made_of": made_of, "digest": asdict(found)}) + "\n")
     return found
+
+
+class _Unsorted(Exception):
+    """Rows are not those of a finished run."""
+
+
+def _in_order(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same rows; _Unsorted at the first that does not come after the one before it."""
+    last = ("", "", "")
+    for row in rows:
+        if (own := order(row)) <= last:
+            raise _Unsorted
+        last = own
+        yield row
 
 
 def _kept(place: Path, made_of: str) -> Digest | None:

@@ -26,6 +26,7 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from bench.api import TOKENIZER_FAILED, Metric, Row, UserError
+from bench.weights.transfer import digest_of
 
 COLUMNS = ("clip", "domain", "speaker", "metric", "value", "weight", "note")
 csv.field_size_limit(2**31 - 1)  # a cell may be as long as an id or a transcript; Python's own limit is 131,072 characters
@@ -190,10 +191,10 @@ class Store:
             replace(self.path, ",".join(COLUMNS) + "\n")
         heal(self.path)
         self._drop_failed()
-        self.sealed = SEAL in self._record()
 
     def _drop_failed(self) -> None:
-        """Takes out the rows of clips on which the tokenizer failed: the reason may have passed, so they are to run again."""
+        """Takes out the rows of clips on which the tokenizer failed: the reason may have passed, so they are to run again. With them go
+        those of the whole corpus, which lack these clips."""
         done, failed = set(), set()
         for row in each_row(self.path):
             if row.metric == LAST:
@@ -202,8 +203,15 @@ class Store:
             if failed_clips([row]):
                 failed.add(row.clip)
         if failed:
-            write_rows(self.path, (row for row in each_row(self.path) if row.clip not in failed))
+            gone = failed | {"*"}
+            write_rows(self.path, (row for row in each_row(self.path) if row.clip not in gone))
         self.clips = len(done - failed)  # that need not run again
+
+    @property
+    def sealed(self) -> bool:
+        """Whether its rows are finished, and none has gone or come since."""
+        seal = self._record().get(SEAL)
+        return seal is not None and seal == digest_of(self.path, "sha256")
 
     def done(self) -> set[str]:
         """The clips that need not run again."""

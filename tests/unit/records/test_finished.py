@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from bench import registry
-from bench.api import Data, Suite
+from bench.api import TOKENIZER_FAILED, Data, Row, Suite
 from bench.catalog import index, names
 from bench.data.manifests import open_data
 from bench.engine.run import run
 from bench.records.finished import Run, finished
 from bench.records.identity import identity
 from bench.records.options import Options
+from bench.records.writer import LAST, SEAL, Store, read_rows, write_rows
 
 MULAW = registry.variant("mulaw")
 LIGHT = ("snr", "kbps_packed", "kbps_nominal", "kbps_entropy")
@@ -78,6 +79,48 @@ def test_a_clip_that_lacks_its_rows_runs_again_and_the_rows_are_as_before(made: 
         return [line for line in text.splitlines() if ",seconds," not in line]
 
     assert untimed(rows.read_text()) == untimed(whole)
+
+
+class Killed(Exception):
+    """Stands for kill -9."""
+
+
+def failed_on(made: Run, clip: str) -> None:
+    """Makes it a finished run whose tokenizer failed on a clip: its corpus rows are of the others."""
+
+    def then(row: Row) -> Row:
+        if (row.clip, row.metric) == (clip, LAST):
+            return replace(row, note=TOKENIZER_FAILED + "boom")
+        return replace(row, value=row.value + 10) if row.clip == "*" else row
+
+    seal = write_rows(made.folder / "rows.csv", map(then, read_rows(made.folder / "rows.csv")))
+    record = made.folder / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {SEAL: seal}))
+
+
+@pytest.mark.parametrize("killed", ["before its corpus rows", "before its rows are sorted"])
+def test_a_resumed_run_that_was_killed_at_its_end_gives_what_one_that_was_not_gives(
+    made: Run, suite: Suite, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
+    failed_on(made, data.clips[1].id)
+    append = Store.append
+
+    def until_corpus(store: Store, rows: list[Row]) -> None:
+        if rows[0].clip == "*":
+            raise Killed
+        append(store, rows)
+
+    def unsorted(store: Store) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, *(("append", until_corpus) if killed == "before its corpus rows" else ("finish", unsorted)))
+        with pytest.raises(Killed):
+            list(run([MULAW], suite, data, Options(tmp_path, workers=1)))
+    (again,) = run([MULAW], suite, data, Options(tmp_path, workers=1))
+    assert again.fresh_clips == 0 and not again.failed and repr(again.digest) == repr(made.digest)
+    found = finished(MULAW, suite, data, Options(tmp_path))
+    assert found is not None and repr(found.digest) == repr(made.digest)
 
 
 def test_the_identity_is_known_from_the_index_alone(data: Data) -> None:

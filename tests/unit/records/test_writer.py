@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.api import Row, UserError
+from bench.api import TOKENIZER_FAILED, Row, UserError
 from bench.records.writer import COLUMNS, Store, key_of, read_rows
 
 
@@ -63,6 +63,26 @@ def test_rows_written_twice_count_once_and_are_sorted(tmp_path: Path) -> None:
     assert [row.clip for row in finished] == ["a"] * 3 + ["b"] * 3
     assert len(one.path.read_text().splitlines()) == 7
     assert one.path.read_text().splitlines()[0] == ",".join(COLUMNS)
+
+
+def test_rows_are_sealed_until_others_follow(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.append(rows("a"))
+    assert not store.sealed
+    store.finish()
+    assert store.sealed and open_store(tmp_path).sealed
+    store.append(rows("b"))
+    assert not store.sealed and not open_store(tmp_path).sealed
+
+
+def test_corpus_rows_go_with_the_clips_that_they_lack(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    failed = [*rows("b")[:2], Row("b", "speech", "anna", "seconds", 2.0, note=TOKENIZER_FAILED + "boom")]
+    for some in (rows("a"), failed, [Row("*", "speech", "", "kbps", 1.5)]):
+        store.append(some)
+    store.finish()
+    again = open_store(tmp_path)
+    assert (again.done(), again.pooled(), again.sealed) == ({"a"}, set(), False)
 
 
 def write(root: Path, name: str) -> None:
