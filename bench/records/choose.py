@@ -6,7 +6,6 @@ The data set is the suite's own where every tokenizer that is named ran on it, e
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from bench.catalog import index, names
 from bench.records import reader
 from bench.records.reader import Kept
 from bench.records.writer import SEAL, folder_name
+from bench.weights.transfer import digest_of
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ class Head:
         if SEAL not in self.record:
             return False
         try:
-            with (self.folder / "rows.csv").open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = digest_of(self.folder / "rows.csv", "sha256")
         except OSError:
             return False
         return found == self.record[SEAL] or not reader.unfinished(self.folder, self.record)

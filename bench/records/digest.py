@@ -26,6 +26,7 @@ from bench.api import DOMAINS, Metric, Row
 from bench.records.writer import LAST, Odd, OddFiles, each_row, failed_clips, order, read_rows, replace
 from bench.statistics import bootstrap, intervals
 from bench.statistics.bootstrap import Reasons, Summary, summary_of
+from bench.weights.transfer import digest_of
 
 FILE = ".digest.json"
 BUFFER = 4096  # scores of a metric in memory before they go to the temporary file
@@ -135,17 +136,11 @@ class _Names:
         return np.unique(np.concatenate(packed), return_inverse=True)[1].astype(np.int32)
 
 
-def sha256_of(path: Path) -> str:
-    """Of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def of_rows(path: Path, metrics: Sequence[Metric]) -> Digest:
     """The digest of a finished rows.csv."""
     place = path.with_name(FILE)
     facts = [(m.name, m.per, m.span) for m in metrics]
-    made_of = hashlib.sha256(f"{sha256_of(path)} {_code()} {facts}".encode()).hexdigest()
+    made_of = hashlib.sha256(f"{digest_of(path, 'sha256')} {_code()} {facts}".encode()).hexdigest()
     if kept := _kept(place, made_of):
         return kept
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +14,9 @@ from bench.records.digest import Digest
 from bench.records.identity import identity
 from bench.records.options import Options
 from bench.records.reader import place
-from bench.records.writer import SEAL, folder_name, folder_of, key_of, read_rows
+from bench.records.writer import SEAL, folder_name, folder_of, key_of, noted, read_rows
 from bench.statistics.bootstrap import Summary
+from bench.weights.transfer import digest_of
 
 SAME_CODES = "same_codes"  # in run.json
 
@@ -64,7 +64,7 @@ def finished(variant: Variant, suite: Suite, data: Data, options: Options) -> Ru
     folder = folder_of(options.results, suite.name, label(variant), facts) / options.part
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        if record["key"] != key_of(facts) or digest.sha256_of(folder / "rows.csv") != record[SEAL]:
+        if record["key"] != key_of(facts) or digest_of(folder / "rows.csv", "sha256") != record[SEAL]:
             return None
     except (OSError, ValueError, KeyError):
         return None
@@ -74,15 +74,7 @@ def finished(variant: Variant, suite: Suite, data: Data, options: Options) -> Ru
     unproven = not options.shard and variant.exact and SAME_CODES not in record
     if kept.clips < len(options.clips(data)) or kept.failed or lacking or unproven:
         return None
-    return Run(variant, suite, data, kept, folder, 0, _machine(facts), _same_codes(record))
-
-
-def _same_codes(record: dict[str, object]) -> float | None:
-    """What run.json says of them."""
-    if SAME_CODES not in record:
-        return None
-    value = record[SAME_CODES]
-    return value if isinstance(value, float) else math.nan
+    return Run(variant, suite, data, kept, folder, 0, _machine(facts), noted(record, SAME_CODES))
 
 
 def _machine(facts: dict[str, object]) -> str:

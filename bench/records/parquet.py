@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.records.digest import sha256_of
 from bench.records.writer import COLUMNS, SEAL, replacing
+from bench.weights.transfer import digest_of
 
 LARGE = 500_000  # rows: of fewer none is made
 
@@ -27,7 +27,7 @@ def write(rows: Path) -> Path:
 
     types = {name: pa.float64() if name in ("value", "weight") else pa.string() for name in COLUMNS}
     convert = csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False)  # NaN is a value
-    schema = pa.schema(list(types.items()), metadata={SEAL: sha256_of(rows)})
+    schema = pa.schema(list(types.items()), metadata={SEAL: digest_of(rows, "sha256")})
     place = rows.with_suffix(".parquet")
     with replacing(place) as file, parquet.ParquetWriter(file, schema, compression="zstd") as out:
         for batch in csv.open_csv(rows, convert_options=convert):

@@ -19,6 +19,7 @@ from filelock import FileLock
 from bench.api import Audio, Clip, Reconstruction, UserError
 from bench.data.audio import write
 from bench.records.writer import folder_name, key_of, replace
+from bench.weights.transfer import digest_of
 
 LONGEST = 200  # bytes of a name in UTF-8, without its mark and suffix: file systems take 255
 
@@ -103,11 +104,11 @@ class SavedAudio:
 
     def _is(self, file: str, key: str) -> bool:
         entry, path = self.entries.get(file), self.root / file
-        return entry is not None and entry.made_by == key and path.is_file() and entry.sha256 == _sha256(path)
+        return entry is not None and entry.made_by == key and path.is_file() and entry.sha256 == digest_of(path, "sha256")
 
     def _write(self, file: str, clip: Clip, key: str, audio: Audio) -> None:
         write(self.root / file, audio.wav, audio.sample_rate)
-        self._note(Entry(file, clip.id, key, self.data, _sha256(self.root / file)))
+        self._note(Entry(file, clip.id, key, self.data, digest_of(self.root / file, "sha256")))
 
     def _drop(self, file: str) -> None:
         try:
@@ -180,8 +181,3 @@ def _read(index: Path) -> list[Entry]:
         except (ValueError, TypeError):
             continue
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ import math
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
@@ -157,6 +157,14 @@ def folder_of(root: Path, suite: str, label: str, identity: object) -> Path:
     return root / suite / f"{label}-{key_of(identity)[:8]}"
 
 
+def noted(record: Mapping[str, object], name: str) -> float | None:
+    """A figure of the whole run in its run.json, NaN where it could not be had; None where there is none by now."""
+    if name not in record:
+        return None
+    value = record[name]
+    return value if isinstance(value, float) else math.nan
+
+
 class Store:
     """One run's folder, open for appending. Any number of processes may have it open at once."""
 
@@ -265,12 +273,8 @@ class Store:
             raise self._failed(error) from error
 
     def noted(self, name: str) -> float | None:
-        """That figure; None where there is none by now."""
-        record = self._record()
-        if name not in record:
-            return None
-        value = record[name]
-        return value if isinstance(value, float) else math.nan
+        """That figure, as `noted` gives it."""
+        return noted(self._record(), name)
 
     def _add(self, facts: dict[str, object]) -> None:
         replace(self.folder / "run.json", json.dumps(self._record() | facts, indent=1, sort_keys=True) + "\n")

@@ -7,7 +7,6 @@ with HF_TOKEN, and not while HF_HUB_OFFLINE=1. Any other address is downloaded i
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 import bench
 from bench.api import Checkpoint, UserError
 from bench.weights import licences
-from bench.weights.transfer import FULL, transferred
+from bench.weights.transfer import FULL, digest_of, transferred
 
 NAME = "audio-tokenizer-bench"
 HUB = re.compile(r"https://huggingface\.co/(?P<kind>datasets/|spaces/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
@@ -76,10 +75,9 @@ def shipped(name: str) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal digest of a file."""
+    """Hexadecimal sha256 of a file of weights; UserError where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_of(path, "sha256")
     except OSError as error:
         raise UserError(f"cannot read weights at {path}: {error.strerror or error}") from error
 
