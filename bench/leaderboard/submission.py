@@ -63,7 +63,7 @@ def repeat(run: Kept, variant: Variant, suite: Suite, clips: Data, progress: Pro
     manifests.fetch(clips.name)
     with tempfile.TemporaryDirectory() as results:
         (again,) = engine([variant], suite, clips, Options(Path(results), seed=run.identity["seed"]), progress)
-    now = {(row.clip, row.domain, row.metric): row.value for row in again.rows}
+        now = {(row.clip, row.domain, row.metric): row.value for row in again.rows}
     metrics = {m.name: m for m in suite.metrics}
     off = [
         row

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench import registry
+from bench.evaluators import quality
 from bench.metrics import METRICS
 from tests.conftest import ROOT
 from tests.documents import DOCUMENTS, blocks, checkout, named, run
@@ -93,7 +94,7 @@ def test_commands_and_flags_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=title)
 def test_columns_in_the_text_exist(path: Path) -> None:
     """A word in backticks with an underscore, a `*` or `<model>` in it, is a column; what belongs to Python is in `others`."""
-    others = {"opus@…", "my_codec", "wav_codec", "session_scores", *registry.families()}
+    others = {"opus@…", "my_codec", "wav_codec", "session_scores", *registry.families(), *quality.GROUPS}
     words = set(re.findall(r"(?<!`)`((?:[a-z0-9<>]+_)+[a-z0-9*<>]+|[a-z0-9]+_\*)`(?!`)", path.read_text(encoding="utf-8")))
     patterns = {word: re.sub(r"<model>", "*", word) for word in words - others}
     unknown = {word for word, pattern in patterns.items() if not any(fnmatch(name, pattern) for name in COLUMNS)}
