@@ -1,7 +1,7 @@
 """Every tokenizer of the registry keeps the contract, and each rule catches the tokenizer that breaks it."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -29,7 +29,15 @@ def here(name: str) -> Callable[[], Tokenizer]:
     return lambda: registry.load_tokenizer(name)
 
 
-@pytest.mark.parametrize("name", registry.names())
+def usual() -> Iterator[object]:
+    """The default variant of every family, the one that comes with weights, and the small ones; what only takes fewer codebooks is slow."""
+    for family in registry.families().values():
+        for i, (name, variant) in enumerate(family.items()):
+            fast = name.startswith("tiny") or (i == 0 and "tiny" not in family) or name == "mini"
+            yield pytest.param(variant.spec.label, marks=() if fast else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", list(usual()))
 def test_keeps_the_contract(name: str) -> None:
     findings = check(registry.variant(name), here(name))
     assert len(findings) == len(CHECKS)

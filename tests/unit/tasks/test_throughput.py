@@ -191,7 +191,14 @@ def test_a_compiler_that_fails_costs_its_points_and_leaves_the_others_alone(
 
 @pytest.mark.parametrize("side", ["encode", "decode"])
 @pytest.mark.parametrize(
-    "name", ["mimi@tiny", "encodec@tiny", "encodec@tiny_stereo", "dac@tiny", "wavtokenizer@tiny", "hubert_kmeans@tiny"]
+    "name",
+    [
+        "encodec@tiny",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mimi@tiny", "encodec@tiny_stereo", "dac@tiny", "wavtokenizer@tiny", "hubert_kmeans@tiny")
+        ),
+    ],
 )
 def test_a_compiler_can_follow_the_reference_codecs(name: str, side: str) -> None:
     tokenizer = registry.load_tokenizer(name)
