@@ -94,7 +94,7 @@ def beside_official(device: str, tiny: bool) -> Iterator[Part]:
 def throughput(out: Path, device: str, tiny: bool) -> Iterator[Part]:
     """Every published configuration with random weights; the default of each family first."""
     results, sweep = (out / "speeds", SMALL_SWEEP) if tiny else (RESULTS, SWEEP)
-    for label in ["mimi@tiny"] if tiny else published():
+    for label in ["mimi@tiny", "mulaw@8bit"] if tiny else published():
         asked = ("--tokenizer", label, "--suite", "throughput", "--sweep", sweep, "--data", "mini", "--limit", "3")
         where = (*(() if tiny else ("--untrained",)), "--device", device, "--results", str(results))
         yield Part(f"speed {label}", "time, memory and energy", (*BENCH, "run", *asked, *where))
