@@ -14,17 +14,20 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.nn.onednn import Order, convolved, for_onednn, joined, ordered, spread, spreading
+from bench.nn.reflect import SkipLSTM
 
 DILATIONS = (1, 3, 9)  # of the residual units of a stage
 KERNEL = 7
 CACHED = 100_000  # floats of a piece: a core's second-level cache holds a few of them
 LEAST = 128  # samples of a piece: more than the layers of a stage keep
+WHOLE = 1 << 40  # samples of a piece: all that there are
 A_CHANNEL = 2  # samples of a piece for each channel, at least: or the weights are read too often
 
 
@@ -47,6 +50,37 @@ class Flow:
             self.kept[layer] = x.clone()  # a view would keep the whole piece alive
 
 
+def snake(x: Tensor, speed: Tensor, height: Tensor, inplace: bool = False) -> Tensor:
+    """x + height * sin(speed * x)^2 for x [B, C, T], with speed and height [C]; `inplace`: over x where no gradient needs it."""
+    if not for_onednn(x):
+        return torch.addcmul(x, (speed[:, None] * x).sin().square(), height[:, None])
+    rows = x.transpose(1, 2)
+    sine = rows * speed
+    if sine.dtype == torch.float32:
+        np.sin(sine.numpy(), out=sine.numpy())  # torch's takes three times as long
+    else:
+        sine.sin_()
+    return torch.addcmul(rows, sine.square_(), height, out=rows if inplace else sine).transpose(1, 2)
+
+
+class Snake(nn.Module):
+    """x + sin(alpha x)^2 / alpha for x [B, C, T], with alpha [C]; `inplace`: it may write over x where no gradient needs it."""
+
+    def __init__(self, channels: int, inplace: bool = False):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(channels))
+        self.inplace = inplace
+
+    def forward(self, x: Tensor, flow: Flow | None = None) -> Tensor:
+        return snake(x, self.alpha, (self.alpha + 1e-9).reciprocal(), self.inplace)
+
+
+class Activation(Protocol):
+    """Makes the activation of so many channels; `inplace`: it may write over its input where no gradient needs it."""
+
+    def __call__(self, channels: int, inplace: bool = False) -> nn.Module: ...
+
+
 @dataclass(frozen=True)
 class SnakeNet:
     """Both halves as data: `rates` are the encoder's strides from the waveform to the latents, the decoder has them reversed."""
@@ -57,6 +91,8 @@ class SnakeNet:
     decoder_filters: int = 1536  # of the decoder's first layer
     complete: bool = False  # the decoder loses no sample where a rate is odd
     tanh: bool = True  # the decoder ends in a hyperbolic tangent
+    activation: Activation = Snake
+    lstm: int = 0  # layers of a recurrent network after the encoder's last stage and before the decoder's first
 
     @property
     def hop(self) -> int:
@@ -69,21 +105,29 @@ class SnakeNet:
         stages: list[tuple[int, nn.Module]] = [(samples(width), Conv(1, width, KERNEL, padding=KERNEL // 2))]
         for rate in self.rates:
             down = Conv(width, 2 * width, 2 * rate, rate, padding=math.ceil(rate / 2))
-            stages.append((samples(width), Layers(*(ResidualUnit(width, dilation) for dilation in DILATIONS), Snake(width), down)))
+            stages.append((samples(width), Layers(*self._units(width), self.activation(width), down)))
             width *= 2
-        return Stages(*stages, (samples(width), Snake(width)), (samples(width), Conv(width, self.dimension, 3, padding=1)))
+        ends = (samples(width), self.activation(width)), (samples(width), Conv(width, self.dimension, 3, padding=1))
+        return Stages(*stages, *self._recurrence(width), *ends)
 
     def decoder(self) -> Stages:
         """A new decoder: [B, dimension, n] -> [B, 1, n * hop], short of a few samples at the end for each odd rate."""
         width = self.decoder_filters
         stages: list[tuple[int, nn.Module]] = [(samples(width), Conv(self.dimension, width, KERNEL, padding=KERNEL // 2))]
+        stages += self._recurrence(width)
         for rate in reversed(self.rates):
-            units = (ResidualUnit(width // 2, dilation) for dilation in DILATIONS)
-            stages.append((samples(width // 2) // rate, Layers(Snake(width), Upsample(width, width // 2, rate, self.complete), *units)))
+            up = Upsample(width, width // 2, rate, self.complete)
+            stages.append((samples(width // 2) // rate, Layers(self.activation(width), up, *self._units(width // 2))))
             width //= 2
         size = samples(width)
-        ends: list[nn.Module] = [Snake(width), Conv(width, 1, KERNEL, padding=KERNEL // 2)]
+        ends: list[nn.Module] = [self.activation(width), Conv(width, 1, KERNEL, padding=KERNEL // 2)]
         return Stages(*stages, *((size, part) for part in [*ends, *([Tanh()] if self.tanh else [])]))
+
+    def _units(self, width: int) -> Iterator[ResidualUnit]:
+        return (ResidualUnit(width, dilation, activation=self.activation) for dilation in DILATIONS)
+
+    def _recurrence(self, width: int) -> list[tuple[int, nn.Module]]:
+        return [(WHOLE, Recurrence(width, self.lstm))] if self.lstm else []
 
 
 def samples(width: int) -> int:
@@ -129,29 +173,11 @@ def flowing(part: nn.Module, pieces: Iterator[Tensor], size: int, kept: dict[nn.
     yield part(joined(held), Flow(kept))
 
 
-def snake(x: Tensor, speed: Tensor, height: Tensor, inplace: bool = False) -> Tensor:
-    """x + height * sin(speed * x)^2 for x [B, C, T], with speed and height [C]; `inplace`: over x where no gradient needs it."""
-    if not for_onednn(x):
-        return torch.addcmul(x, (speed[:, None] * x).sin().square(), height[:, None])
-    rows = x.transpose(1, 2)
-    sine = rows * speed
-    if sine.dtype == torch.float32:
-        np.sin(sine.numpy(), out=sine.numpy())  # torch's takes three times as long
-    else:
-        sine.sin_()
-    return torch.addcmul(rows, sine.square_(), height, out=rows if inplace else sine).transpose(1, 2)
+class Recurrence(SkipLSTM):
+    """x + LSTM(x) along time: it takes the whole signal at once."""
 
-
-class Snake(nn.Module):
-    """x + sin(alpha x)^2 / alpha for x [B, C, T], with alpha [C]; `inplace`: it may write over x where no gradient needs it."""
-
-    def __init__(self, channels: int, inplace: bool = False):
-        super().__init__()
-        self.alpha = nn.Parameter(torch.ones(channels))
-        self.inplace = inplace
-
-    def forward(self, x: Tensor, flow: Flow | None = None) -> Tensor:
-        return snake(x, self.alpha, (self.alpha + 1e-9).reciprocal(), self.inplace)
+    def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().forward(input)
 
 
 class Tanh(nn.Tanh):
@@ -184,19 +210,19 @@ class Conv(nn.Conv1d):
 
 
 class ResidualUnit(Layers):
-    """Snake, dilated convolution, in `groups`, Snake, 1x1 convolution, and the input on top: [B, C, T] -> the same."""
+    """Activation, dilated convolution, in `groups`, activation, 1x1 convolution, and the input on top: [B, C, T] -> the same."""
 
-    def __init__(self, width: int, dilation: int, groups: int = 1):
+    def __init__(self, width: int, dilation: int, groups: int = 1, activation: Activation = Snake):
         super().__init__(
-            Snake(width),
+            activation(width),
             Conv(width, width, KERNEL, dilation=dilation, padding=KERNEL // 2 * dilation, groups=groups),
-            Snake(width, inplace=True),
+            activation(width, inplace=True),
             Conv(width, width, 1),
         )
 
     def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:
         first, dilated, second, mix = self
-        y = second(dilated(first(input), flow))
+        y = second(dilated(first(input, flow), flow), flow)
         if not for_onednn(input):
             return mix(y, onto=input)
         flow = flow or Flow()
