@@ -95,29 +95,32 @@ def attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class InverseSTFT(nn.Module):
     """Features [B, C, F] -> wav [B, 1, F * step]: magnitudes and phases, transformed, windowed, added up, divided by the squared windows.
 
-    A window has its frame in its middle; what reaches past the ends is dropped ("same" padding).
+    A window is `overlap` steps long, which need not be a whole number, and has its frame in its middle; what reaches past the ends is
+    dropped ("same" padding).
     """
 
     LOUDEST = math.log(100)  # nepers: keeps the exponential, and its gradient, finite
 
     taper: Tensor
 
-    def __init__(self, width: int, step: int, overlap: int):
+    def __init__(self, width: int, step: int, overlap: float):
         super().__init__()
-        self.step, self.overlap, self.bins = step, overlap, step * overlap // 2 + 1
+        self.step, self.window = step, round(step * overlap)
+        self.bins = self.window // 2 + 1
         self.linear = Linear(width, 2 * self.bins)
-        self.register_buffer("taper", torch.hann_window(step * overlap), persistent=False)
+        self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         magnitude, phase = self.linear(x.transpose(1, 2)).float().split(self.bins, dim=-1)
         spectrum = torch.polar(magnitude.clamp(max=self.LOUDEST).exp(), phase)
-        windows = torch.fft.irfft(spectrum, n=self.step * self.overlap).mul_(self.taper)
+        windows = torch.fft.irfft(spectrum, n=self.window).mul_(self.taper)
         return (self.joined(windows) / self.joined(self.taper.square().expand(1, x.shape[-1], -1)))[:, None]
 
     def joined(self, windows: Tensor) -> Tensor:
-        """Windows [B, F, overlap * step], each a step after the one before, added up: [B, F * step] without the ends."""
-        early = (self.overlap - 1) * self.step // 2
-        total = overlap_add(windows.unflatten(-1, (self.overlap, self.step))).flatten(1)
+        """Windows [B, F, window], each a step after the one before, added up: [B, F * step] without the ends."""
+        early = (self.window - self.step) // 2
+        whole = F.pad(windows, (0, -self.window % self.step))
+        total = overlap_add(whole.unflatten(-1, (-1, self.step))).flatten(1)
         return total[:, early : early + windows.shape[1] * self.step]
 
 

@@ -1,4 +1,4 @@
-"""Quantizers beside the residual one: product, group and finite scalar quantization, and the interface that all of them share.
+"""Quantizers beside the residual one: product, group, finite scalar and binary spherical, and the interface that all of them share.
 
 Latents [B, W, F] <-> codes [B, K, F]. What a quantizer learns and how:
 
@@ -8,6 +8,7 @@ Latents [B, W, F] <-> codes [B, K, F]. What a quantizer learns and how:
     product        ProductQuantizer                    moving averages    here
     group (x RVQ)  GroupQuantizer                      moving averages    here
     FSQ            FiniteScalarQuantizer               no codebook        here
+    BSQ            BinarySphericalQuantizer            no codebook        here
 
 Codebooks that learn by moving averages start by k-means on the first batch and restart codes that nobody uses; in every quantizer
 gradients pass straight through the rounding.
@@ -174,6 +175,36 @@ class FiniteScalarQuantizer(nn.Module):
 
     def _back(self, digits: Tensor) -> Tensor:
         return self.output_proj((2 * digits / (self.steps - 1) - 1).transpose(1, 2))
+
+
+class BinarySphericalQuantizer(nn.Module):
+    """The signs of a few dimensions are one code, which stands for the corner of a cube on the unit sphere (Zhao et al. 2024,
+    arxiv.org/abs/2406.07548). The first dimension is the highest bit. There is nothing to learn.
+    """
+
+    places: Tensor
+
+    def __init__(self, bits: int):
+        super().__init__()
+        self.size = 2**bits
+        self.register_buffer("places", 2 ** torch.arange(bits - 1, -1, -1), persistent=False)
+
+    def encode(self, x: Tensor, levels: int | None = None) -> Tensor:
+        """Latents [B, bits, F] -> codes [B, 1, F]."""
+        _whole(levels, 1, "binary spherical")
+        return ((x > 0) * self.places[:, None]).sum(1, keepdim=True)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, 1, F] -> latents [B, bits, F] of unit length."""
+        _whole(codes.shape[1], 1, "binary spherical")
+        bits = codes // self.places[:, None] % 2
+        return (2 * bits - 1) / len(self.places) ** 0.5
+
+    def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Quantized:
+        """Training pass over latents [B, bits, F], brought to unit length; nothing here is random."""
+        unit, codes = nn.functional.normalize(x, dim=1), self.encode(x)
+        nearest = self.decode(codes)
+        return Quantized(unit + (nearest - unit).detach(), codes, (unit - nearest).square().mean())
 
 
 def _whole(levels: int | None, codes: int, kind: str) -> None:

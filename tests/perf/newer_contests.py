@@ -1,4 +1,4 @@
-"""The contests of SNAC, SpeechTokenizer, X-codec, MusicGen's EnCodec, Qwen3-TTS's tokenizer and Lyra.
+"""The contests of SNAC, SpeechTokenizer, X-codec, MusicGen's EnCodec, Qwen3-TTS's tokenizer, FocalCodec and Lyra.
 
 Oracles and lively weights are those of the parity tests; Lyra has its own weights, whose folder LYRA_WEIGHTS names.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.nn.quantize import Codebook
 from bench.tokenizers import lyra as lyra_files
-from tests.parity import test_encodec, test_qwen3_tts, test_snac, test_speechtokenizer, test_xcodec
+from tests.parity import test_encodec, test_focalcodec, test_qwen3_tts, test_snac, test_speechtokenizer, test_xcodec
 from tests.parity.ties import residual_levels
 from tests.perf.contest import Call, Contest, Contests, same_audio, same_codes
 
@@ -117,6 +117,24 @@ def qwen3_tts(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     yield Contest("qwen3_tts@12hz encode", calls, equal, 2.92)
     calls = {"ours": lambda: mine.decode(codes), "official": lambda: decoder.chunked_decode(codes)}
     yield Contest("qwen3_tts@12hz decode", calls, lambda: same_audio(mine.decode(codes), decoder.chunked_decode(codes)), 31.02)
+
+
+def focalcodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    config = test_focalcodec.CONFIGS["25hz"]
+    official = test_focalcodec.alive(config, 0)
+    mine, official = test_focalcodec.ours(config, official).to(device), official.to(device)
+    wav = test_focalcodec.swelling((batch, 1, int(seconds * 16_000)), 1).to(device)
+    codes = official.sig_to_toks(wav[:, 0])
+
+    def equal() -> str:
+        found = mine.encode(wav)[:, 0]
+        test_focalcodec.only_ties(found.cpu(), codes.cpu(), test_focalcodec.raw_latents(official, wav).cpu())
+        return f"{int((found != codes).sum())} of {codes.numel()} codes differ, by ties"
+
+    calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "official": lambda: official.sig_to_toks(wav[:, 0])}
+    yield Contest("focalcodec@25hz encode", calls, equal)
+    calls = {"ours": lambda: mine.decode(codes[:, None]), "official": lambda: official.toks_to_sig(codes)}
+    yield Contest("focalcodec@25hz decode", calls, lambda: same_audio(mine.decode(codes[:, None])[:, 0], official.toks_to_sig(codes)))
 
 
 def lyra(batch: int, seconds: float, device: str) -> Iterator[Contest]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.quantize import CHECK_EVERY, Codebook, ResidualQuantizer, SplitQuantizer
-from bench.nn.quantizers import FiniteScalarQuantizer, GroupQuantizer, ProductQuantizer
+from bench.nn.quantizers import BinarySphericalQuantizer, FiniteScalarQuantizer, GroupQuantizer, ProductQuantizer
 
 WIDTH, SIZE = 12, 16
 KINDS: dict[str, Callable[[], Any]] = {
@@ -242,3 +242,28 @@ def test_factorised_lookup_is_the_squared_distance_of_unit_vectors() -> None:
     with torch.no_grad():
         unit, book = nn.functional.normalize(points).transpose(1, 2), nn.functional.normalize(level.codebook.weight)
         assert torch.equal(level.nearest(points), torch.cdist(unit, book, compute_mode="donot_use_mm_for_euclid_dist").argmin(-1))
+
+
+@settings(max_examples=30, deadline=None)
+@given(bits=st.integers(1, 16), seed=st.integers(0, 1000), scale=st.sampled_from([1e-3, 1.0, 1e3]))
+def test_a_binary_code_is_the_nearest_corner(bits: int, seed: int, scale: float) -> None:
+    quantizer = BinarySphericalQuantizer(bits)
+    x = scale * torch.randn(2, bits, 9, generator=generator(seed))
+    quantized, codes = quantizer(x), quantizer.encode(x)
+    assert codes.shape == (2, 1, 9) and 0 <= codes.min() and codes.max() < quantizer.size == 2**bits
+    assert torch.equal(quantized.codes, codes)
+    corner = quantizer.decode(codes)
+    torch.testing.assert_close(quantized.x, corner)
+    torch.testing.assert_close(corner.norm(dim=1), torch.ones(2, 9))
+    assert torch.equal(corner > 0, x > 0)  # of all corners, the one in the same orthant is nearest
+    assert torch.equal(quantizer.encode(corner), codes)
+
+
+def test_the_first_dimension_is_the_highest_bit_and_gradient_passes() -> None:
+    quantizer = BinarySphericalQuantizer(3)
+    x = torch.tensor([[[0.1], [-2.0], [3.0]]], requires_grad=True)
+    assert quantizer.encode(x).item() == 0b101
+    (gradient,) = torch.autograd.grad(quantizer(x).x[0, 1].sum(), x)
+    assert gradient.abs().min() > 0
+    with pytest.raises(ValueError, match="1 codes per frame"):
+        quantizer.encode(x, 2)
