@@ -44,11 +44,12 @@ def opened(browser: webdriver.Chrome, address: str, width: int = 1280, dark: boo
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", theme)
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(address)
-    browser.execute_script("localStorage.clear()")
     browser.get("about:blank")
     browser.get_log("browser")
+    # before any script of the page: one that still loads when it is left may put back what was cleared later
+    clear = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": "localStorage.clear()"})
     browser.get(address)
+    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", clear)
     until(lambda: browser.execute_script("return document.readyState") == "complete")
     return browser
 
@@ -58,7 +59,7 @@ def find(browser: webdriver.Chrome, selector: str) -> WebElement:
     return browser.find_element(By.CSS_SELECTOR, selector)
 
 
-def until(true: Callable[[], object], seconds: float = 20.0) -> bool:
+def until(true: Callable[[], object], seconds: float = 60.0) -> bool:
     """Whether something comes true in time."""
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
