@@ -35,7 +35,7 @@ from bench.tokens.alignment import words
 if TYPE_CHECKING:
     from bench.api import Session
 
-VERSION = 2
+VERSION = 3
 SEEDS = 3
 DOMAIN: Domain = "speech"
 SPEECH: Mapping[Domain, int] = {DOMAIN: 0}

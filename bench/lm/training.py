@@ -1,6 +1,7 @@
 """Training of a language model with a fixed budget, stopped where other speakers and texts say so, and the bits of the clips of the test.
 
-A step reads all its frames and answers for some, drawn at random: the mean over steps is that of all, for a part of the cost.
+What is tested is the average of the weights over the last steps, as the weights themselves rise and fall from step to step while they are
+learned fast (Polyak and Juditsky 1992; how far back: AVERAGED).
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from bench.lm import windows
 from bench.lm.coding import CONTEXT, SHORT, Coder, Training
@@ -23,10 +26,10 @@ from bench.lm.windows import Window
 from bench.records.writer import replace
 
 BATCH = 10.0  # seconds of audio in a step
-ANSWERED = 256  # frames of a step, drawn at random, whose codes are predicted; the others are read alone
 PASSES, FEWEST_STEPS = 7, 600
 PARTS = 10  # of a training: after each, the clips that stop it are asked
-PATIENCE = 3  # parts without a better answer, after which it ends
+PATIENCE = 2  # parts without a better answer, after which it ends
+AVERAGED = 0.1  # of the steps: how far back the average of the weights reaches
 WARM_UP = 0.05  # the share of the steps up to the highest learning rate
 DECAY, CLIP = 0.01, 1.0  # of its weights, and the largest norm of gradients
 SETTLED = 0.02  # of the zero-order bits: a model has converged where the second half of its budget gained no more
@@ -84,10 +87,11 @@ class Learner:
         self.coder = Coder(training)
         self.model, self.steps = self.coder.model, training.steps
         self.optimiser = torch.optim.AdamW(_groups(self.model), lr=training.peak, betas=(0.9, 0.95), fused=True)
+        self.average = AveragedModel(self.model, multi_avg_fn=partial(_averaged, span=max(1.0, AVERAGED * self.steps)))
         self.feed = self._batches()
         self.step = 0
         self.curve = [Point(0, None, self.coder.stopping()[1])]
-        self.best, self.kept = self.curve[0], copy.deepcopy(self.model.state_dict())
+        self.best, self.kept = self.curve[0], _weights(self.model)
 
     def part(self) -> Point:
         """The next part of the budget; nothing more where patience has ended."""
@@ -96,9 +100,12 @@ class Learner:
         if ended or self.step >= self.steps:
             return self.curve[-1]
         losses = [self._learned(batch) for batch in islice(self.feed, target - self.step)]
+        learning = _weights(self.model)
+        self.model.load_state_dict(self.average.module.state_dict())
         self.curve.append(Point(self.step, float(np.mean(losses)) / math.log(2), self.coder.stopping()[1]))
         if self.curve[-1].dev < self.best.dev:
-            self.best, self.kept = self.curve[-1], copy.deepcopy(self.model.state_dict())
+            self.best, self.kept = self.curve[-1], _weights(self.model)
+        self.model.load_state_dict(learning)
         return self.curve[-1]
 
     def outcome(self) -> Outcome:
@@ -138,14 +145,25 @@ class Learner:
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.training.peak * schedule(self.step, self.steps)
-        there = windows.counts(batch).flatten().nonzero()[:, 0]
-        loss = -self.coder.predicted(batch, there[torch.from_numpy(self.rng.permutation(len(there))[:ANSWERED])]).mean()
+        loss = -self.coder.predicted(batch, windows.counts(batch).flatten().nonzero()[:, 0]).mean()
         self.optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimiser.step()
+        self.average.update_parameters(self.model)
         self.step += 1
         return loss.item()
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of them."""
+    return copy.deepcopy(model.state_dict())
+
+
+@torch.no_grad()
+def _averaged(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int, span: float) -> None:
+    """Moves averages, of `count` steps, towards the weights of the next: the mean of all steps at first, then an exponential one of `span`."""
+    torch._foreach_lerp_(averages, weights, 1 / min(float(count) + 1, span))
 
 
 def settled(curve: Sequence[Point], steps: int, zero_order: float) -> bool:
