@@ -76,8 +76,8 @@ class LogSpectrum(nn.Module):
 class PaddedConv1d(nn.Conv1d):
     """Convolution of odd kernel with zeros on both sides: [B, C, F] -> [B, C, F]; it hears the future, so it takes no memory."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, groups: int):
-        super().__init__(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+    def __init__(self, inputs: int, outputs: int, kernel: int, groups: int, bias: bool = True):
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=bias)
         self.order = Order()
 
     def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The contests of SNAC, SpeechTokenizer, X-codec, MusicGen's EnCodec, Qwen3-TTS's tokenizer, FocalCodec and Lyra.
+"""The contests of SNAC, SpeechTokenizer, X-codec, MusicGen's EnCodec, Qwen3-TTS's tokenizer, FocalCodec, S3 and Lyra.
 
 Oracles and lively weights are those of the parity tests; Lyra has its own weights, whose folder LYRA_WEIGHTS names.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.nn.quantize import Codebook
 from bench.tokenizers import lyra as lyra_files
-from tests.parity import test_encodec, test_focalcodec, test_qwen3_tts, test_snac, test_speechtokenizer, test_xcodec
+from tests.parity import test_encodec, test_focalcodec, test_qwen3_tts, test_s3, test_snac, test_speechtokenizer, test_xcodec
 from tests.parity.ties import residual_levels
 from tests.perf.contest import Call, Contest, Contests, same_audio, same_codes
 
@@ -135,6 +135,30 @@ def focalcodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     yield Contest("focalcodec@25hz encode", calls, equal)
     calls = {"ours": lambda: mine.decode(codes[:, None]), "official": lambda: official.toks_to_sig(codes)}
     yield Contest("focalcodec@25hz decode", calls, lambda: same_audio(mine.decode(codes[:, None])[:, 0], official.toks_to_sig(codes)))
+
+
+def s3(name: str) -> Contests:
+    """The contests of an S3 tokenizer, log-mel spectra included."""
+
+    def contests(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+        config = test_s3.CONFIGS[name]
+        official = test_s3.alive(name, config, 0)
+        mine, official = test_s3.ours(name, config, official.state_dict()).to(device), official.to(device)
+        wav = test_s3.swelling((batch, 1, int(seconds * 16_000)), 1).to(device)
+        codes = test_s3.theirs(official, wav)
+
+        def equal() -> str:
+            found = mine.encode(wav)[:, 0]
+            if device == "cpu":
+                test_s3.only_ties(official, found, codes, test_s3.hidden(official, wav))
+            share = (found == codes).double().mean().item()
+            assert share > 0.98, f"{share:.4%} of the codes are equal"
+            return f"{100 * share:.3f} % of {codes.numel()} codes equal"
+
+        calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "s3tokenizer": lambda: test_s3.theirs(official, wav)}
+        yield Contest(f"s3@{name} encode", calls, equal)
+
+    return contests
 
 
 def lyra(batch: int, seconds: float, device: str) -> Iterator[Contest]:

@@ -26,7 +26,7 @@ from bench.nn.onednn import linear
 from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
 from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
 from tests.perf.contest import Contest, Contests, in_turns, ratio
-from tests.perf.newer_contests import encodec_32khz, focalcodec, lyra, qwen3_tts, snac, speechtokenizer, xcodec
+from tests.perf.newer_contests import encodec_32khz, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.unit_contests import LARGE, STABLE, units
 
 pytestmark = pytest.mark.perf
@@ -46,6 +46,8 @@ FAMILIES: dict[str, Contests] = {
     "xcodec": xcodec,
     "qwen3_tts": qwen3_tts,
     "focalcodec": focalcodec,
+    "s3-v1": s3("v1"),
+    "s3-v2": s3("v2"),
     "lyra": lyra,
     "hubert-l9": units(hubert_kmeans, "base-l9-km500", "Hubert", 6.25),
     "hubert-l6": units(hubert_kmeans, "base-l6-km100", "Hubert", 5.06),

@@ -35,7 +35,7 @@ LOOSE = {"api", "registry", "cli", "__main__", "__init__"}  # everything else ha
 OPEN_TO = {  # what the files of the rooms of plug-ins, and the blocks, may see of bench
     "tokenizers": {"api", "nn", "classical", "weights", "data"},
     "tasks": {"api", "metrics", "data", "engine", "tokens", "evaluators", "lm", "pairs", "probe", "throughput"},
-    "nn": {"api", "nn", "weights"},
+    "nn": {"api", "nn", "weights", "metrics"},  # of metrics, the mel scale
 }
 HIDDEN = {"engine.run", "engine.codec_stage", "engine.worker_pool"}  # a suite sees a session, not the engine that gives it
 
