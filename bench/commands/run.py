@@ -9,11 +9,12 @@ import argparse
 import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api import DOMAINS, Data, Suite, UserError, Variant
-from bench.commands import arguments, terminal
+from bench.commands import arguments, executor, terminal
 from bench.commands.arguments import DETAILED, console, note, positive, words
 from bench.commands.progress import progress
 from bench.lm.options import WORDS
@@ -23,6 +24,7 @@ from bench.throughput.sweep import DTYPES
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
+    from bench.engine.cluster_worker import Work
     from bench.engine.run import Progress
     from bench.records.finished import Run
     from bench.records.options import Options
@@ -105,6 +107,7 @@ def add(verbs: Verbs) -> None:
         metavar="i/n",
         help="only part i of n of the clips, for arrays of jobs; bench merge puts them together",
     )
+    executor.add(how)
     how.add_argument("--verify", action="store_true", help="hash every file again, as if its time of change said nothing")
     how.add_argument("--fresh", action="store_true", help="ignore cached results and rerun")
     how.add_argument("--fail-fast", action="store_true", help="stop at the first clip on which a tokenizer fails")
@@ -136,7 +139,10 @@ def run(options: argparse.Namespace) -> int:
 
     from bench.engine.worker_pool import start_server
 
-    if not any(index.suite(name).timed for name in chosen) and not _seem_finished(options, data):  # imports would disturb what is timed
+    local = options.executor == executor.LOCAL
+    if (
+        local and not any(index.suite(name).timed for name in chosen) and not _seem_finished(options, data)
+    ):  # imports would disturb what is timed
         start_server("bench.metrics", *(f"bench.tasks.{name}" for name in chosen))
     from bench.plugins.streams import stdout_to_stderr
     from bench.records.options import Options
@@ -144,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
     suites = [_suite(options, name) for name in chosen]
     _refuse_columns(columns, [metric.name for suite in suites for metric in suite.metrics])
     variants = _variants(options)
-    device = device_of(options.device)
+    device = device_of(options.device) if local else "cpu"  # of a cluster: once it is there
     workers, batch = options.workers or 0, options.batch_size or 0
     how = Options(
         options.results,
@@ -249,6 +255,7 @@ def _refuse(options: argparse.Namespace, chosen: Sequence[str], columns: Sequenc
     from bench.tokens import options as codes
 
     refuse_word(options.device)
+    executor.refuse_words(options)
     everything = "all" in (options.suite or ())
     if options.untrained and options.weights:
         raise UserError("--untrained and --weights cannot be used together")
@@ -328,19 +335,25 @@ def _variants(options: argparse.Namespace) -> list[Variant]:
     return [lowered(variant, options.dtype) for variant in variants]
 
 
+def _work(options: argparse.Namespace, name: str) -> Work:
+    """What the options say of a suite, opened by another process than that of the command."""
+    from bench.engine.cluster_worker import Work
+
+    return Work(_variants(options), _suite(options, name), _data(options, [name])[name])
+
+
 def _runs(
     options: argparse.Namespace, variants: Sequence[Variant], asked: Sequence[tuple[Suite, Data]], how: Options, report: Progress
 ) -> Iterator[Run]:
     """Every suite, those that time first, all proven to be possible before the first one starts."""
-    from bench.engine.run import run as engine
-
     todo = [(some, suite, data) for suite, data in asked if (some := _able(options, variants, suite, data, how))]
     if not todo:
         raise UserError("nothing is left to run: name a suite with --suite")
     done: dict[str, list[Run]] = {}
-    for some, suite, data in sorted(todo, key=lambda item: not item[1].sweep):
-        note(options, f"{suite.name}: {len(some)} tokenizers on {data.name} ({len(data.clips)} clips), {how.device}", DETAILED)
-        done[suite.name] = list(engine(some, suite, data, how, report))
+    with executor.chosen(options, how, report, partial(_work, options)) as (engine, device):
+        for some, suite, data in sorted(todo, key=lambda item: not item[1].sweep):
+            note(options, f"{suite.name}: {len(some)} tokenizers on {data.name} ({len(data.clips)} clips), {device}", DETAILED)
+            done[suite.name] = list(engine(some, suite, data))
     for suite, _ in asked:
         yield from done.get(suite.name, ())
 
@@ -357,6 +370,7 @@ def _able(options: argparse.Namespace, variants: Sequence[Variant], suite: Suite
             raise UserError(f"the {suite.name} suite has precisions among its points: {cure}")
         if not able:
             raise UserError("it needs audio back, and no tokenizer named here gives any")
+        executor.refuse(options, suite)
         refuse(able, suite, data, how)
         if suite.prepare:
             suite.prepare()

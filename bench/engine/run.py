@@ -71,7 +71,17 @@ Progress = Callable[[str, int, int], None]
 class RunSession:
     """The session (`bench.api.Session`) that the engine gives to a suite."""
 
-    def __init__(self, variant: Variant, suite: Suite, data: Data, store: Store, options: Options, pool: WorkerPool):
+    def __init__(
+        self,
+        variant: Variant,
+        suite: Suite,
+        data: Data,
+        store: Store,
+        options: Options,
+        pool: WorkerPool,
+        load: Callable[[], Tokenizer] | None = None,
+    ):
+        """`load`: where a thread gets its tokenizer, which no other thread may use; None: it is loaded."""
         self.variant, self.suite, self.data, self.store, self.options = variant, suite, data, store, options
         self.spec = variant.spec
         self.seed, self.device, self.fresh, self.metric_seconds = options.seed, options.device, options.fresh, options.metric_seconds
@@ -82,7 +92,8 @@ class RunSession:
         self.todo: Sequence[Clip] = select(self.clips, (i for i in range(len(self.clips)) if i not in there))
         self.folder = store.folder  # where a suite may keep more than rows
         self.pooled = store.pooled()  # domains whose corpus rows are there already
-        self._pool = pool
+        self.pool = pool
+        self._load = load or partial(registry.load_tokenizer, variant, options.device)
         self._failures: dict[str, str] = {}  # clips on which the tokenizer failed -> why
         self.saved = _saved(variant, suite, data, options)
         self._odd: dict[str, str] = {}  # clip -> what is odd in its file: kept with its rows
@@ -155,11 +166,11 @@ class RunSession:
 
     def scores(self, task: Task, jobs: Iterator[Job]) -> Iterator[tuple]:
         """(key, scores) of every job, from the worker processes, in the order of completion."""
-        return self._pool.map(task, jobs)
+        return self.pool.map(task, jobs)
 
     def answers(self, task: Task[Payload, Result], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Result | Failure]]]:
         """The same for results other than scores."""
-        return self._pool.ask(task, jobs)
+        return self.pool.ask(task, jobs)
 
     def expected(self, domain: Domain) -> tuple[Metric, ...]:
         """The suite's metrics that a clip of the domain has."""
@@ -189,7 +200,7 @@ class RunSession:
 
     def load(self) -> Tokenizer:
         """A tokenizer of the run on its device: one for each codec thread."""
-        return registry.load_tokenizer(self.variant, self.device)
+        return self._load()
 
 
 def _notes(*notes: str) -> str:
@@ -224,7 +235,7 @@ def run(variants: list[Variant], suite: Suite, data: Data, options: Options, pro
         facts = identity(variant, suite, data, options)
         if not (folder_of(options.results, suite.name, label(variant), facts) / options.part).exists():
             prepare(variant, options.device)  # first of all: a run that cannot start leaves no trace
-    stores = [_open(variant, suite, data, options) for variant in todo]
+    stores = [opened(variant, suite, data, options) for variant in todo]
     total = len(options.clips(data))
     for variant, store in zip(todo, stores, strict=True):
         if store.clips < total:
@@ -257,13 +268,18 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
     device_of(options.device)
 
 
-def _refuse_shard(shard: Shard, suite: Suite, data: Data) -> None:
+def refuse_parts(suite: Suite, cure: str) -> None:
+    """UserError for a suite that cannot score some clips here and others there."""
     if suite.sweep:
-        raise UserError(f"the {suite.name} suite times one machine, alone: leave --shard out")
+        raise UserError(f"the {suite.name} suite times one machine, alone: {cure}")
     pooled = [metric.name for metric in suite.metrics if metric.per != "clip"]
     if pooled and not suite.merge:
         few = f"{', '.join(pooled[:3])}{' and others' if len(pooled) > 3 else ''}"
-        raise UserError(f"the {suite.name} suite makes {few} of all clips at once, which shards cannot give: leave --shard out")
+        raise UserError(f"the {suite.name} suite makes {few} of all clips at once, which shards cannot give: {cure}")
+
+
+def _refuse_shard(shard: Shard, suite: Suite, data: Data) -> None:
+    refuse_parts(suite, "leave --shard out")
     if shard.of > len(data.clips):
         raise UserError(f"--shard {shard}: {data.name} has {len(data.clips)} clips, so that many shards at most")
 
@@ -311,26 +327,28 @@ def record(variant: Variant, suite: Suite, data: Data, options: Options) -> dict
     }
 
 
-def _open(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
+def opened(variant: Variant, suite: Suite, data: Data, options: Options) -> Store:
+    """Where the rows of a run, or of a shard of it, are kept."""
     facts = identity(variant, suite, data, options)
     return Store(options.results, suite.name, label(variant), facts, record(variant, suite, data, options), options.fresh, options.part)
 
 
-def _to_parquet(session: RunSession, rows: int) -> list[str]:
-    """Writes many rows once more, as Parquet; what went wrong."""
-    session.store.path.with_suffix(".parquet").unlink(missing_ok=True)  # of other rows
+def to_parquet(path: Path, rows: int, pool: WorkerPool) -> list[str]:
+    """Writes many finished rows once more, as Parquet; what went wrong."""
+    path.with_suffix(".parquet").unlink(missing_ok=True)  # of other rows
     if not parquet.wanted(rows):
         return []
-    ((_, found),) = session.answers(parquet.step, iter([Job("", session.store.path, ("write",))]))
+    ((_, found),) = pool.ask(parquet.step, iter([Job("", path, ("write",))]))
     return [f"no rows.parquet beside rows.csv: {result.note}" for result in found if isinstance(result, Failure)]
 
 
-def _run_one(session: RunSession, progress: Progress | None) -> Run:
-    store, total, new = session.store, len(session.clips), len(session.todo)
-    done = total - new
+def score(session: RunSession, progress: Progress | None = None) -> bool:
+    """Scores the clips of a run, or of a shard, that have no rows yet, and seals the rows -> whether there was anything to do."""
+    store, total = session.store, len(session.clips)
+    done = total - len(session.todo)
     report = partial(progress, session.spec.label) if progress else lambda done, total: None
     report(done, total)
-    lacking = new or (not store.sealed if session.options.shard else session.lacks_pooled())
+    lacking = bool(session.todo) or (not store.sealed if session.options.shard else session.lacks_pooled())
     for rows in session.suite.run(session) if lacking else ():
         store.append(rows)
         done += any(row.metric == LAST for row in rows)
@@ -341,10 +359,18 @@ def _run_one(session: RunSession, progress: Progress | None) -> Run:
         for _ in session.reconstructions(session.unsaved()):
             pass
         session.saved.finish()
-    if session.whole and session.variant.exact and store.noted(SAME_CODES) is None:
+    first = session.options.shard is None or session.options.shard.number == 1  # merged, the first shard speaks for the run
+    if first and session.variant.exact and store.noted(SAME_CODES) is None:
         exact = partial(registry.load_tokenizer, session.variant.exact, session.options.device)
         store.note(SAME_CODES, same_codes(session.spec, session.load, exact, session.data.clips, session.options.device))
+    return lacking
+
+
+def _run_one(session: RunSession, progress: Progress | None) -> Run:
+    store, new = session.store, len(session.todo)
+    lacking = score(session, progress)
     where = place(hardware.speed(session.options.device)) if session.suite.sweep else ""
     kept = digest.of_rows(store.path, session.suite.metrics)
-    notes = (*(session.saved.notes() if session.saved else ()), *(_to_parquet(session, kept.rows) if lacking else ()))
+    written = to_parquet(store.path, kept.rows, session.pool) if lacking else []
+    notes = (*(session.saved.notes() if session.saved else ()), *written)
     return Run(session.variant, session.suite, session.data, kept, store.folder, new, where, store.noted(SAME_CODES), notes)

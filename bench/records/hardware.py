@@ -12,9 +12,13 @@ import torch
 
 from bench.records import gpu_energy
 
+CORES = "AUDIO_TOKENIZER_BENCH_CORES"  # how many of its machine's cores a process of a cluster was granted
+
 
 def cores() -> int:
     """The cores this process may use."""
+    if granted := os.environ.get(CORES):
+        return int(granted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
