@@ -20,7 +20,7 @@ from bench.pairs.learned import Examination, Verdict, examine, joined
 from bench.pairs.lexicon import Lexicon
 from bench.pairs.pieces import RATE, Reading, Sound, reading
 from bench.pairs.quads import Quad
-from bench.pairs.scores import answers, share
+from bench.pairs.scores import SCORES, answers, share
 
 FRAMES = 50.0  # a second
 Coded = Callable[[Sound], np.ndarray]
@@ -92,7 +92,8 @@ def sounds(clips: Sequence[Clip]) -> dict[str, Sound]:
 def told_apart(
     quads: Sequence[Quad], streams: Mapping[str, np.ndarray], sizes: Sequence[int], seed: int = 0
 ) -> tuple[Verdict, dict[str, float]]:
-    """A model learns the clips' codes [F, C] and is asked about the quads, whose sides are among the streams: what is won, by kind."""
+    """A model learns the clips' codes [F, C] and is asked about the quads, whose sides are among the streams: what is won, by the kind
+    and the ending of the score."""
     known = {name: Stream(codes, len(codes) / FRAMES) for name, codes in streams.items()}
     train, dev = (tuple(clip.id for clip in part) for part in (parts().train, parts().dev))
     pairs = tuple(pair for quad in quads for pair in quad.pairs())
@@ -101,8 +102,8 @@ def told_apart(
     steps = max(PARTS, budget(sum(known[clip].seconds for clip in train)))
     asked = Examination(Training(layout("depth", len(sizes)), alphabet, known, train, dev, names, FRAMES, seed, steps), pairs)
     verdict = joined(list(examine(asked, asked.steps())))
-    shares = {}
+    shares = dict[str, float]()
     for kind in dict.fromkeys(pair.kind for pair in pairs):
         mine = [pair for pair in pairs if pair.kind == kind]
-        shares[kind] = share(mine, answers(mine, verdict.margins, 0)).value
+        shares |= {f"{kind}{end}": share(mine, answers(mine, verdict.margins, n)).value for n, end in enumerate(SCORES)}
     return verdict, shares

@@ -24,6 +24,7 @@ QUADS = 48  # of each kind
 SHORTEST = 0.5  # s of a piece
 TIMES = 8  # that a text is used by one voice in one kind, at most
 GENDERS = {"rms": "male", "slt": "female"}  # of the speakers whose voices test; a voice's name begins with its speaker's
+ALIKE = ({"slt", "slt_hts"}, {"slt_deep", "slt_hts_deep"})  # one speaker at one pitch, by two synthesisers: none is another voice
 SNRS = {"background_10db": 10.0, "background_0db": 0.0}
 STEADY = 6.0  # dB by which the halves of a sound may differ
 T60 = (0.2, 0.8)  # s
@@ -104,7 +105,7 @@ def halves(readings: Sequence[Reading], seed: int) -> list[Halves]:
 def quads(voices: Mapping[str, Sequence[Reading]], noises: Mapping[str, np.ndarray], seed: int) -> list[Quad]:
     """QUADS of every kind, as far as there are so many."""
     cuts = {voice: halves(readings, seed) for voice, readings in sorted(voices.items())}
-    couples = list(combinations(cuts, 2))
+    couples = [couple for couple in combinations(cuts, 2) if set(couple) not in ALIKE]
     genders = {voice: _gender(voice, readings) for voice, readings in voices.items()}
     mixed = [couple for couple in couples if len({genders[voice] for voice in couple} - {""}) == 2]
     steady = {name: wave for name, wave in noises.items() if _steady(wave)}
