@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant
 from bench.nn.dac_names import renamed
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.lapped import Lapped, straighten
 from bench.nn.latent_codec import LatentCodec
+from bench.nn.random_weights import centre, loud_and_quiet
 from bench.nn.snake import SnakeNet
 from bench.nn.stream import few_at_once
 from bench.weights.files import filled_or_drawn, fold_weight_norm, seeded
@@ -77,7 +78,7 @@ def load(spec: Spec, path: Path | None = None) -> DAC:
 
 @torch.no_grad()
 def draw(model: DAC, seed: int) -> None:
-    """Random weights with codebooks around the latents of noise, to whose mean they are centred: or all would get the same few codes."""
+    """Random weights under which codes vary."""
     generator = torch.Generator().manual_seed(seed)
     seeded(model, generator)
     if isinstance(model.config.waveform, Lapped):
@@ -85,18 +86,9 @@ def draw(model: DAC, seed: int) -> None:
     for name, value in model.named_parameters():
         if name.endswith("3.weight") or "out_proj" in name:  # what residual units add, and what a level takes away, is a part
             value.mul_(0.3)
-    loudness = torch.rand(1, 1, 200, generator=generator).repeat_interleave(model.config.hop // 2, dim=-1)
-    latents = model.latents(0.5 * loudness * torch.randn(loudness.shape, generator=generator))
-    if not (isinstance(model.encoder, nn.Sequential) and isinstance(model.decoder, nn.Sequential)):
-        return model.quantizer.scatter(latents, generator)
-    ends = model.encoder[-1], model.decoder[-2]
-    assert isinstance(ends[0], nn.Conv1d) and isinstance(ends[1], nn.Conv1d) and ends[0].bias is not None and ends[1].bias is not None
-    middle = latents.mean((0, 2))  # Snake is never far below zero: its mean is most of what it gives
-    ends[0].bias.sub_(middle)
-    model.quantizer.scatter(latents - middle[:, None], generator)
-    wav = nn.Sequential(*list(model.decoder)[:-1])(latents - middle[:, None])  # before the hyperbolic tangent
-    ends[1].weight.mul_(0.2 / wav.std())
-    ends[1].bias.sub_(0.2 / wav.std() * wav.mean())
+    if isinstance(model.config.waveform, SnakeNet):
+        return centre(model, generator)
+    model.quantizer.scatter(model.latents(loud_and_quiet(model.hop, generator)), generator)
 
 
 def configuration(variant: str) -> str:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.causal_snake import SnakeBeta
+from bench.nn.flow import Flow
 from bench.nn.onednn import Order, convolved, joined, ordered
-from bench.nn.snake import Flow
 
 TAPS = 12
 REACH = TAPS // 4  # samples on either side that each of the two filters hears

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.nn.conv import CausalConv1d, CausalConvTranspose1d, Memory
+from bench.nn.flow import samples
 from bench.nn.seanet import Chain, through
-from bench.nn.snake import DILATIONS, KERNEL, samples, snake
+from bench.nn.snake import DILATIONS, KERNEL, snake
 from bench.nn.stream import in_pieces
 
 

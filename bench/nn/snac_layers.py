@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.snake import DILATIONS, KERNEL, Conv, Layers, ResidualUnit, Snake, Tanh, Upsample
+from bench.nn.flow import Layers
+from bench.nn.snake import DILATIONS, KERNEL, Conv, ResidualUnit, Snake, Tanh, Upsample
 
 HEAD = 64  # dimensions of an attention head
 

@@ -10,7 +10,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,8 +38,11 @@ UNREADABLE = (  # what readers raise on bytes that are of no such file: an unpic
 HELD = ("model", "state_dict", "model_state_dict")  # where a checkpoint's tensors may sit
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from a .safetensors file or from a pickle of tensors, which may sit under a name of HELD; as float32."""
+def load_state(path: Path, parts: Mapping[str, str] | None = None) -> dict[str, Tensor]:
+    """Tensors by name from a .safetensors file or from a pickle of tensors, which may sit under a name of HELD; as float32.
+
+    `parts`: where tensors sit under several names, those that are wanted -> what their tensors' names then begin with.
+    """
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
@@ -48,12 +51,21 @@ def load_state(path: Path) -> dict[str, Tensor]:
     except UNREADABLE as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as weights ({why}): it must be safetensors or a plain pickle of tensors") from error
+    if parts:
+        state = _of_parts(state, parts)
     for key in HELD:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError(f"{path} holds something else than tensors by name")
     return {str(key): value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def _of_parts(state: object, parts: Mapping[str, str]) -> object:
+    """The tensors of those parts, each under its part's beginning; what has not all of them stays as it is."""
+    if not isinstance(state, dict) or not all(isinstance(state.get(part), dict) for part in parts):
+        return state
+    return {f"{begin}.{name}": value for part, begin in parts.items() for name, value in state[part].items()}
 
 
 WEIGHT_NORM = (("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1"))

@@ -53,6 +53,7 @@ SCORES = [  # tokenizer, PESQ-wb, STOI
     ("speechtokenizer@16khz-1cb", 1.14, 0.64),
     ("xcodec@hubert-2cb", 2.33, 0.86),
     ("xcodec@hubert-1cb", 1.84, 0.83),
+    ("bigcodec@16khz", 2.68, 0.93),
 ]
 
 

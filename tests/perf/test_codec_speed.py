@@ -4,8 +4,8 @@
     SPEED_FAMILIES=mimi,dac-44khz SPEED_BATCHES=1 SPEED_SECONDS=2 SPEED_TURNS=9 pytest tests/perf/test_codec_speed.py -m perf -s
 
 The oracles are `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtokenizer`, `qwen-tts`, `ai-edge-litert` and `transformers`. For
-WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishengpeng/WavTokenizer; for Lyra, LYRA_WEIGHTS names the folder
-of its three files. What is missing is skipped.
+WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishengpeng/WavTokenizer; for BigCodec, BIGCODEC_CHECKOUT one of
+https://github.com/Aria-K-Alethia/BigCodec; for Lyra, LYRA_WEIGHTS names the folder of its three files. What is missing is skipped.
 
 Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
 is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
@@ -27,6 +27,7 @@ from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
 from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
 from tests.perf.contest import Contest, Contests, in_turns, ratio
 from tests.perf.newer_contests import encodec_32khz, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
+from tests.perf.single_codebook_contests import bigcodec
 from tests.perf.unit_contests import LARGE, STABLE, units
 
 pytestmark = pytest.mark.perf
@@ -44,6 +45,7 @@ FAMILIES: dict[str, Contests] = {
     "snac-44khz": snac("44khz", 9.57, 24.40),
     "speechtokenizer": speechtokenizer,
     "xcodec": xcodec,
+    "bigcodec": bigcodec,
     "qwen3_tts": qwen3_tts,
     "focalcodec": focalcodec,
     "s3-v1": s3("v1"),

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.nn import snake
+from bench.nn import flow
 from bench.nn.anti_aliased import AntiAliased, anti_aliased_snake, low_pass
-from bench.nn.snake import SnakeNet, flowing
+from bench.nn.flow import flowing
+from bench.nn.snake import SnakeNet
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -69,7 +70,7 @@ def test_overtones_do_not_fold_back() -> None:
 @pytest.mark.parametrize("frames", [1, 9, 133])
 @pytest.mark.parametrize("rates", [(2, 4, 8), (2, 2, 5)])
 def test_networks_in_pieces_are_the_same_function(rates: tuple[int, ...], frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snake, "CACHED", 0)  # the shortest pieces that there are
+    monkeypatch.setattr(flow, "CACHED", 0)  # the shortest pieces that there are
     net = SnakeNet(rates, filters=2, dimension=6, decoder_filters=32, complete=True, activation=anti_aliased_snake, lstm=2)
     encoder, decoder, wav = net.encoder(), net.decoder(), random(2, 1, frames * net.hop)
     latents = encoder(wav).detach()

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from bench.nn import snake
-from bench.nn.snake import Flow, Layers, ResidualUnit, Snake, SnakeNet, Upsample, flowing
+from bench.nn import flow
+from bench.nn.flow import Flow, Layers, flowing
+from bench.nn.snake import ResidualUnit, Snake, SnakeNet, Upsample
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -47,7 +48,7 @@ def test_pieces_make_the_whole(layer: torch.nn.Module, length: int) -> None:
 @pytest.mark.parametrize("frames", [1, 9, 40, 133])
 @pytest.mark.parametrize("rates", [(2, 4, 8), (3, 5), (2, 4, 5, 8)])
 def test_networks_in_pieces_are_the_same_function(rates: tuple[int, ...], frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snake, "CACHED", 0)  # the shortest pieces that there are
+    monkeypatch.setattr(flow, "CACHED", 0)  # the shortest pieces that there are
     net = SnakeNet(rates, filters=2, dimension=6, decoder_filters=32)
     encoder, decoder, wav = net.encoder(), net.decoder(), random(2, 1, frames * net.hop)
     latents = encoder(wav).detach()
