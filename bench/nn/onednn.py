@@ -83,7 +83,8 @@ def ordered_matrix(weight: Tensor) -> Tensor:
 
 
 def spreading(weight: Tensor, stride: int) -> Tensor:
-    """A transposed convolution's weight [in, out, span * stride] in oneDNN's order, as `spread` wants it: [stride * out, in, span]."""
+    """A transposed convolution's weight [in, out, k] in oneDNN's order, as `spread` wants it: [stride * out, in, ceil(k / stride)]."""
+    weight = F.pad(weight, (0, -weight.shape[-1] % stride))
     return ordered(weight.unflatten(-1, (-1, stride)).flip(2).permute(3, 1, 0, 2).flatten(0, 1))  # flipped: the last frame comes last
 
 

@@ -93,13 +93,15 @@ class GroupQuantizer(nn.Module):
     """Channels in groups, each with a residual quantizer of its own (Yang et al. 2023, arxiv.org/abs/2305.02765).
 
     A frame's codes go level by level, all groups of the first level before those of the second: whole levels can be left out.
+    Each works in `dimension`, between 1x1 projections; where that is 0 there are none, and it works in its channels.
     """
 
     def __init__(self, groups: int, levels: int, size: int, dimension: int, width: int):
         super().__init__()
         if width % groups:
             raise ValueError(f"a group quantizer needs groups of equal size, got width {width} for {groups} groups")
-        self.groups = nn.ModuleList(ResidualQuantizer(levels, size, dimension, width // groups) for _ in range(groups))
+        inner, outer = (dimension, width // groups) if dimension else (width // groups, 0)
+        self.groups = nn.ModuleList(ResidualQuantizer(levels, size, inner, outer) for _ in range(groups))
         self.levels = levels
 
     def parts(self) -> list[ResidualQuantizer]:

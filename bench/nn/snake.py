@@ -65,6 +65,7 @@ class SnakeNet:
     dimension: int = 1024  # of the latents
     decoder_filters: int = 1536  # of the decoder's first layer
     complete: bool = False  # the decoder loses no sample where a rate is odd
+    longer: bool = False  # nor here: its kernel has a tap more
     tanh: bool = True  # the decoder ends in a hyperbolic tangent
     activation: Activation = Snake
     lstm: int = 0  # layers of a recurrent network after the encoder's last stage and before the decoder's first
@@ -91,7 +92,7 @@ class SnakeNet:
         stages: list[tuple[int, nn.Module]] = [(samples(width), Conv(self.dimension, width, KERNEL, padding=KERNEL // 2))]
         stages += self._recurrence(width)
         for rate in reversed(self.rates):
-            up = Upsample(width, width // 2, rate, self.complete)
+            up = Upsample(width, width // 2, rate, self.complete, self.longer)
             stages.append((samples(width // 2) // rate, Layers(self.activation(width), up, *self._units(width // 2))))
             width //= 2
         size = samples(width)
@@ -167,21 +168,24 @@ class ResidualUnit(Layers):
 class Upsample(nn.ConvTranspose1d):
     """Transposed convolution of two strides' length: [B, in, T] -> [B, out, T * stride].
 
-    An odd stride costs a sample at the end (DAC's released weights have it so), unless the layer is told to be `complete`.
+    An odd stride costs a sample at the end (DAC's released weights have it so), unless the layer is told to be `complete`, or `longer`: its
+    kernel then has a tap more.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, complete: bool = False):
-        extra = stride % 2 if complete else 0
-        super().__init__(inputs, outputs, 2 * stride, stride, padding=math.ceil(stride / 2), output_padding=extra)
+    def __init__(self, inputs: int, outputs: int, stride: int, complete: bool = False, longer: bool = False):
+        odd, half = stride % 2, math.ceil(stride / 2)
+        extra = odd if complete and not longer else 0
+        super().__init__(inputs, outputs, 2 * stride + odd * longer, stride, padding=half, output_padding=extra)
         self.order = Order()
+        self.margin = (self.kernel_size[0] - 1) // stride  # frames besides its own that an output hears
+        self.cut = self.margin * stride - half + odd * (not complete and not longer)
 
     def forward(self, input: Tensor, flow: Flow | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         if not self.order.serves(input):
             return super().forward(input)
         flow, stride = flow or Flow(), self.stride[0]
-        cut = math.ceil(stride / 2)
         first = self not in flow.kept
-        x = flow.after(self, input, 1)
-        flow.keep(self, x[..., -1:])
+        x = flow.after(self, input, self.margin)
+        flow.keep(self, x[..., -self.margin :])
         y = spread(x, self.order.of(self.weight, partial(spreading, stride=stride)), self.bias, stride)
-        return y[..., cut * first : y.shape[-1] - (cut - int(self.output_padding[0])) * flow.last]
+        return y[..., int(self.padding[0]) * first : y.shape[-1] - self.cut * flow.last]

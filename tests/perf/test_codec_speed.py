@@ -24,6 +24,7 @@ import torch
 
 from bench.nn.onednn import linear
 from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
+from tests.perf.clip_contests import jukebox, ticodec
 from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
 from tests.perf.contest import Contest, Contests, in_turns, ratio
 from tests.perf.newer_contests import encodec_32khz, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
@@ -51,6 +52,9 @@ FAMILIES: dict[str, Contests] = {
     "s3-v1": s3("v1"),
     "s3-v2": s3("v2"),
     "lyra": lyra,
+    "ticodec": ticodec,
+    "jukebox-top": jukebox("top"),
+    "jukebox-bottom": jukebox("bottom"),
     "hubert-l9": units(hubert_kmeans, "base-l9-km500", "Hubert", 6.25),
     "hubert-l6": units(hubert_kmeans, "base-l6-km100", "Hubert", 5.06),
     "wav2vec2-l6": units(wav2vec2_kmeans, "base-l6-km500", "Wav2Vec2", 5.06),
