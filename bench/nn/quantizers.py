@@ -17,7 +17,8 @@ gradients pass straight through the rounding.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -132,6 +133,33 @@ class GroupQuantizer(nn.Module):
         return depth
 
 
+class Squash(NamedTuple):
+    """How a finite scalar quantizer maps numbers to its steps, and steps to numbers; conventions differ."""
+
+    bounded: Callable[[Tensor, Tensor], Tensor]  # numbers [..., D], steps [D] -> what rounds to 0 .. steps - 1
+    values: Callable[[Tensor, Tensor], Tensor]  # digits [..., D], steps [D] -> numbers that they stand for
+
+
+def _even(x: Tensor, steps: Tensor) -> Tensor:
+    half = (steps - 1) / 2
+    middle = steps // 2 - half  # an even number of steps has no middle one: zero goes to the upper one of the two
+    reach = half + 0.5 - 1e-3  # the outermost steps are as wide as the others
+    return half + reach * torch.tanh(x + torch.atanh(middle / reach))
+
+
+def _shifted(x: Tensor, steps: Tensor) -> Tensor:
+    half = (steps - 1) * (1 + 1e-3) / 2
+    offset = (steps % 2 == 0) / 2
+    return torch.tanh(x + torch.atanh(offset / half)) * half - offset
+
+
+EVEN = Squash(_even, lambda digits, steps: 2 * digits / (steps - 1) - 1)  # steps of one width, values from -1 to 1
+# as the package vector-quantize-pytorch has it within a residual quantizer: what was squashed is squashed again; 0 is among the values
+SHIFTED_TWICE = Squash(
+    lambda x, steps: _shifted(_shifted(x, steps), steps) + steps // 2, lambda digits, steps: (digits - steps // 2) / (steps // 2)
+)
+
+
 class FiniteScalarQuantizer(nn.Module):
     """Each of a few dimensions is squashed and rounded to its number of steps; together they are one code (Mentzer et al. 2023,
     arxiv.org/abs/2309.15505). There is nothing to learn but the projections, so nothing can die, and no loss beside the codec's own.
@@ -140,8 +168,9 @@ class FiniteScalarQuantizer(nn.Module):
     steps: Tensor
     places: Tensor
 
-    def __init__(self, steps: tuple[int, ...], width: int):
+    def __init__(self, steps: tuple[int, ...], width: int, squash: Squash = EVEN):
         super().__init__()
+        self.squash = squash
         if min(steps, default=0) < 2:
             raise ValueError(f"every dimension needs 2 steps or more, got {steps}")
         self.size = math.prod(steps)
@@ -152,11 +181,7 @@ class FiniteScalarQuantizer(nn.Module):
 
     def bounded(self, x: Tensor) -> Tensor:
         """Latents [B, W, F] -> [B, F, D], which rounds to 0 .. steps - 1 in each dimension; 0 stays in the middle or next to it."""
-        half = (self.steps - 1) / 2
-        middle = self.steps // 2 - half  # an even number of steps has no middle one: zero goes to the upper one of the two
-        reach = half + 0.5 - 1e-3  # the outermost steps are as wide as the others
-        points = self.input_proj(x).transpose(1, 2)
-        return half + reach * torch.tanh(points + torch.atanh(middle / reach))
+        return self.squash.bounded(self.input_proj(x).transpose(1, 2), self.steps)
 
     def encode(self, x: Tensor, levels: int | None = None) -> Tensor:
         """Latents [B, W, F] -> codes [B, 1, F]."""
@@ -176,7 +201,11 @@ class FiniteScalarQuantizer(nn.Module):
         return Quantized(self._back(points + (digits - points).detach()), codes, x.new_zeros(()))
 
     def _back(self, digits: Tensor) -> Tensor:
-        return self.output_proj((2 * digits / (self.steps - 1) - 1).transpose(1, 2))
+        return self.output_proj(self.squash.values(digits, self.steps).transpose(1, 2))
+
+
+# as that package has it alone, and BiCodec's authors within a residual quantizer
+SHIFTED = Squash(lambda x, steps: _shifted(x, steps) + steps // 2, SHIFTED_TWICE.values)
 
 
 class BinarySphericalQuantizer(nn.Module):

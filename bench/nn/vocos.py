@@ -100,7 +100,10 @@ class ConvNeXt(nn.Module):
         self.scale = nn.Parameter(torch.full((width,), scale))
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        y = self.norm(self.depthwise(x, memory).transpose(1, 2))
+        return self.added(x, self.norm(self.depthwise(x, memory).transpose(1, 2)))
+
+    def added(self, x: Tensor, y: Tensor) -> Tensor:
+        """x [B, C, F] and what the MLP makes of y [B, F, C] -> [B, C, F]."""
         return torch.addcmul(x.transpose(1, 2), self.linear2(self.linear1(y, "gelu")), self.scale).transpose(1, 2)
 
 
