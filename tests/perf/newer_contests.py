@@ -1,11 +1,13 @@
-"""The contests of SNAC, SpeechTokenizer, X-codec, MusicGen's EnCodec, Qwen3-TTS's tokenizer, FocalCodec, S3 and Lyra.
+"""The contests of SNAC, SpeechTokenizer, X-codec, MusicGen's EnCodec, Qwen3-TTS's tokenizer, FocalCodec, FACodec, S3 and Lyra.
 
-Oracles and lively weights are those of the parity tests; Lyra has its own weights, whose folder LYRA_WEIGHTS names.
+Oracles and lively weights are those of the parity tests; Lyra has its own weights, whose folder LYRA_WEIGHTS names, and FACodec's authors'
+code is the checkout of Amphion that AMPHION_CHECKOUT names.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,18 @@ from torch import Tensor
 
 from bench.nn.quantize import Codebook
 from bench.tokenizers import lyra as lyra_files
-from tests.parity import test_encodec, test_focalcodec, test_qwen3_tts, test_s3, test_snac, test_speechtokenizer, test_xcodec
+from tests.parity import (
+    facodec_recipe,
+    test_encodec,
+    test_facodec,
+    test_focalcodec,
+    test_qwen3_tts,
+    test_s3,
+    test_snac,
+    test_speechtokenizer,
+    test_xcodec,
+    write_facodec,
+)
 from tests.parity.ties import residual_levels
 from tests.perf.contest import Call, Contest, Contests, same_audio, same_codes
 
@@ -135,6 +148,40 @@ def focalcodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     yield Contest("focalcodec@25hz encode", calls, equal)
     calls = {"ours": lambda: mine.decode(codes[:, None]), "official": lambda: official.toks_to_sig(codes)}
     yield Contest("focalcodec@25hz decode", calls, lambda: same_audio(mine.decode(codes[:, None])[:, 0], official.toks_to_sig(codes)))
+
+
+def facodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    """Their voice depends on the place in a batch: voices are compared by the parity test."""
+    checkout = os.environ.get("AMPHION_CHECKOUT")
+    if not checkout:
+        pytest.skip("name a checkout of github.com/open-mmlab/Amphion in AMPHION_CHECKOUT")
+    facts = facodec_recipe.stored()["full"]
+    run = facts["runs"][0]
+    state = facodec_recipe.weights(facts["shapes"], run["seed"], run["middles"], run["spreads"])
+    official = write_facodec.Official(Path(checkout), *facodec_recipe.SIZES["full"])
+    official.fill(state)
+    for part in (official.encoder, official.decoder):
+        part.to(device)
+    with tempfile.TemporaryDirectory() as folder:
+        mine = test_facodec.model_of("full", state, Path(folder)).to(device)
+    wav = write_facodec.sound(batch, int(seconds * 80) * 200, 0).to(device)
+    latents, codes, _, _, voice = official.decoder(official.latents(wav), eval_vq=False, vq=True)
+
+    def equal() -> str:
+        share = (mine.codes(mine.latents(wav)) == codes.transpose(0, 1)).double().mean().item()
+        assert share > 0.998, f"{share:.4%} of the codes are equal"
+        return f"{100 * share:.3f} % of {codes.numel()} codes equal"
+
+    def theirs() -> object:
+        return official.decoder(official.latents(wav), eval_vq=False, vq=True)
+
+    calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "official": theirs}
+    yield Contest("facodec@16khz encode", calls, equal, 3.81)
+    codes = codes.transpose(0, 1)
+    calls = {"ours": lambda: mine.synthesis(codes, voice), "official": lambda: official.decoder.inference(latents, voice)}
+    yield Contest(
+        "facodec@16khz decode", calls, lambda: same_audio(mine.synthesis(codes, voice), official.decoder.inference(latents, voice)), 12.73
+    )
 
 
 def s3(name: str) -> Contests:

@@ -27,7 +27,7 @@ from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
 from tests.perf.clip_contests import jukebox, ticodec
 from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
 from tests.perf.contest import Contest, Contests, in_turns, ratio
-from tests.perf.newer_contests import encodec_32khz, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
+from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.single_codebook_contests import bigcodec
 from tests.perf.unit_contests import LARGE, STABLE, units
 
@@ -49,6 +49,7 @@ FAMILIES: dict[str, Contests] = {
     "bigcodec": bigcodec,
     "qwen3_tts": qwen3_tts,
     "focalcodec": focalcodec,
+    "facodec": facodec,
     "s3-v1": s3("v1"),
     "s3-v2": s3("v2"),
     "lyra": lyra,
