@@ -39,6 +39,8 @@ def renamed(state: dict[str, Tensor], stages: int) -> dict[str, Tensor]:
     port, result = port_names(stages), {}
     for name, value in state.items():
         module, _, leaf = name.rpartition(".")
+        if module.endswith(".act"):  # of an activation at twice the rate
+            module, leaf = module.removesuffix(".act"), f"act.{leaf}"
         name = f"{port.get(module, module)}.{leaf}"
         name = renamed_by(NAMES, name)
         result[name] = value.flatten() if leaf == "alpha" else value

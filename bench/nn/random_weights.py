@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.latent_codec import LatentCodec
+from bench.nn.quantizers import FiniteScalarQuantizer
 
 SCALE = 0.2  # rms of the audio
 
@@ -33,3 +34,14 @@ def centre(model: LatentCodec[FactorisedQuantizer], generator: torch.Generator) 
     wav = nn.Sequential(*list(model.decoder)[:-1])(latents - middle[:, None])
     ends[1].weight.mul_(SCALE / wav.std())
     ends[1].bias.sub_(SCALE / wav.std() * wav.mean())
+
+
+@torch.no_grad()
+def spread(model: LatentCodec[FiniteScalarQuantizer], generator: torch.Generator) -> None:
+    """What a finite scalar quantizer rounds: each number around zero for noise, as far from it as its steps are wide."""
+    quantizer = model.quantizer
+    points = quantizer.input_proj(model.latents(loud_and_quiet(320, generator)))
+    mean, deviation = points.mean((0, 2)), points.std((0, 2))
+    quantizer.input_proj.weight.div_(deviation[:, None, None])
+    assert quantizer.input_proj.bias is not None
+    quantizer.input_proj.bias.sub_(mean).div_(deviation)

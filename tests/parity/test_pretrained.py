@@ -54,6 +54,7 @@ SCORES = [  # tokenizer, PESQ-wb, STOI
     ("xcodec@hubert-2cb", 2.33, 0.86),
     ("xcodec@hubert-1cb", 1.84, 0.83),
     ("bigcodec@16khz", 2.68, 0.93),
+    ("xcodec2@16khz", 2.43, 0.92),
 ]
 
 

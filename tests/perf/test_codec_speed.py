@@ -30,6 +30,7 @@ from tests.perf.contest import Contest, Contests, in_turns, ratio
 from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.single_codebook_contests import bigcodec
 from tests.perf.unit_contests import LARGE, STABLE, units
+from tests.perf.xcodec2_contests import semantic_snake
 
 pytestmark = pytest.mark.perf
 FAMILIES: dict[str, Contests] = {
@@ -47,6 +48,8 @@ FAMILIES: dict[str, Contests] = {
     "speechtokenizer": speechtokenizer,
     "xcodec": xcodec,
     "bigcodec": bigcodec,
+    "xcodec2": semantic_snake("xcodec2"),
+    "neucodec": semantic_snake("neucodec"),
     "qwen3_tts": qwen3_tts,
     "focalcodec": focalcodec,
     "facodec": facodec,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.quantize import CHECK_EVERY, Codebook, ResidualQuantizer, SplitQuantizer
-from bench.nn.quantizers import BinarySphericalQuantizer, FiniteScalarQuantizer, GroupQuantizer, ProductQuantizer
+from bench.nn.quantizers import SHIFTED_TWICE, BinarySphericalQuantizer, FiniteScalarQuantizer, GroupQuantizer, ProductQuantizer
 
 WIDTH, SIZE = 12, 16
 KINDS: dict[str, Callable[[], Any]] = {
@@ -210,6 +210,17 @@ def test_finite_scalar_zero_is_near_the_middle_and_extremes_are_reached() -> Non
         quantizer.input_proj.load_state_dict({"weight": torch.eye(2)[..., None], "bias": torch.zeros(2)})
         digits = quantizer.bounded(torch.tensor([[[-99.0, 0.0, 99.0], [-99.0, 0.0, 99.0]]])).round()
     assert digits[0].tolist() == [[0, 0], [4, 2], [7, 4]]
+
+
+def test_numbers_that_are_squashed_twice_reach_every_step_and_zero_is_a_value() -> None:
+    quantizer = FiniteScalarQuantizer((4, 5), 2, SHIFTED_TWICE)
+    with torch.no_grad():
+        for layer in (quantizer.input_proj, quantizer.output_proj):
+            layer.load_state_dict({"weight": torch.eye(2)[..., None], "bias": torch.zeros(2)})
+        codes = quantizer.encode(torch.tensor([[[-99.0, 0.0, 99.0], [-99.0, 0.0, 99.0]]]))
+        values = quantizer.decode(torch.tensor([[[0, 1, 2, 3], [0, 4, 8, 16]]]).transpose(0, 1))
+    assert codes[0, 0].tolist() == [0 + 4 * 0, 2 + 4 * 2, 3 + 4 * 4]
+    assert values[0, 0].tolist() == [-1, -0.5, 0, 0.5] and values[1, 1].tolist() == [-1, -0.5, 0, 1]
 
 
 @pytest.mark.parametrize(
