@@ -1,7 +1,8 @@
 """Words against what is none: of two words that share a phone, each begins as one and ends as the other (ApB and CpD; ApD and CpB).
 
-They are cut in the middle of the shared phone, so that words and what is none have the same phones, and the same pairs of neighbours. Each
-is joined of readings of two sentences, and begins where its sentence does. Words are their base forms: an ending is cut off.
+They are cut within the shared phone, so that words and what is none have the same phones, and the same pairs of neighbours. Both ends have
+as much of it, so that it is as long in words as in what is none. Each is joined of readings of two sentences, and begins where its
+sentence does. Words are their base forms: an ending is cut off.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ class Take:
         phone = self.said.stem[place]
         return (cut(self.reading, 0.0, (phone.start + phone.end) / 2),)
 
-    def after(self, place: int) -> tuple[Piece, ...]:
-        """The rest of the word."""
-        phone = self.said.stem[place]
-        return (cut(self.reading, (phone.start + phone.end) / 2, self.said.stem[-1].end),)
+    def after(self, place: int, kept: float) -> tuple[Piece, ...]:
+        """The rest of the word, with so many seconds of that phone."""
+        return (cut(self.reading, self.said.stem[place].end - kept, self.said.stem[-1].end),)
+
+    def half(self, place: int) -> float:
+        """Of a phone, in seconds."""
+        return (self.said.stem[place].end - self.said.stem[place].start) / 2
 
 
 Takes = Mapping[tuple[str, Phones], Sequence[Take]]
@@ -110,5 +114,6 @@ def _quad(voice: str, crossing: Crossing, known: Takes, seed: int) -> Quad | Non
             for c in other:
                 for d in other:
                     if not {a.text, c.text} & {b.text, d.text}:
-                        return Quad(KIND, crossing.item, voice, (a.before(i), c.before(j)), (b.after(i), d.after(j)))
+                        kept = min(b.half(i), d.half(j))
+                        return Quad(KIND, crossing.item, voice, (a.before(i), c.before(j)), (b.after(i, kept), d.after(j, kept)))
     return None

@@ -50,7 +50,7 @@ def test_phones_tell_words_and_agreement_and_no_voice() -> None:
     verdict, won = told_apart(made, streams, [len(phone_numbers())])
     print("phone labels", verdict.converged, won)
     assert won["word"] >= 0.9
-    assert won["syntax"] > 0.55  # 0.8 is wanted: seven passes over the corpus teach too little of what lies half a second back
+    assert won["syntax"] > 0.55  # 0.8 is wanted: the sentences are learned by heart before agreement is
     assert won["voice"] == pytest.approx(0.5, abs=0.1)
 
 
@@ -60,7 +60,7 @@ def test_phones_that_follow_each_other_as_in_the_corpus_tell_no_words() -> None:
     streams = {clip.id: labels(chained(clip.id, seconds(clip.id), following), seconds(clip.id)) for clip in TRAINED}
     verdict, won = of_words(streams)
     print("chained phones", verdict.converged, won)
-    assert won["word"] == pytest.approx(0.5, abs=0.1)
+    assert won["word"] == pytest.approx(0.5, abs=0.98 / math.sqrt(words.ITEMS))  # the 95 % interval of chance
 
 
 @pytest.mark.slow

@@ -105,6 +105,15 @@ def test_words_and_what_is_none_have_the_same_phones_and_the_same_neighbours(of_
             assert right == wrong, quad.id
 
 
+def test_the_phone_that_is_cut_is_as_long_in_words_as_in_what_is_none(of_words: list[Quad]) -> None:
+    for quad in of_words:
+        begins, ends = ([piece.phones[place] for (piece,) in side] for side, place in ((quad.left, -1), (quad.right, 0)))
+        assert {phone.name for phone in (*begins, *ends)} == {quad.item.split("@")[1]}
+        length = {(i, j): begins[i].end - begins[i].start + ends[j].end - ends[j].start for i in (0, 1) for j in (0, 1)}
+        right, wrong = (sorted(length[i, i ^ other] for i in (0, 1)) for other in (0, 1))
+        assert right == pytest.approx(wrong, abs=1e-6), quad.id
+
+
 def test_agreement_is_right_and_wrong_with_the_same_words(of_agreement: list[Quad]) -> None:
     assert len(of_agreement) == 100 and len({quad.item.split(", ")[2] for quad in of_agreement}) > 6
     known = {word: language().words[word] for word in language().words}
