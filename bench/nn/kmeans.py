@@ -50,8 +50,9 @@ class Units(nn.Module):
         """Centroids among the features of a seeded sound, for an untrained network: those drawn anywhere would leave most codes unused."""
         generator = torch.Generator().manual_seed(seed)
         size = len(self.centroids)
-        # ten changes of loudness, colour and pitch a second
-        swell, tilt, hum, pitch = torch.rand(4, 4 + size // 2, generator=generator).repeat_interleave(rate // 10, dim=1)
+        # ten changes of loudness, colour and pitch a second; two and a half features for each centroid
+        changes = 4 + int(25 * size / self.spec.codebooks[0].rate)
+        swell, tilt, hum, pitch = torch.rand(4, changes, generator=generator).repeat_interleave(rate // 10, dim=1)
         noise = torch.randn(swell.shape, generator=generator) * swell**3
         buzz = (torch.arange(len(pitch)) * (0.005 + 0.02 * pitch)) % 1 - 0.5
         wav = noise + (2 * tilt - 1) * noise.roll(1) + hum**3 * buzz
