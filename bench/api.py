@@ -76,6 +76,7 @@ class Spec:
     channels: int = 1
     causal: bool = False  # a frame depends on no later sample: right padding changes nothing before it
     decodes: bool = True
+    encodes: bool = True  # False: its authors released no encoder, so that no suite can run it; decode takes codes from elsewhere
     shuffled: bool = False  # the floor of every table: encodes ANOTHER clip of the corpus
     delay: int = 0  # samples of the output by which it lags the input, as the codec's authors state it: taken out before scores
     beam: int = 1  # sequences of codes that encode follows from codebook to codebook; above 1 it finds better ones than level by level

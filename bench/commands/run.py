@@ -363,7 +363,7 @@ def _able(options: argparse.Namespace, variants: Sequence[Variant], suite: Suite
     from bench.engine.run import refuse
 
     everything = "all" in (options.suite or ())
-    able = [v for v in variants if v.spec.decodes or not suite.needs_decode] if everything else list(variants)
+    able = [v for v in variants if v.spec.encodes and (v.spec.decodes or not suite.needs_decode)] if everything else list(variants)
     try:
         if suite.sweep and options.dtype != DTYPES[0]:
             cure = f"ask for --sweep 'dtype={options.dtype}', not --dtype"

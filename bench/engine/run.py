@@ -259,6 +259,8 @@ def refuse(variants: list[Variant], suite: Suite, data: Data, options: Options) 
     if options.shard:
         _refuse_shard(options.shard, suite, data)
     for variant in variants:
+        if not variant.spec.encodes:
+            raise UserError(f"{variant.spec.label} is decode-only, its authors released no encoder: no suite can run it")
         if suite.needs_decode and not variant.spec.decodes:
             raise UserError(f"{variant.spec.label} is encode-only, and the {suite.name} suite needs decoded audio: choose another suite")
         if variant.spec.labelled and not suite.reads_alignments:

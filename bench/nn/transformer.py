@@ -121,11 +121,11 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """Pre-norm attention and feed-forward, each added through a learnt scale a channel (Touvron et al. 2021, arxiv.org/abs/2103.17239)."""
 
-    def __init__(self, shape: TransformerShape):
+    def __init__(self, shape: TransformerShape, attention: type[Attention] = Attention):
         super().__init__()
         norm = nn.RMSNorm if shape.gated else nn.LayerNorm
         self.norm1, self.norm2 = norm(shape.dimension, shape.epsilon), norm(shape.dimension, shape.epsilon)
-        self.attention = Attention(shape)
+        self.attention = attention(shape)
         self.linear1 = Linear(shape.dimension, shape.feedforward, bias=False)
         self.linear2 = Linear(shape.feedforward, shape.dimension, bias=False)
         self.gate = Linear(shape.dimension, shape.feedforward, bias=False) if shape.gated else None
@@ -142,12 +142,12 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Latents [B, D, F] -> [B, D, F]."""
+    """Latents [B, D, F] -> [B, D, F]. `attention`: a kind that knows positions in another way."""
 
-    def __init__(self, shape: TransformerShape):
+    def __init__(self, shape: TransformerShape, attention: type[Attention] = Attention):
         super().__init__()
         self.shape = shape
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(Layer(shape, attention) for _ in range(shape.layers))
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
         if not self.layers or not x.shape[-1]:
