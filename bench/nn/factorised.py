@@ -11,19 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn.ervq import balance_loss, similarity_loss
 from bench.nn.quantize import Quantized
 from bench.nn.search import search
 
+SHARPNESS = 10.0  # of the soft choice between codes, by cosine, that the balance of their use is judged by
 COMMITMENT = 0.25  # weight of the latents' pull towards the codes, against 1 for the codes' pull towards the latents
 
 
 class FactorisedCodebook(nn.Module):
     """One level: `size` codes of `dimension` between 1x1 projections from and to `width`."""
 
-    def __init__(self, size: int, dimension: int, width: int):
+    def __init__(self, size: int, dimension: int, width: int, bias: bool = True):
         super().__init__()
-        self.in_proj = nn.Conv1d(width, dimension, 1)
-        self.out_proj = nn.Conv1d(dimension, width, 1)
+        self.in_proj = nn.Conv1d(width, dimension, 1, bias=bias)
+        self.out_proj = nn.Conv1d(dimension, width, 1, bias=bias)
         self.codebook = nn.Embedding(size, dimension)
 
     def nearest(self, points: Tensor) -> Tensor:
@@ -32,6 +34,10 @@ class FactorisedCodebook(nn.Module):
         directions = F.normalize(self.codebook.weight)
         batch, _, frames = points.shape
         return (points.transpose(1, 2).flatten(0, 1) @ directions.T).argmax(-1).view(batch, frames)
+
+    def scores(self, points: Tensor) -> Tensor:
+        """Points [B, D, F] -> logits [B * F, size] of a soft choice between the codes."""
+        return SHARPNESS * F.normalize(points, dim=1).transpose(1, 2).flatten(0, 1) @ F.normalize(self.codebook.weight).T
 
     def vectors(self, codes: Tensor) -> Tensor:
         """Codes [B, F] -> their vectors [B, D, F]."""
@@ -45,12 +51,13 @@ class FactorisedCodebook(nn.Module):
 class FactorisedQuantizer(nn.Module):
     """Each level quantizes what the levels before left over.
 
-    With a `beam` above 1 encoding follows so many sequences of codes, and judges them by what they leave of the latents.
+    With a `beam` above 1 encoding follows so many sequences of codes, and judges them by what they leave of the latents. `balance` and
+    `apart` weigh ERVQ's losses in training: for codes in even use, and for neighbouring levels that are unlike each other.
     """
 
-    def __init__(self, levels: int, size: int, dimension: int, width: int, beam: int = 1):
+    def __init__(self, levels: int, size: int, dimension: int, width: int, beam: int = 1, balance: float = 0.0, apart: float = 0.0):
         super().__init__()
-        self.beam = beam
+        self.beam, self.balance, self.apart = beam, balance, apart
         self.layers = nn.ModuleList(FactorisedCodebook(size, dimension, width) for _ in range(levels))
 
     def codebooks(self) -> list[FactorisedCodebook]:
@@ -91,7 +98,7 @@ class FactorisedQuantizer(nn.Module):
 
         Nothing here is random; `generator` is taken for the sake of one interface.
         """
-        rest, total, loss, codes = x, torch.zeros_like(x), x.new_zeros(()), []
+        rest, total, loss, codes, before = x, torch.zeros_like(x), x.new_zeros(()), [], None
         for index, level in enumerate(self.codebooks()):
             points = level.in_proj(rest)
             code = level.nearest(points.detach())
@@ -99,6 +106,12 @@ class FactorisedQuantizer(nn.Module):
             used = torch.ones(len(x), device=x.device) if depth is None else (depth > index).to(x.dtype)
             pull = (vectors - points.detach()).square().mean((1, 2)) + COMMITMENT * (points - vectors.detach()).square().mean((1, 2))
             loss = loss + (pull * used).mean()
+            if self.balance:
+                loss = loss + self.balance * balance_loss(level.scores(points.detach()))
+            if self.apart:
+                given = level.out_proj(vectors)  # with the gradient of the codes
+                loss = loss if before is None else loss + self.apart * similarity_loss(before, given)
+                before = given
             part = level.out_proj(points + (vectors - points).detach())
             total = total + part * used[:, None, None]
             rest = rest - part

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.factorised import FactorisedCodebook
+from bench.nn.factorised import COMMITMENT, FactorisedCodebook
+from bench.nn.quantize import Quantized
 
 
 class MultiScaleQuantizer(nn.Module):
@@ -50,6 +51,19 @@ class MultiScaleQuantizer(nn.Module):
             total = x if total is None else total + x
         assert total is not None
         return total
+
+    def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Quantized:
+        """Training pass over latents [B, W, F]. Nothing here is random; `generator` is taken for the sake of one interface."""
+        rest, total, loss, found = x, torch.zeros_like(x), x.new_zeros(()), []
+        for level, stride, columns in zip(self.codebooks(), self.strides, self.columns, strict=True):
+            points = level.in_proj(F.avg_pool1d(rest, stride))
+            codes = level.nearest(points.detach())
+            vectors = level.vectors(codes)
+            loss = loss + (vectors - points.detach()).square().mean() + COMMITMENT * (points - vectors.detach()).square().mean()
+            part = level.out_proj(points + (vectors - points).detach()).repeat_interleave(stride, dim=-1)
+            total, rest = total + part, rest - part
+            found.append(codes.unflatten(1, (-1, columns)).transpose(1, 2))
+        return Quantized(total, torch.cat(found, dim=1), loss / len(found))
 
     @torch.no_grad()
     def scatter(self, x: Tensor, generator: torch.Generator) -> None:

@@ -5,13 +5,16 @@ Latents [B, W, F] <-> codes [B, K, F]. What a quantizer learns and how:
     VQ             ResidualQuantizer with one level    moving averages    quantize.py
     RVQ, split     ResidualQuantizer, SplitQuantizer   moving averages    quantize.py
     factorised     FactorisedQuantizer                 by gradient        factorised.py
+    multi-scale    MultiScaleQuantizer                 by gradient        multiscale.py
+    cross-scale    CrossScaleQuantizer                 by gradient        cross_scale.py
     product        ProductQuantizer                    moving averages    here
     group (x RVQ)  GroupQuantizer                      moving averages    here
     FSQ            FiniteScalarQuantizer               no codebook        here
     BSQ            BinarySphericalQuantizer            no codebook        here
 
 Codebooks that learn by moving averages start by k-means on the first batch and restart codes that nobody uses; in every quantizer
-gradients pass straight through the rounding.
+gradients pass straight through the rounding. The cross-scale one holds layers of its decoder, and takes a map of each scale. ERVQ's
+losses, for the factorised one, are in ervq.py.
 """
 
 from __future__ import annotations
