@@ -33,8 +33,8 @@ class AlibiAttention(Attention):
     def forward(self, x: Tensor, turn: Tensor, memory: Memory | None = None, steps: Sequence[Step] = ()) -> Tensor:
         """`turn` is not used."""
         q, k, v = self.in_proj(x).chunk(3, dim=-1)
-        parts = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.norm_q(q), self.norm_k(k), v))
-        return self.out_proj(sloped(*parts, self.context, self.slopes).transpose(1, 2).flatten(2))
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.norm_q(q), self.norm_k(k), v))
+        return self.out_proj(sloped(q, k, v, self.context, self.slopes).transpose(1, 2).flatten(2))
 
 
 def sloped(q: Tensor, k: Tensor, v: Tensor, context: int, slopes: Tensor) -> Tensor:
