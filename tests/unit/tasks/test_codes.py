@@ -18,7 +18,7 @@ from bench.data import alignments
 from bench.data.manifests import open_data
 from bench.engine.run import Options, Run, run
 from bench.leaderboard.entries import candidates
-from bench.report import tables
+from bench.report import describe, tables
 from bench.tokens.codes import agreement
 from tests.conftest import speech_like
 
@@ -227,6 +227,15 @@ def test_labels_as_codes_are_for_suites_that_read_labels_and_clips_that_have_the
     assert labels not in candidates(registry.load_suite("probe")) and labels.spec.label in {v.spec.label for v in candidates(SUITE)}
     with pytest.raises(UserError, match="has the labels of the clips for codes, which the probe suite does not read"):
         next(iter(run([labels], registry.load_suite("probe"), open_data(str(folder)), Options(tmp_path / "r", workers=1))))
+
+
+def test_what_only_decodes_is_shown_as_such_and_no_suite_begins(tmp_path: Path) -> None:
+    folder, published = data(tmp_path / "d", [("a", "", stream(np.arange(200) % 16))]), registry.variant("voxtral@24khz")
+    assert describe.facts(published)["encodes"] == "no (decode-only): its authors released no encoder"
+    assert "encodes" not in describe.facts(registry.variant("voxtral@tiny"))
+    with pytest.raises(UserError, match="voxtral@24khz is decode-only, its authors released no encoder"):
+        ran(folder, published)
+    assert not (tmp_path / "results").exists()
 
 
 def test_of_frames_that_vary_in_length_no_column_asks_for_the_code_of_a_moment(tmp_path: Path) -> None:
