@@ -24,7 +24,7 @@ from bench.nn.conditioned import ConditionedStack
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.hubert import WINDOW, Hubert, HubertShape
 from bench.nn.onednn import Linear
-from bench.nn.random_weights import SCALE, loud_and_quiet
+from bench.nn.random_weights import loud_and_quiet, soften
 from bench.nn.snake import SnakeNet
 from bench.nn.speaker_codes import SpeakerCodes, SpeakerShape
 from bench.nn.vocos import PaddedConv1d, Stack
@@ -180,10 +180,12 @@ def draw(model: BiCodec, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     seeded(model, generator)
     model.eval()
-    latents = model.encoder(loud_and_quiet(HOP, generator))
+    wav = loud_and_quiet(HOP, generator)
+    latents, vector = model.encoder(wav), model.speaker.decode(model.speaker.encode(wav))
     model.quantizer.scatter(latents, generator)
-    for value in model.decoder.waveform[-2].parameters():
-        value.mul_(SCALE)
+    last = model.decoder.waveform[-2]
+    assert isinstance(last, nn.Conv1d)
+    soften(last, lambda: model.decoder(model.quantizer.decode(model.quantizer.encode(latents)), vector))
 
 
 CHECKPOINT = Checkpoint(

@@ -20,7 +20,7 @@ from bench.nn.checks import require_codes, require_wav
 from bench.nn.hifigan import SLOPE, Decoder, Encoder, HifiGan
 from bench.nn.quantize import ResidualQuantizer
 from bench.nn.quantizers import GroupQuantizer
-from bench.nn.random_weights import SCALE, loud_and_quiet
+from bench.nn.random_weights import loud_and_quiet, soften
 from bench.weights.files import fill, fold_weight_norm, load_state, renamed_by, seed_of, seeded
 
 RATE = 24_000
@@ -148,13 +148,7 @@ def draw(model: TiCodec, generator: torch.Generator) -> None:
     model.quantizer.scatter(latents, generator)
     for part, values in zip(model.side.parts(), vector.chunk(SIDE, dim=1), strict=True):
         part.scatter(values + torch.randn(1, values.shape[1], 50, generator=generator) / 10, generator)
-    last = model.decoder.last
-    for value in last.parameters():
-        value.mul_(1e-3)  # far from the bounds of the hyperbolic tangent
-    loud = model.decoder(latents, vector).atanh()
-    for value in last.parameters():
-        value.mul_(SCALE / loud.std())
-    last.bias.sub_(SCALE / loud.std() * loud.mean())
+    soften(model.decoder.last, lambda: model.decoder(latents, vector))
 
 
 def released(levels: int) -> Checkpoint:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +18,18 @@ def loud_and_quiet(hop: int, generator: torch.Generator) -> Tensor:
     """wav [1, 1, 100 hop]: noise whose loudness changes twice a frame."""
     loudness = torch.rand(1, 1, 200, generator=generator).repeat_interleave(hop // 2, dim=-1)
     return 0.5 * loudness * torch.randn(loudness.shape, generator=generator)
+
+
+@torch.no_grad()
+def soften(last: nn.Conv1d, decode: Callable[[], Tensor]) -> None:
+    """Scale and shift a decoder's last layer, before a hyperbolic tangent, so that what `decode` gives is quiet and without offset."""
+    for value in last.parameters():
+        value.mul_(1e-3)  # far from the bounds of the hyperbolic tangent
+    loud = decode().atanh()
+    for value in last.parameters():
+        value.mul_(SCALE / loud.std())
+    assert last.bias is not None
+    last.bias.sub_(SCALE / loud.std() * loud.mean())
 
 
 @torch.no_grad()
