@@ -1,10 +1,10 @@
 """BiCodec of Spark-TTS (Wang et al. 2025, arxiv.org/abs/2503.01710): what is said in one codebook, who says it in 32 codes a clip.
 
-wav [B, 1, T] at 16 kHz -> codes [B, 1, F], F = (T - 80) // 320, 50 frames per second, one codebook of 8,192, and side codes [B, 32, 1] of
-4,096 each, 384 bits a clip. Frames come from the mean of three layers of wav2vec 2.0 (XLSR-53); the side codes from the first six seconds,
-which a shorter clip repeats: mel magnitudes, ECAPA-TDNN, a perceiver, finite scalar quantization. Encode brings each clip to one loudness,
-as the authors' loader does; decode gives that one. Not causal. A clip of less than 400 samples is filled up with zeros, which their code
-refuses.
+wav [B, 1, T] at 16 kHz -> codes [B, 1, T // 320], 50 frames per second, one codebook of 8,192, and side codes [B, 32, 1] of 4,096 each,
+384 bits a clip. Frames come from the mean of three layers of wav2vec 2.0 (XLSR-53); the side codes from the first six seconds, which a
+shorter clip repeats: mel magnitudes, ECAPA-TDNN, a perceiver, finite scalar quantization. Encode brings each clip to one loudness, as the
+authors' loader does; decode gives that one. Not causal. A frame hears 80 samples past its own 320: where fewer follow the last one, zeros
+stand for them; the authors' code leaves that frame out.
 """
 
 from __future__ import annotations
@@ -102,10 +102,11 @@ class Encoder(nn.Module):
         return self.project(x.transpose(1, 2)).transpose(1, 2)
 
     def features(self, wav: Tensor) -> Tensor:
-        """wav [B, T], T >= 400 -> the mean of the chosen layers [B, F, D]."""
+        """wav [B, T] -> the mean of the chosen layers [B, F, D]."""
         deviation = (wav.var(-1, correction=0, keepdim=True) + 1e-7).sqrt()
-        heard = self.speech.heard((wav - wav.mean(-1, keepdim=True)) / deviation)
-        states = enumerate(self.speech.states(heard), start=1)
+        whole = max(1, wav.shape[-1] // HOP) * HOP + WINDOW - HOP
+        wav = F.pad((wav - wav.mean(-1, keepdim=True)) / deviation, (0, max(0, whole - wav.shape[-1])))
+        states = enumerate(self.speech.states(self.speech.heard(wav)), start=1)
         return torch.stack([state for layer, state in states if layer in self.averaged]).sum(0) / len(self.averaged)
 
 
@@ -157,7 +158,7 @@ class BiCodec(nn.Module):
     def encode(self, wav: Tensor) -> tuple[Tensor, Tensor]:
         """wav [B, 1, T] -> codes [B, 1, F], side codes [B, N, 1]."""
         require_wav(wav)
-        wav = F.pad(torch.stack([levelled(clip) for clip in wav]), (0, max(0, WINDOW - wav.shape[-1])))
+        wav = torch.stack([levelled(clip) for clip in wav])
         return self.quantizer.encode(self.encoder(wav)), self.speaker.encode(wav)
 
     @torch.no_grad()

@@ -83,7 +83,7 @@ def test_codes_and_audio_equal_the_authors(facts: dict, model: BiCodec, case: in
     codes, sent = model.encode(wav)
     assert torch.equal(sent, side)
     (book,) = model.quantizer.codebooks()
-    given = F.pad(torch.stack([levelled(clip) for clip in wav]), (0, max(0, 400 - samples)))
+    given = torch.stack([levelled(clip) for clip in wav])
     unit = F.normalize(book.in_proj(model.encoder(given)).double()).transpose(1, 2)
     ties(codes, expected, [Level(unit, F.normalize(book.codebook.weight.double()), torch.full(unit.shape[:2], float(ROUGHER)))])
     decoded = model.decode(expected, side)
@@ -106,7 +106,7 @@ def test_what_training_alone_needs_is_left_out_and_a_stranger_is_refused(facts: 
         model_of(state | {"prenet.other.weight": torch.zeros(1)}, tmp_path)
 
 
-@pytest.mark.parametrize("loud", [0.0, 0.3, 1.0, 4.0])
+@pytest.mark.parametrize("loud", [0.0, 0.3, 1.0, 1.8])
 def test_every_clip_comes_to_one_loudness(loud: float) -> None:
     clip = loud * sound(1, 16_000, 3)[0] / 0.4
     sizes = levelled(clip).abs().flatten().sort().values

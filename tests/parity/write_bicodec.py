@@ -147,7 +147,8 @@ class Official(nn.Module):
         """wav [1, T] of one clip -> what their encoder is given."""
         clip = self.levelled(wav[0].double().numpy())
         values = self.processor(clip, sampling_rate=RATE, return_tensors="pt", padding=True).input_values
-        states = self.speech(values.float(), output_hidden_states=True).hidden_states
+        values = torch.nn.functional.pad(values.float(), (0, max(0, 400 - len(clip))))  # their code refuses shorter ones
+        states = self.speech(values, output_hidden_states=True).hidden_states
         reference = torch.from_numpy(clip).float()
         reference = reference.repeat(REFERENCE // len(clip) + 1) if REFERENCE > len(clip) else reference
         return {"feat": sum(states[layer] for layer in AVERAGED) / len(AVERAGED), "ref_wav": reference[None, :REFERENCE]}
@@ -181,7 +182,7 @@ def book_facts(model: Official) -> Around:
 @torch.no_grad()
 def measure(model: Official, count: int, samples: int) -> dict[str, Any]:
     """What the authors' code makes of some clips, one by one."""
-    given = [model.heard(torch.nn.functional.pad(wav, (0, max(0, 400 - samples)))) for wav in clips(count, samples)]
+    given = [model.heard(wav) for wav in clips(count, samples)]
     codes, side = (torch.cat(found) for found in zip(*(model.model.tokenize(batch) for batch in given), strict=True))
     wav = model.model.detokenize(codes, side)
     return {
