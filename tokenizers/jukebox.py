@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
 from bench.nn.latent_codec import LatentCodec
 from bench.nn.quantize import ResidualQuantizer
-from bench.nn.snake import Conv, Upsample
 from bench.weights.files import filled_or_drawn, renamed_by, seeded
 
 RATE = 44_100
@@ -57,10 +56,17 @@ class Unit(nn.Module):
 
     def __init__(self, width: int, dilation: int):
         super().__init__()
-        self.dilated, self.mix = Conv(width, width, 3, dilation=dilation, padding=dilation), Conv(width, width, 1)
+        self.dilated, self.mix = nn.Conv1d(width, width, 3, dilation=dilation, padding=dilation), nn.Conv1d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mix(F.relu(self.dilated(F.relu(x)), inplace=True), onto=x)
+        return x + self.mix(F.relu(self.dilated(F.relu(x)), inplace=True))
+
+
+class Up(nn.ConvTranspose1d):
+    """Transposed convolution: [B, in, T] -> [B, out, 2 T]."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 2 * STRIDE, STRIDE, padding=STRIDE // 2)
 
 
 def units(config: Config, widest_first: bool) -> nn.Sequential:
@@ -76,9 +82,9 @@ def encoder(config: Config) -> nn.Sequential:
         inputs = 1
         for count in config.changes[: config.level + 1]:
             widths = [inputs, *[config.width] * count]
-            downs = [Conv(widths[i], config.width, 2 * STRIDE, STRIDE, padding=STRIDE // 2) for i in range(count)]
+            downs = [nn.Conv1d(widths[i], config.width, 2 * STRIDE, STRIDE, padding=STRIDE // 2) for i in range(count)]
             parts = [nn.Sequential(down, units(config, widest_first=False)) for down in downs]
-            yield nn.Sequential(*parts, Conv(config.width, config.dimension, 3, padding=1))
+            yield nn.Sequential(*parts, nn.Conv1d(config.width, config.dimension, 3, padding=1))
             inputs = config.dimension
 
     return nn.Sequential(*levels())
@@ -90,10 +96,10 @@ def decoder(config: Config) -> nn.Sequential:
     def levels() -> Iterator[nn.Sequential]:
         for count in reversed(config.changes[: config.level + 1]):
             widths = [*[config.width] * (count - 1), config.dimension]
-            ups = [nn.Sequential(units(config, widest_first=True), Upsample(config.width, width, STRIDE)) for width in widths]
-            yield nn.Sequential(Conv(config.dimension, config.width, 3, padding=1), *ups)
+            ups = [nn.Sequential(units(config, widest_first=True), Up(config.width, width)) for width in widths]
+            yield nn.Sequential(nn.Conv1d(config.dimension, config.width, 3, padding=1), *ups)
 
-    return nn.Sequential(*levels(), Conv(config.dimension, 1, 3, padding=1))
+    return nn.Sequential(*levels(), nn.Conv1d(config.dimension, 1, 3, padding=1))
 
 
 def build(spec: Spec) -> LatentCodec[ResidualQuantizer]:

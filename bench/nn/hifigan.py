@@ -2,7 +2,8 @@
 arxiv.org/abs/2305.02765), not causal.
 
 wav [B, 1, T] with T a multiple of the hop <-> latents [B, D, T / hop]. Behind each change of rate, residual blocks of several kernels hear
-the same signal, and their mean goes on. A stage in the middle may give, or be given, a vector that holds for the whole clip.
+the same signal, and their mean goes on. A stage in the middle may give, or be given, a vector that holds for the whole clip. The layers are
+torch's own: with so many short convolutions of few channels they are faster on a CPU than those of bench.nn.onednn.
 """
 
 from __future__ import annotations
@@ -13,9 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from bench.nn.attentive_vocos import GroupNorm
-from bench.nn.snake import Conv, Upsample
 
 SLOPE = 0.1  # of the leaky rectifier
 LAST_SLOPE = 0.01  # before the encoder's last convolution
@@ -53,8 +51,8 @@ class Block(nn.Module):
     def __init__(self, width: int, kernel: int, dilations: tuple[int, ...]):
         super().__init__()
         half = kernel // 2
-        self.first = nn.ModuleList(Conv(width, width, kernel, dilation=step, padding=half * step) for step in dilations)
-        self.second = nn.ModuleList(Conv(width, width, kernel, padding=half) for _ in dilations)
+        self.first = nn.ModuleList(nn.Conv1d(width, width, kernel, dilation=step, padding=half * step) for step in dilations)
+        self.second = nn.ModuleList(nn.Conv1d(width, width, kernel, padding=half) for _ in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         for first, second in zip(self.first, self.second, strict=True):
@@ -68,7 +66,7 @@ class Mean(nn.Module):
     def __init__(self, width: int, kernels: tuple[int, ...], dilations: tuple[int, ...], normed: bool):
         super().__init__()
         self.blocks = nn.ModuleList(Block(width, kernel, dilations) for kernel in kernels)
-        self.norms = nn.ModuleList(GroupNorm(width // GROUP, width, 1e-6) if normed else nn.Identity() for _ in kernels)
+        self.norms = nn.ModuleList(nn.GroupNorm(width // GROUP, width, 1e-6) if normed else nn.Identity() for _ in kernels)
 
     def forward(self, x: Tensor) -> Tensor:
         total: Tensor | None = None
@@ -79,8 +77,15 @@ class Mean(nn.Module):
         return total / len(self.blocks)
 
 
-class Down(Conv):
+class Down(nn.Conv1d):
     """Strided convolution: [B, in, T] -> [B, out, T / rate]."""
+
+    def __init__(self, inputs: int, outputs: int, rate: int):
+        super().__init__(inputs, outputs, 2 * rate + rate % 2, rate, padding=(rate + 1) // 2)
+
+
+class Up(nn.ConvTranspose1d):
+    """Transposed convolution: [B, in, T] -> [B, out, T * rate]."""
 
     def __init__(self, inputs: int, outputs: int, rate: int):
         super().__init__(inputs, outputs, 2 * rate + rate % 2, rate, padding=(rate + 1) // 2)
@@ -92,13 +97,13 @@ class Encoder(nn.Module):
     def __init__(self, shape: HifiGan):
         super().__init__()
         width = shape.width >> len(shape.rates)
-        self.first = Conv(1, width, 7, padding=3)
+        self.first = nn.Conv1d(1, width, 7, padding=3)
         self.changes, self.means, self.middle = nn.ModuleList(), nn.ModuleList(), shape.middle
         for rate in reversed(shape.rates):
             self.changes.append(Down(width, 2 * width, rate))
             width *= 2
             self.means.append(Mean(width, shape.kernels[::-1], shape.dilations, normed=True))
-        self.last = Conv(width, width, 3, padding=1)
+        self.last = nn.Conv1d(width, width, 3, padding=1)
 
     def forward(self, wav: Tensor) -> tuple[Tensor, Tensor]:
         x, middle = self.first(wav), torch.empty(0)
@@ -114,13 +119,13 @@ class Decoder(nn.Module):
     def __init__(self, shape: HifiGan):
         super().__init__()
         width = shape.width
-        self.first = Conv(width, width, 7, padding=3)
+        self.first = nn.Conv1d(width, width, 7, padding=3)
         self.changes, self.means, self.middle_width = nn.ModuleList(), nn.ModuleList(), shape.middle_width
         for rate in shape.rates:
-            self.changes.append(Upsample(width, width // 2, rate, longer=True))
+            self.changes.append(Up(width, width // 2, rate))
             width //= 2
             self.means.append(Mean(width, shape.kernels, shape.dilations, normed=False))
-        self.last = Conv(width, 1, 7, padding=3)
+        self.last = nn.Conv1d(width, 1, 7, padding=3)
 
     def forward(self, latents: Tensor, vector: Tensor) -> Tensor:
         x = self.first(latents)
