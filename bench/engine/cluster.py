@@ -76,7 +76,7 @@ class Cluster:
                 ray.init(address=LOCAL, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises bare ones where a part of it does not start in time
             raise self._not_there(" ".join(str(error).split())) from error
         return self
 
@@ -98,6 +98,10 @@ class Cluster:
             raise self._not_there(str(error)) from error
 
     def _not_there(self, why: str) -> UserError:
+        if self.address == LOCAL:
+            return UserError(
+                f"Ray cannot be started on this machine ({why}): repeat the command when it is less busy, or leave --executor out"
+            )
         cure = "give the address that `ray start --head` told, on one of its machines, or leave --address out to use this machine alone"
         return UserError(f"no Ray cluster at {self.address} ({why}): {cure}")
 

@@ -323,6 +323,19 @@ def test_ray_that_is_not_installed_is_one_line(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().err == "error: --executor ray needs ray: pip install audio-tokenizer-bench[ray]\n"
 
 
+def test_ray_that_does_not_start_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    ray = ModuleType("ray")
+    ray.__dict__["init"] = init
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert main([*RUN, "--results", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: Ray cannot be started on this machine (The current node timed out") and said.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_with_all_suites_those_that_a_cluster_cannot_do_are_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
