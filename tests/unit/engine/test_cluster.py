@@ -4,6 +4,7 @@ for by this process; tests/unit/engine/test_ray.py has a real cluster, where mac
 import os
 import random
 import sys
+import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -128,6 +129,23 @@ def resealed(record: bytes, rows: bytes) -> bytes:
     import json
 
     return json.dumps(json.loads(record) | {"rows_sha256": hashlib.sha256(rows).hexdigest()}).encode()
+
+
+def test_tar_shards_are_read_by_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CORES, "1")
+    with tarfile.open(tmp_path / "all.tar", "w") as tar:
+        for clip in open_data("mini", 4).clips:
+            tar.add(clip.path, clip.path.name)
+
+    def there() -> Work:
+        return replace(work(NAMES[:1]), data=open_data(str(tmp_path / "all.tar")))
+
+    opened, one = there(), Worker(setting(), there, Options(tmp_path, workers=1))
+    one.open()
+    with one.pool:
+        list(run(list(opened.variants), opened.suite, opened.data, Options(tmp_path / "there"), Here(one), there))
+    list(locally(list(opened.variants), opened.suite, opened.data, Options(tmp_path / "here", workers=1)))
+    assert kept(tmp_path / "there") == kept(tmp_path / "here") != {}
 
 
 def test_what_a_worker_loaded_serves_the_next_shard() -> None:

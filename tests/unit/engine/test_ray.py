@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,14 +134,3 @@ def test_a_command_that_was_stopped_goes_on(blow: signal.Signals, data: Path, si
     assert rows(tmp_path).read_bytes() == single.read_bytes() and not list(tmp_path.glob("*/*/shards"))
     parts = json.loads((rows(tmp_path).parent / "run.json").read_text())["shards"]
     assert kept.items() <= {part["shard"].replace("/", "-of-"): part["started"] for part in parts}.items()  # they were not run again
-
-
-def test_tar_shards_are_read_where_the_work_is(machines: Machines, tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "all.tar", "w") as tar:
-        for i in range(8):
-            soundfile.write(tmp_path / f"{i}.flac", speech_like(1.0, 16_000, i).numpy(), 16_000)
-            tar.add(tmp_path / f"{i}.flac", f"{i}.flac")
-    for name, words in (("here", ()), ("there", ("--executor", "ray", "--address", machines.address))):
-        (tmp_path / name).mkdir()
-        assert bench(tmp_path / "all.tar", tmp_path / name, *words).wait(300) == 0, said(tmp_path / name)
-    assert rows(tmp_path / "there").read_bytes() == rows(tmp_path / "here").read_bytes()
