@@ -162,8 +162,9 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _averaged(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int, span: float) -> None:
-    """Moves averages, of `count` steps, towards the weights of the next: the mean of all steps at first, then an exponential one of `span`."""
-    torch._foreach_lerp_(averages, weights, 1 / min(float(count) + 1, span))
+    """Moves averages, of `count` steps, towards the weights of the next: the mean of all, after `span` steps an exponential one."""
+    for average, weight in zip(averages, weights, strict=True):
+        average.lerp_(weight, 1 / min(float(count) + 1, span))
 
 
 def settled(curve: Sequence[Point], steps: int, zero_order: float) -> bool:
