@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import json
 import sys
+import tempfile
 import types
 import zipfile
 from pathlib import Path
@@ -21,7 +23,6 @@ from unittest import mock
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.tokenizers.voxtral import Config
 from tests.parity.voxtral_recipe import CASES, SMALL, STORED, weights
@@ -40,27 +41,33 @@ def module(name: str, **values: object) -> types.ModuleType:
     return made
 
 
-def feed_forward(source: str) -> type:
-    """The class FeedForward of that source."""
+def feed_forward(source: str, folder: Path) -> type:
+    """The class FeedForward of that source, written to the folder, which is on the path, as a module of its own."""
     parsed = next(node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "FeedForward")
-    space: dict[str, Any] = {"nn": nn, "torch": torch, "F": F}
-    exec(compile(ast.Module([parsed], []), BESIDE, "exec"), space)
-    return space["FeedForward"]
+    imports = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
+    (folder / "voxtral_feed_forward.py").write_text(imports + ast.unparse(parsed), encoding="utf-8")
+    return importlib.import_module("voxtral_feed_forward").FeedForward
 
 
-def official_model(codec: str, beside: str, config: Config) -> Any:
-    """The package's codec of that size, with its encoder."""
-    kinds = {"AudioSpecialTokens": None, "FeedForward": feed_forward(beside), "MultimodalAudioModelArgs": None}
+def imported(kind: type) -> types.ModuleType:
+    """The module of the codec, among stand-ins for all else that it imports; `kind`: its feed-forward."""
+    kinds = {"AudioSpecialTokens": None, "FeedForward": kind, "MultimodalAudioModelArgs": None}
     stand_ins = [
         module("vllm.config", VllmConfig=None),
         module("vllm.logger", init_logger=lambda _: mock.Mock()),
         module("vllm.model_executor.model_loader.weight_utils", default_weight_loader=None),
-        module(BESIDE.removesuffix(".py").replace("/", "."), from_nested_dict=lambda kind, values: kind(**values), **kinds),
+        module(BESIDE.removesuffix(".py").replace("/", "."), from_nested_dict=lambda made, values: made(**values), **kinds),
         module("vllm_omni.platforms", current_omni_platform=None),
     ]
-    official = module("voxtral_codec")
-    with mock.patch.dict(sys.modules, {made.__name__: made for made in [*stand_ins, official]}):
-        exec(compile(codec, CODEC, "exec"), official.__dict__)
+    with mock.patch.dict(sys.modules, {made.__name__: made for made in stand_ins}):
+        return importlib.import_module("voxtral_codec")
+
+
+def official_model(codec: str, beside: str, config: Config) -> Any:
+    """The package's codec of that size, with its encoder."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", [folder, *sys.path]):
+        (Path(folder) / "voxtral_codec.py").write_text(codec, encoding="utf-8")
+        official = imported(feed_forward(beside, Path(folder)))
     official.__dict__["MultiVocabEmbeddings"] = lambda **_: nn.Identity()  # the language model's
     lists = {"kernels": config.kernels, "strides": config.strides, "transformer_lengths": (config.layers,) * len(config.strides)}
     halves = [("encoder", 1), ("decoder", -1)]
