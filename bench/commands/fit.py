@@ -54,6 +54,7 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--out", required=True, type=Path, metavar="FILE", help="output codebook (.safetensors); a .json beside it describes it"
     )
+    verb.add_argument("--weights", type=Path, metavar="PATH", help="encoder whose digest is not known here; FILE then holds it, too")
     verb.add_argument("--limit", type=clips, metavar="N", help="only N clips, or a share as 10%%, spread over domains, speakers and texts")
     verb.add_argument(
         "--frames", type=positive, default=1_000_000, metavar="N", help="maximum number of frames, sampled (default: 1000000)"
@@ -108,6 +109,9 @@ def kmeans(options: argparse.Namespace) -> int:
     from bench.train.kmeans import fit
 
     o, variant = options, registry.variant(options.tokenizer)
+    if o.weights and variant.checkpoint not in variant.beside:
+        raise UserError(f"{variant.spec.label} needs no file of an encoder: leave --weights out")
+    variant = registry.with_weights(variant, o.weights) if o.weights else variant
     with progress(options) as report:
         r = fit(variant, data, o.out, o.seed, device_of(o.device), o.frames, report)
     print(f"{r.clusters} clusters of {r.dimension} values, fitted to {r.frames} frames of {r.clips} clips, {r.seconds:.0f} s")

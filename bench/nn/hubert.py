@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn.hubert_names import renamed
 from bench.nn.onednn import linear
+from bench.weights.files import fold_weight_norm
 
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 HOP, WINDOW = 320, 400  # samples between frames, samples that a frame hears
@@ -42,6 +44,14 @@ class HubertShape:
     position_groups: int = 16
     buckets: int = 0  # of distances, for WavLM's gated position bias; 0: none
     max_distance: int = 800  # frames; what is farther shares a bucket
+
+    def encoder(self, layers: int) -> Hubert:
+        """A new encoder up to that layer."""
+        return Hubert(self, layers)
+
+    def named(self, state: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+        """A published state dict under our names, up to that layer."""
+        return renamed(fold_weight_norm(state), layers, self.pre_norm)
 
 
 class Convolutions(nn.Module):

@@ -1,7 +1,8 @@
-"""What HuBERT, WavLM and wav2vec 2.0 units share: one layer of a speech encoder, and a k-means codebook of its features.
+"""What HuBERT, WavLM, wav2vec 2.0 and w2v-BERT units share: one layer of a speech encoder, and a k-means codebook of its features.
 
 wav [B, 1, T] at 16 kHz -> features [B, F, D], 50 a second -> codes [B, 1, F]. Two files: the encoder, and the codebook, which --weights
-replaces. A family is data; its variants are named shape-layer-clusters, as `base-l9-km500`.
+replaces. Where no digest of the encoder is known, one file of the user's holds both: `bench kmeans --weights ENCODER` writes it. A family
+is data; its variants are named shape-layer-clusters, as `base-l9-km500`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant, sha256_of_all
-from bench.nn.hubert import HOP, Hubert, HubertShape
-from bench.nn.hubert_names import renamed
+from bench.nn.hubert import HOP
 from bench.nn.kmeans import Units
-from bench.weights.files import fill, fold_weight_norm, load_centroids, load_state, seed_of, seeded
+from bench.weights.files import fill, load_centroids, load_state, seed_of, seeded
 
 RATE = 16_000
 MINI_LAYERS = 5  # that are trained
 BESIDE = "it is the encoder, --weights names the codebook"
 CURE = "{label} has no published codebook: fit one with `bench kmeans {label} --data DATA --out FILE`, then give it with --weights FILE"
+
+
+class EncoderShape(Protocol):
+    """A kind of encoder as data."""
+
+    @property
+    def dimension(self) -> int:
+        """Of the features."""
+        ...
+
+    def encoder(self, layers: int) -> nn.Module:
+        """A new one up to that layer: wav [B, 1, T] -> features [B, F, D]."""
+        ...
+
+    def named(self, state: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+        """A published state dict under its names, up to that layer."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,7 @@ class Family:
     name: str
     source: str
     licence: str
-    shapes: Mapping[str, HubertShape]
+    shapes: Mapping[str, EncoderShape]
     encoders: Mapping[str, Checkpoint]  # by the shape's name
     tiny_layer: int = 1
     codebooks: Mapping[str, Place] = field(default_factory=dict)  # by variant; where its authors published none, `bench kmeans` fits one
@@ -60,14 +78,14 @@ class Family:
         name, layer, _ = self.parts(spec.variant)
         shape = self.shapes[name]
         if encoder is None:
-            model = Hubert(shape, layer)
+            model = shape.encoder(layer)
             seeded(model, torch.Generator().manual_seed(seed_of(spec)))
             return model.eval()
-        state = renamed(fold_weight_norm(load_state(encoder)), layer, shape.pre_norm)
+        state = shape.named(load_state(encoder), layer)
+        state.pop("centroids", None)  # of a file that holds both
         if name == "mini":
-            state.pop("centroids", None)
             layer = len({key.split(".")[1] for key in state if key.startswith("layers.")})
-        model = Hubert(shape, layer)
+        model = shape.encoder(layer)
         fill(model, state, encoder)
         return model.eval()
 
@@ -90,6 +108,8 @@ class Family:
         stem = f"{self.name}-{name}"
         if self.mini and name == "mini":
             codebook = encoder = self.mini
+        elif encoder and not encoder.sha256:
+            codebook = encoder
         elif place:
             codebook = Checkpoint(f"{stem}.bin", place.sha256, place.url)
         else:

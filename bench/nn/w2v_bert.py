@@ -17,6 +17,7 @@ from bench.nn.mfcc import HOP as SHIFT
 from bench.nn.mfcc import WINDOW, LogMels
 from bench.nn.onednn import linear
 from bench.nn.stream import few_at_once
+from bench.nn.w2v_bert_names import renamed
 
 HOP = 2 * SHIFT  # samples between frames
 SCALE = 2**15  # the energies are those of 16-bit integers
@@ -35,6 +36,14 @@ class W2vBertShape:
     kernel: int = 31  # of the convolutions
     before: int = 64  # frames, at most, that a key's distance is counted in where it comes before the query
     after: int = 8  # where it comes after
+
+    def encoder(self, layers: int) -> W2vBert:
+        """A new encoder up to that layer."""
+        return W2vBert(self, layers)
+
+    def named(self, state: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+        """A published state dict under our names, up to that layer."""
+        return renamed(state, layers)
 
 
 class FeedForward(nn.Module):

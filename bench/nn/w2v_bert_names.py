@@ -39,7 +39,7 @@ def renamed(state: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
         name = renamed_by(NAMES, name)
         depth = re.match(r"layers\.(\d+)\.", name)
         if name != "masked_spec_embed" and (depth is None or int(depth[1]) < layers):
-            result[name] = value[..., 0] if name.endswith(("gated.weight", "mixed.weight")) else value
+            result[name] = value[..., 0] if value.ndim == 3 and name.endswith(("gated.weight", "mixed.weight")) else value
     for name in [name for name in result if ".attention.linear_q." in name]:
         parts = [name.replace("linear_q", f"linear_{part}") for part in "qkv"]
         if all(part in result for part in parts):

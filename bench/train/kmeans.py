@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from bench import registry
 from bench.api import Data, UserError, Variant
 from bench.data.audio import BadAudio, read_clip, resample, to_channels
 from bench.weights.download import locate, sha256_of
+from bench.weights.files import load_state
 
 if TYPE_CHECKING:
     from sklearn.cluster import MiniBatchKMeans
@@ -83,7 +84,7 @@ def fit(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         whole = variant.checkpoint  # where the encoder lies in the codebook's file, it goes along
-        encoder = load_file(locate(whole)) if whole and whole in variant.beside else {}
+        encoder = load_state(locate(whole)) if whole and whole in variant.beside else {}
         facts = {"tokenizer": variant.spec.label, "data_sha256": data.sha256, "seed": str(seed)}
         save_file(encoder | {"centroids": centroids}, out, metadata=facts)
     except OSError as error:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench import registry
@@ -18,6 +18,7 @@ from bench.api import Spec, UserError
 from bench.conformance.rules import check
 from bench.data.manifests import open_data
 from bench.nn.kmeans import Units
+from bench.tokenizers import w2vbert_kmeans
 from bench.tokenizers.mfcc_kmeans import VARIANTS
 from bench.train.kmeans import assign, cluster, fit, gather, revive, weighted
 from tests.conftest import ROOT, speech_like
@@ -120,6 +121,18 @@ def test_a_fitted_codebook_makes_a_tokenizer_that_keeps_the_contract(fitted: Pat
     assert len(codes.unique()) > 20
 
 
+def test_an_encoder_that_is_given_goes_along(make_data: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    family, name = w2vbert_kmeans.FAMILY, "600m-l1-km20"
+    monkeypatch.setitem(w2vbert_kmeans.SHAPES, "600m", w2vbert_kmeans.SHAPES["tiny"])
+    variant, out = family.variants([name])[name], tmp_path / "both.safetensors"
+    save_file(family.shapes["tiny"].encoder(1).state_dict(), tmp_path / "encoder.safetensors")
+    fit(registry.with_weights(variant, tmp_path / "encoder.safetensors"), open_data(str(make_data(3, seconds=2.0))), out)
+    units = registry.load_tokenizer(registry.with_weights(variant, out))
+    assert len(units.encode(speech_like(2.0, 16_000, 0)[None, None]).unique()) > 5
+    with pytest.raises(UserError, match="sha256 of w2v-bert-2.0.safetensors is not known here"):
+        registry.load_features(variant)
+
+
 def test_a_codebook_of_another_variant_is_refused(fitted: Path) -> None:
     with pytest.raises(UserError, match=r"is \[50, 39\], this variant's codebook is \[100, 39\]"):
         registry.load_tokenizer(registry.with_weights(VARIANTS["km100"], fitted))
@@ -156,6 +169,11 @@ def test_the_command_reports_and_the_codebook_is_used(make_data: Callable[..., P
 def test_a_wrong_word_is_one_line(make_data: Callable[..., Path], tmp_path: Path, name: str, out: str, message: str) -> None:
     done = bench(name, "--data", make_data(2), "--out", tmp_path / out)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_an_encoder_is_refused_where_there_is_none_to_give(make_data: Callable[..., Path], tmp_path: Path) -> None:
+    done = bench("mfcc_kmeans@km50", "--data", make_data(2), "--out", tmp_path / "x.safetensors", "--weights", "y.safetensors")
+    assert done.returncode == 2 and "mfcc_kmeans@km50 needs no file of an encoder: leave --weights out" in done.stderr
 
 
 def test_without_scikit_learn_the_install_line_is_said(
