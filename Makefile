@@ -47,11 +47,11 @@ screenshots: .venv/installed-test ## pictures of the leaderboards' pages at thre
 gpu-report: .venv/installed-test ## all that waits for a GPU, 25 minutes on one card; a second call goes on. Without one: ARGS='--device cpu --tiny'
 	$(BIN)/python -m tests.gpu_report $(ARGS)
 
-test: .venv/installed-test
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/installed-test ## on all cores, a file at a time; one alone: .venv/bin/python -m pytest tests/unit/metrics
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile $(ARGS)
 
 test-slow: .venv/installed-test
-	$(BIN)/python -m pytest -m "not perf and not pretrained" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile -m "not perf and not pretrained" $(ARGS)
 
 test-perf: .venv/installed-test
 	$(PIP) --editable '.[perf]'
