@@ -98,6 +98,7 @@ def index(site: Site, tokenizers: Sequence[Tokenizer], columns: Sequence[Column]
         scripts=("state.js", "tables.js", "plots.js"),
         data=[data],
         summary=site.summary,
+        measured=measured(site.boards),
         starts=ways,
         start_data={start.id: {"reason": start.reason, "set": starts.choices(start, columns)} for start in ways},
         usual=starts.USUAL,
@@ -114,6 +115,14 @@ def index(site: Site, tokenizers: Sequence[Tokenizer], columns: Sequence[Column]
         files=site.files,
         listening=bool(site.heard),
     )
+
+
+def measured(boards: Sequence[Board]) -> str:
+    """Which data the suites were measured on."""
+    suites: dict[str, list[str]] = {}
+    for board in sorted(boards, key=lambda board: place(board.suite)):
+        suites.setdefault(f"{board.first.record['data_name']} ({board.first.record['clips']} clips)", []).append(board.suite)
+    return "; ".join(f"{', '.join(names)} on {data}" for data, names in suites.items())
 
 
 def latest(boards: Iterable[Board]) -> dict[str, Kept]:

@@ -58,6 +58,13 @@ def test_a_board_has_a_line_a_tokenizer_with_means_intervals_and_counts(places: 
     assert first["fingerprint"] == second["fingerprint"] and first["run"] != second["run"]
 
 
+def test_the_front_page_says_which_suite_was_measured_on_which_data(places: Places) -> None:
+    keep(places.results, "opus@6kbps", GOOD, suite="other")
+    made(places)
+    said = (places.out / "index.html").read_text().split("Measured: ")[1].split(".</p>")[0]
+    assert said == "other, toy on toys (6 clips)"
+
+
 def test_a_share_is_plain_in_the_csv_whose_unit_stands_in_columns_csv_and_per_cent_in_the_tables_and_plots(places: Places) -> None:
     made(places)
     for path in places.results.rglob("run.json"):
