@@ -22,6 +22,7 @@ def identity(variant: Variant, suite: Suite, data: Data, options: Options) -> di
     for rare, usual in (
         ("block", 1),
         ("sampled", False),
+        ("encodes", True),
         ("longest", None),
         ("context", 0.0),
         ("labelled", False),
