@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "data"
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many of these as there are cores: each takes one, and so do the programs that it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.pop("COLUMNS", None)  # that of the terminal, which pytest-xdist hands on
     torch.set_num_threads(1)
 
 

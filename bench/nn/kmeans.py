@@ -50,8 +50,8 @@ class Units(nn.Module):
         """Centroids among the features of a seeded sound, for an untrained network: those drawn anywhere would leave most codes unused."""
         generator = torch.Generator().manual_seed(seed)
         size = len(self.centroids)
-        # ten changes of loudness, colour and pitch a second; two and a half features for each centroid
-        changes = 4 + int(25 * size / self.spec.codebooks[0].rate)
+        # ten changes of loudness, colour and pitch a second; at least two and a half features for each centroid
+        changes = 4 + max(size // 2, int(25 * size / self.spec.codebooks[0].rate))
         swell, tilt, hum, pitch = torch.rand(4, changes, generator=generator).repeat_interleave(rate // 10, dim=1)
         noise = torch.randn(swell.shape, generator=generator) * swell**3
         buzz = (torch.arange(len(pitch)) * (0.005 + 0.02 * pitch)) % 1 - 0.5

@@ -7,6 +7,7 @@ names, and through `load`. Codes must be equal but for proven ties.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from torch.nn import functional as F
 from bench.api import UserError
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.latent_codec import LatentCodec
-from bench.nn.snake import SnakeNet
 from bench.tokenizers import bigcodec
 from bench.tokenizers.bigcodec import CONFIGS, VARIANTS, Config, load
 from tests.parity.bigcodec_recipe import CASES, HOP, SEEDS, SIZES, stored, weights
@@ -34,7 +34,7 @@ def config(size: str) -> Config:
         return CONFIGS["16khz"]
     filters, dimension, decoder_filters, codes = SIZES[size]
     tiny = CONFIGS["tiny"].waveform
-    shape = SnakeNet(tiny.rates, filters, dimension, decoder_filters, tiny.complete, tiny.tanh, tiny.activation, tiny.lstm)
+    shape = replace(tiny, filters=filters, dimension=dimension, decoder_filters=decoder_filters)
     return Config(shape, codes)
 
 

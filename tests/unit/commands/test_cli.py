@@ -133,7 +133,7 @@ def test_a_wrong_word_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[s
 def test_a_wrong_word_is_answered_without_torch(words: tuple[str, ...]) -> None:
     script = f"import sys, bench.cli\ncode = bench.cli.main({list(words)})\nprint(code, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout == "2 False\n" and len(done.stderr) < 400, done.stderr
+    assert done.stdout == "2 False\n" and len(done.stderr) < 700, done.stderr
 
 
 def test_bench_alone_prints_its_help_and_the_version_is_that_of_the_project() -> None:

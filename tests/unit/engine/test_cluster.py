@@ -323,9 +323,6 @@ RUN = ["run", "--tokenizer", "mulaw", "--limit", "4", "-q", "--executor", "ray"]
         (["--suite", "codes"], "of all clips at once, which shards cannot give: leave --executor out"),
         (["--shard", "1/2"], "leave --shard out"),
         (["--save-audio", "wavs"], "leave --executor out, or --save-audio"),
-        (["--address", "nowhere"], "no Ray cluster at nowhere (it is not HOST:PORT)"),
-        (["--address", "ray://127.0.0.1:1"], "(it is not HOST:PORT)"),
-        (["--address", "127.0.0.1:1"], "no Ray cluster at 127.0.0.1:1 ([Errno 111] Connection refused)"),
         (["--executor", "local", "--address", "head:1"], "--address belongs to --executor ray"),
     ],
 )
@@ -333,6 +330,19 @@ def test_what_cannot_be_is_one_line(words: list[str], said: str, tmp_path: Path,
     assert main([*RUN, *words, "--results", str(tmp_path / "results")]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and said in lines[0] and not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nowhere", "no Ray cluster at nowhere (it is not HOST:PORT)"),
+        ("ray://127.0.0.1:1", "(it is not HOST:PORT)"),
+        ("127.0.0.1:1", "no Ray cluster at 127.0.0.1:1 ([Errno 111] Connection refused)"),
+    ],
+)
+def test_an_address_without_a_cluster_is_one_line(address: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray")
+    test_what_cannot_be_is_one_line(["--address", address], said, tmp_path, capsys)
 
 
 def test_ray_that_is_not_installed_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
