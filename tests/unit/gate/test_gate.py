@@ -294,7 +294,8 @@ def test_strict_is_the_tolerance_alone(place: Path, capsys: pytest.CaptureFixtur
     assert code == 1 and "(--strict)" in out and "Holm over" not in out
 
 
-def test_what_got_better_is_said_and_passes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_got_better_is_said_and_passes(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
     keep(place / "new", "codec@1", moved("quality", 0.5, noise=0.01))
     code, out, _ = bench(*words(place, "new"), "--tokenizer", "codec", capsys=capsys)
     assert code == 0 and "1 better" in out and f"bench gate --baseline {place / 'b.jsonl'}" in out and "+0.50" in out
