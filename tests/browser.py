@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,8 +47,10 @@ def opened(browser: webdriver.Chrome, address: str, width: int = 1280, dark: boo
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get("about:blank")
     browser.get_log("browser")
-    # before any script of the page: one that still loads when it is left may put back what was cleared later
-    clear = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": "localStorage.clear()"})
+    # before any script of the page: one that still loads when it is left may put back what was cleared later; and once, not when it reloads
+    token = str(uuid.uuid4())
+    once = f"if (sessionStorage.cleared !== '{token}') {{ localStorage.clear(); sessionStorage.cleared = '{token}'; }}"
+    clear = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": once})
     browser.get(address)
     browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", clear)
     until(lambda: browser.execute_script("return document.readyState") == "complete")

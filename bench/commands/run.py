@@ -140,9 +140,8 @@ def run(options: argparse.Namespace) -> int:
     from bench.engine.worker_pool import start_server
 
     local = options.executor == executor.LOCAL
-    if (
-        local and not any(index.suite(name).timed for name in chosen) and not _seem_finished(options, data)
-    ):  # imports would disturb what is timed
+    timed = any(index.suite(name).timed for name in chosen)  # imports would disturb what is timed
+    if local and not timed and not _seem_finished(options, data):
         start_server("bench.metrics", *(f"bench.tasks.{name}" for name in chosen))
     from bench.plugins.streams import stdout_to_stderr
     from bench.records.options import Options
@@ -369,7 +368,7 @@ def _able(options: argparse.Namespace, variants: Sequence[Variant], suite: Suite
             cure = f"ask for --sweep 'dtype={options.dtype}', not --dtype"
             raise UserError(f"the {suite.name} suite has precisions among its points: {cure}")
         if not able:
-            raise UserError("it needs audio back, and no tokenizer named here gives any")
+            raise UserError("; ".join(dict.fromkeys(_unable(v) for v in variants)))
         executor.refuse(options, suite)
         refuse(able, suite, data, how)
         if suite.prepare:
@@ -381,8 +380,13 @@ def _able(options: argparse.Namespace, variants: Sequence[Variant], suite: Suite
         return []
     for variant in variants:
         if variant not in able:
-            note(options, f"left out of {suite.name}, which needs audio back: {variant.spec.label}")
+            note(options, f"left out of {suite.name}: {variant.spec.label}, {_unable(variant)}")
     return able
+
+
+def _unable(variant: Variant) -> str:
+    """Why a suite cannot have it."""
+    return "it needs audio back, and this is encode-only" if variant.spec.encodes else "nothing to encode with: decode-only"
 
 
 def print_runs(runs: Sequence[Run], options: argparse.Namespace, columns: Sequence[str]) -> None:

@@ -22,8 +22,8 @@ LEAST_ROWS = 3  # of which a column may be called the same in every row
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place of a table. `state`: "" a score; "n/a": it does not apply; "missing": it was to be had and is not;
-    "failed": the tokenizer failed."""
+    """What stands in one place of a table. `state`: "" a score; "n/a": it does not apply; "not run": there is no run of the suite;
+    "missing": it was to be had and is not; "failed": the tokenizer failed."""
 
     mean: str = ""
     interval: str = ""
@@ -32,14 +32,20 @@ class Cell:
     why: str = ""  # of what is not there
     rank: str = ""  # "best", or "tied" where it cannot be distinguished from the best
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was to be had."""
+        return self.state in ("n/a", "not run")
 
-NOTHING = Cell(state="n/a")
+
+NOTHING, NOT_RUN = Cell(state="n/a"), Cell(state="not run", why="no run of this suite")
 
 
 def cell(entry: Entry | None, domain: str, column: Column, rank: str = "") -> Cell:
-    """Of one run's score; of no run, nothing."""
-    found = entry.summaries.get((domain, column.metric.name)) if entry else None
-    if entry is None or found is None:
+    """Of one run's score."""
+    if entry is None:
+        return NOT_RUN
+    if (found := entry.summaries.get((domain, column.metric.name))) is None:
         return NOTHING
     why = entry.reasons.get((domain, column.metric.name), "")
     if math.isnan(found.mean):
@@ -52,12 +58,12 @@ def cell(entry: Entry | None, domain: str, column: Column, rank: str = "") -> Ce
 
 def is_blank(cells: Sequence[Cell]) -> bool:
     """Whether a column has nothing to show."""
-    return all(c.state == "n/a" for c in cells)
+    return all(c.empty for c in cells)
 
 
 def is_constant(cells: Sequence[Cell]) -> bool:
     """Whether a column says the same in every row that it has."""
-    shown = {replace(c, rank="") for c in cells if c.state != "n/a"}
+    shown = {replace(c, rank="") for c in cells if not c.empty}
     return len(shown) == 1 and sum(c.state == "" for c in cells) >= LEAST_ROWS
 
 

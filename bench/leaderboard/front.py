@@ -147,7 +147,7 @@ def _table(domain: str, columns: Sequence[Column], groups: Sequence[Band], ranke
     found = [t for group in groups for t in group.tokenizers]
     cells = {t.label: [_cell(t, domain, c, ranked.get((t.label, domain, c.id), "")) for c in columns] for t in found}
     shown = [i for i in range(len(columns)) if not is_blank([cells[t.label][i] for t in found])]
-    there = {t.label for t in found if any(cells[t.label][i].state != "n/a" for i in shown if not columns[i].cost)}
+    there = {t.label for t in found if any(not cells[t.label][i].empty for i in shown if not columns[i].cost)}
     kept = [Band(g.title, g.reference, tuple(t for t in g.tokenizers if t.label in there)) for g in groups]
     return Table(
         domain,

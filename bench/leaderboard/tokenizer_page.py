@@ -91,7 +91,7 @@ def _scores(tokenizer: Tokenizer, board: Board) -> dict[str, object]:
         "facts": csv_markdown.facts(board),
         "href": "../" + shell.address(shell.suite_path(board.suite)),
         "domains": board.domains,
-        "lines": [(c, cells) for c, cells in lines if any(one.state != "n/a" for one in cells)],
+        "lines": [(c, cells) for c, cells in lines if not all(one.empty for one in cells)],
     }
 
 

@@ -82,7 +82,9 @@ def learn(training: Training, steps: Sequence[str]) -> Iterator[Point | Outcome]
 class Learner:
     """A model that learns."""
 
-    def __init__(self, training: Training):
+    def __init__(self, training: Training, patience: int = PATIENCE):
+        """`patience`: parts without a better answer, after which it ends; PARTS: it goes on to the end of its budget."""
+        self.patience = patience
         self.training, self.rng = training, np.random.default_rng(training.seed)
         self.coder = Coder(training)
         self.model, self.steps = self.coder.model, training.steps
@@ -95,18 +97,22 @@ class Learner:
 
     def part(self) -> Point:
         """The next part of the budget; nothing more where patience has ended."""
-        ended = len(self.curve) - 1 - self.curve.index(self.best) >= PATIENCE
+        ended = len(self.curve) - 1 - self.curve.index(self.best) >= self.patience
         target = math.ceil(self.steps * len(self.curve) / PARTS)
         if ended or self.step >= self.steps:
             return self.curve[-1]
         losses = [self._learned(batch) for batch in islice(self.feed, target - self.step)]
         learning = _weights(self.model)
-        self.model.load_state_dict(self.average.module.state_dict())
+        self.take_average()
         self.curve.append(Point(self.step, float(np.mean(losses)) / math.log(2), self.coder.stopping()[1]))
         if self.curve[-1].dev < self.best.dev:
             self.best, self.kept = self.curve[-1], _weights(self.model)
         self.model.load_state_dict(learning)
         return self.curve[-1]
+
+    def take_average(self) -> None:
+        """The model's weights become those that are tested."""
+        self.model.load_state_dict(self.average.module.state_dict())
 
     def outcome(self) -> Outcome:
         """The last part; then the best model is tested, and left where it is to be kept."""

@@ -63,11 +63,12 @@ def examine(examination: Examination, steps: Sequence[str]) -> Iterator[Verdict]
     # the generator of all, put back afterwards: layers of torch know no other
     with torch.random.fork_rng(devices=[] if on_cpu else None):
         torch.manual_seed(training.seed)
-        learner = Learner(training)
+        # no patience: what a sound's parts tell of each other is still being learned where the bits of other speakers fall no more
+        learner = Learner(training, patience=PARTS)
         for _ in range(PARTS):
-            # no patience: what a sound's parts tell of each other is still being learned where the bits of other speakers fall no more
-            learner.best = learner.part()
+            learner.part()
             yield Verdict(False, {})
+        learner.take_average()
         codes = sum(training.streams[clip].codes.size for clip in training.dev)
         converged = settled(learner.curve, learner.steps, sum(learner.coder.zero_order_bits(training.dev).values()) / codes)
         shares, _ = learner.coder.stopping()

@@ -49,7 +49,9 @@ def load_state(path: Path, parts: Mapping[str, str] | None = None) -> dict[str, 
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, pickle.UnpicklingError):  # torch's own words say how to run what is in it
+            why = "it is no pickle of tensors alone"
         raise UserError(f"{path} cannot be read as weights ({why}): it must be safetensors or a plain pickle of tensors") from error
     if parts:
         state = _of_parts(state, parts)

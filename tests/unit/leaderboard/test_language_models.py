@@ -63,6 +63,7 @@ def test_a_tokenizer_without_a_run_of_a_suite_is_named() -> None:
     found = table(boards(runs))
     assert "no run of lm: hubert_kmeans@base-l9-km500" in found.missing
     assert [line.cells[1].mean for line in found.lines] == ["900", ""]
+    assert [line.cells[1].state for line in found.lines] == ["", "not run"]
 
 
 def test_positions_are_those_of_thirty_seconds_in_each_layout() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from bench.lm.coding import Training
 from bench.lm.layouts import layout
@@ -19,8 +20,8 @@ def test_it_has_learned_to_the_end_of_its_budget_though_nothing_is_gained_elsewh
     known: list[Learner] = []
 
     class Kept(Learner):
-        def __init__(self, training: Training):
-            super().__init__(training)
+        def __init__(self, training: Training, patience: int = PATIENCE):
+            super().__init__(training, patience)
             known.append(self)
 
     monkeypatch.setattr(learned, "Learner", Kept)
@@ -34,5 +35,7 @@ def test_it_has_learned_to_the_end_of_its_budget_though_nothing_is_gained_elsewh
     (learner,) = known
     best = min(range(len(learner.curve)), key=lambda n: learner.curve[n].dev)
     assert best + PATIENCE < len(learner.curve) - 1 and learner.step == STEPS
+    average = learner.average.module.state_dict()
+    assert all(torch.equal(weight, average[name]) for name, weight in learner.model.state_dict().items())
     shares, _ = learner.coder.stopping()
     assert verdict.margins == learned.judged(learner.coder, asked.pairs, shares)
