@@ -70,13 +70,15 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(shape.dimension, shape.dimension)
         self.distances = nn.Embedding(shape.before + shape.after + 1, shape.dimension // shape.heads)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, unheard: int = 0) -> Tensor:
         q, k, v = linear(self.in_proj, self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        heard = x.shape[1] - unheard
+        k, v = k[:, :, :heard], v[:, :, :heard]
         drawn = (q * q.shape[-1] ** -0.5) @ self.distances.weight.T  # [B, heads, F, distances]
         step, blocks = max(1, SCORES // (len(x) * self.heads * x.shape[1])), []
         for start in range(0, x.shape[1], step):
             rows = slice(start, min(start + step, x.shape[1]))
-            blocks.append(F.scaled_dot_product_attention(q[:, :, rows], k, v, self.bias(drawn[:, :, rows], start, x.shape[1])))
+            blocks.append(F.scaled_dot_product_attention(q[:, :, rows], k, v, self.bias(drawn[:, :, rows], start, heard)))
         return linear(self.out_proj, torch.cat(blocks, dim=2).transpose(1, 2).flatten(2))
 
     def bias(self, drawn: Tensor, start: int, frames: int) -> Tensor:
@@ -101,13 +103,14 @@ class Convolution(nn.Module):
         self.depthwise = CausalConv1d(width, width, shape.kernel, groups=width, bias=False)
         self.mixed = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.depthwise(F.glu(linear(self.gated, self.norm(x))).transpose(1, 2)).transpose(1, 2)
+    def forward(self, x: Tensor, unheard: int = 0) -> Tensor:
+        y = F.pad(self.norm(x)[:, : x.shape[1] - unheard], (0, 0, 0, unheard))
+        y = self.depthwise(F.glu(linear(self.gated, y)).transpose(1, 2)).transpose(1, 2)
         return linear(self.mixed, F.silu(self.norm2(y)))
 
 
 class Layer(nn.Module):
-    """A conformer layer (Gulati et al. 2020, arxiv.org/abs/2005.08100): [B, F, D] -> the same."""
+    """A conformer layer (Gulati et al. 2020, arxiv.org/abs/2005.08100): [B, F, D] -> the same; the last `unheard` frames only listen."""
 
     def __init__(self, shape: W2vBertShape):
         super().__init__()
@@ -115,22 +118,23 @@ class Layer(nn.Module):
         self.attention, self.convolution = Attention(shape), Convolution(shape)
         self.norm = nn.LayerNorm(shape.dimension)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, unheard: int = 0) -> Tensor:
         x = x + self.ffn1(x) / 2
-        x = x + self.attention(x)
-        x = x + self.convolution(x)
+        x = x + self.attention(x, unheard)
+        x = x + self.convolution(x, unheard)
         return self.norm(x + self.ffn2(x) / 2)
 
 
 class W2vBert(nn.Module):
     """wav [B, 1, T] at 16 kHz, any T >= 1 -> features [B, F, D] of layer number `layers`, counted from 1; F = (T - 240) // 320.
 
-    T < 560 is filled up with zeros on the right to one frame of the features. Items of a batch must be equally long.
+    T < 560 is filled up with zeros on the right to one frame of the features. Items of a batch must be equally long. `rounded_up`: energies
+    of an odd number give a frame more, made of nothing, which listens and is not heard, as transformers' feature extractor has it.
     """
 
-    def __init__(self, shape: W2vBertShape, layers: int):
+    def __init__(self, shape: W2vBertShape, layers: int, rounded_up: bool = False):
         super().__init__()
-        self.shape = shape
+        self.shape, self.rounded_up = shape, rounded_up
         self.energies = LogMels(shape.mels)
         self.projection_norm = nn.LayerNorm(2 * shape.mels)
         self.projection = nn.Linear(2 * shape.mels, shape.dimension)
@@ -138,7 +142,11 @@ class W2vBert(nn.Module):
 
     def forward(self, wav: Tensor) -> Tensor:
         x = F.pad(wav, (0, max(0, WINDOW + SHIFT - wav.shape[-1])))
-        return few_at_once(lambda clips: self.states(self.heard(clips[:, 0])), x, ROWS * HOP)
+        return few_at_once(lambda clips: self.states(self.heard(clips[:, 0]), self.unheard(clips.shape[-1])), x, ROWS * HOP)
+
+    def unheard(self, samples: int) -> int:
+        """Frames, 0 or 1, at the end of the features of so many samples that are made of nothing."""
+        return int(self.rounded_up and samples >= WINDOW + SHIFT and (samples - WINDOW) // SHIFT % 2 == 0)
 
     def heard(self, wav: Tensor) -> Tensor:
         """wav [B, T], T >= 560 -> normed energies of pairs of frames [B, F, 2 mels]; an odd frame is left out of the pairs alone."""
@@ -146,9 +154,9 @@ class W2vBert(nn.Module):
         normed = (energies - energies.mean(1, keepdim=True)) * (energies.var(1, keepdim=True) + 1e-7).rsqrt()
         return normed[:, : normed.shape[1] // 2 * 2].unflatten(1, (-1, 2)).flatten(2)
 
-    def states(self, pairs: Tensor) -> Tensor:
-        """Pairs as `heard` gives them [B, F, 2 mels] -> features [B, F, D]."""
-        x = linear(self.projection, self.projection_norm(pairs))
+    def states(self, pairs: Tensor, unheard: int = 0) -> Tensor:
+        """Pairs as `heard` gives them [B, F, 2 mels] -> features [B, F + unheard, D]."""
+        x = F.pad(linear(self.projection, self.projection_norm(pairs)), (0, 0, 0, unheard))
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, unheard)
         return x

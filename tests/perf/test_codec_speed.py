@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 pytest tests/perf/test_codec_speed.py -m perf -s
     SPEED_FAMILIES=mimi,dac-44khz SPEED_BATCHES=1 SPEED_SECONDS=2 SPEED_TURNS=9 pytest tests/perf/test_codec_speed.py -m perf -s
 
-The oracles are `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtokenizer`, `qwen-tts`, `ai-edge-litert` and `transformers`. For
+The oracles are `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtokenizer`, `qwen-tts`, `dualcodec`, `ai-edge-litert` and
+`transformers`. For
 WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishengpeng/WavTokenizer; for BigCodec, BIGCODEC_CHECKOUT one of
 https://github.com/Aria-K-Alethia/BigCodec; for Lyra, LYRA_WEIGHTS names the folder of its three files. What is missing is skipped.
 
@@ -27,6 +28,7 @@ from bench.tokenizers import hubert_kmeans, wav2vec2_kmeans, wavlm_kmeans
 from tests.perf.clip_contests import jukebox, ticodec
 from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
 from tests.perf.contest import Contest, Contests, in_turns, ratio
+from tests.perf.dualcodec_contests import dualcodec
 from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.single_codebook_contests import bigcodec
 from tests.perf.unit_contests import LARGE, STABLE, units
@@ -50,6 +52,8 @@ FAMILIES: dict[str, Contests] = {
     "bigcodec": bigcodec,
     "xcodec2": semantic_snake("xcodec2"),
     "neucodec": semantic_snake("neucodec"),
+    "dualcodec-12hz": dualcodec("12hz"),
+    "dualcodec-25hz": dualcodec("25hz"),
     "qwen3_tts": qwen3_tts,
     "focalcodec": focalcodec,
     "facodec": facodec,

@@ -37,3 +37,13 @@ def test_energies_are_normed_over_the_whole_clip() -> None:
     with torch.no_grad():
         pairs = W2vBert(SHAPE, 1).heard(noise(1, 16_160) * torch.linspace(0.1, 1, 16_160))[0].unflatten(-1, (2, 20)).flatten(0, 1)
     assert pairs.mean(0).abs().max() < 0.05 and (pairs.std(0) - 1).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(("samples", "more"), [(1, 0), (560, 0), (720, 1), (880, 0), (16_000, 0), (16_080, 1)])
+def test_an_odd_energy_gives_a_frame_more_that_nobody_hears(samples: int, more: int) -> None:
+    plain, rounded_up = W2vBert(SHAPE, 2).eval(), W2vBert(SHAPE, 2, rounded_up=True).eval()
+    rounded_up.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        expected, found = plain(noise(2, 1, samples)), rounded_up(noise(2, 1, samples))
+    assert found.shape[1] - expected.shape[1] == more == rounded_up.unheard(samples)
+    torch.testing.assert_close(found[:, : expected.shape[1]], expected, rtol=0, atol=1e-6)
