@@ -19,14 +19,10 @@ SHARPNESS = 10.0  # of the soft choice between codes, by cosine, that the balanc
 COMMITMENT = 0.25  # weight of the latents' pull towards the codes, against 1 for the codes' pull towards the latents
 
 
-class FactorisedCodebook(nn.Module):
-    """One level: `size` codes of `dimension` between 1x1 projections from and to `width`."""
+class DirectionCodebook(nn.Module):
+    """Codes of which the one in the nearest direction is taken."""
 
-    def __init__(self, size: int, dimension: int, width: int, bias: bool = True):
-        super().__init__()
-        self.in_proj = nn.Conv1d(width, dimension, 1, bias=bias)
-        self.out_proj = nn.Conv1d(dimension, width, 1, bias=bias)
-        self.codebook = nn.Embedding(size, dimension)
+    codebook: nn.Embedding  # [S, D]
 
     def nearest(self, points: Tensor) -> Tensor:
         """Codes [B, F] of the directions nearest to those of points [B, D, F]."""
@@ -42,6 +38,16 @@ class FactorisedCodebook(nn.Module):
     def vectors(self, codes: Tensor) -> Tensor:
         """Codes [B, F] -> their vectors [B, D, F]."""
         return self.codebook(codes).transpose(1, 2)
+
+
+class FactorisedCodebook(DirectionCodebook):
+    """One level: `size` codes of `dimension` between 1x1 projections from and to `width`."""
+
+    def __init__(self, size: int, dimension: int, width: int, bias: bool = True):
+        super().__init__()
+        self.in_proj = nn.Conv1d(width, dimension, 1, bias=bias)
+        self.out_proj = nn.Conv1d(dimension, width, 1, bias=bias)
+        self.codebook = nn.Embedding(size, dimension)
 
     def table(self) -> Tensor:
         """What each code takes from the latents: [size, W]."""

@@ -11,28 +11,43 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.factorised import COMMITMENT, FactorisedCodebook
+from bench.nn.factorised import COMMITMENT, DirectionCodebook, FactorisedCodebook
 from bench.nn.quantize import Quantized
 
 
-class MultiScaleQuantizer(nn.Module):
-    """Each level quantizes what the levels before left over, at its own rate."""
+class WideCodebook(DirectionCodebook):
+    """One level without projections: codes are looked up among the latents themselves."""
 
-    def __init__(self, strides: tuple[int, ...], size: int, dimension: int, width: int):
+    def __init__(self, size: int, width: int):
         super().__init__()
+        self.in_proj, self.out_proj = nn.Identity(), nn.Identity()
+        self.codebook = nn.Embedding(size, width)
+
+
+class MultiScaleQuantizer(nn.Module):
+    """Each level quantizes what the levels before left over, at its own rate. `size`: of each level's codebook, or of all.
+
+    Codes are looked up in `dimension`; where that is 0, there are no projections.
+    """
+
+    def __init__(self, strides: tuple[int, ...], size: int | tuple[int, ...], dimension: int, width: int):
+        super().__init__()
+        sizes = (size,) * len(strides) if isinstance(size, int) else size
+        if len(sizes) != len(strides):
+            raise ValueError(f"each of {len(strides)} levels needs a size, got {sizes}")
         if any(strides[0] % stride for stride in strides):
             raise ValueError(f"each stride must divide the first one, got {strides}")
         self.strides = strides
-        self.layers = nn.ModuleList(FactorisedCodebook(size, dimension, width) for _ in strides)
+        self.layers = nn.ModuleList(FactorisedCodebook(one, dimension, width) if dimension else WideCodebook(one, width) for one in sizes)
 
     @property
     def columns(self) -> list[int]:
         """Codes of each level per slow frame."""
         return [self.strides[0] // stride for stride in self.strides]
 
-    def codebooks(self) -> list[FactorisedCodebook]:
+    def codebooks(self) -> list[FactorisedCodebook | WideCodebook]:
         """One for each level."""
-        return [layer for layer in self.layers if isinstance(layer, FactorisedCodebook)]
+        return [layer for layer in self.layers if isinstance(layer, FactorisedCodebook | WideCodebook)]
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents [B, W, F] -> codes [B, K, F / strides[0]]."""

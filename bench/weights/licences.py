@@ -19,6 +19,7 @@ RESTRICTED: Mapping[str, str] = {  # pattern of a licence's name -> what it forb
     r"CC-BY-NC[\w.-]*": "no commercial use",
     r"Stability[\w.-]*": "no commercial use by companies of more than 1 million USD a year",
     r"GLM-4[\w.-]*": "no commercial use without registration",
+    r"Llama-2[\w.-]*": "no use by services of more than 700 million users a month",
     r"OpenAI-non-commercial": "no commercial use",
 }
 GATED = "login needed"

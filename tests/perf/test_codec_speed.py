@@ -6,7 +6,8 @@
 The oracles are `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtokenizer`, `qwen-tts`, `dualcodec`, `ai-edge-litert` and
 `transformers`. For
 WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishengpeng/WavTokenizer; for BigCodec, BIGCODEC_CHECKOUT one of
-https://github.com/Aria-K-Alethia/BigCodec; for Lyra, LYRA_WEIGHTS names the folder of its three files. What is missing is skipped.
+https://github.com/Aria-K-Alethia/BigCodec; for LLM-Codec, LLM_CODEC_CHECKOUT one of https://github.com/yangdongchao/LLM-Codec; for Lyra,
+LYRA_WEIGHTS names the folder of its three files. What is missing is skipped.
 
 Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
 is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
@@ -32,6 +33,7 @@ from tests.perf.dualcodec_contests import dualcodec
 from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.single_codebook_contests import bigcodec
 from tests.perf.unit_contests import LARGE, STABLE, units
+from tests.perf.words_contests import llm_codec
 from tests.perf.xcodec2_contests import semantic_snake
 
 pytestmark = pytest.mark.perf
@@ -47,6 +49,7 @@ FAMILIES: dict[str, Contests] = {
     "encodec-32khz": encodec_32khz,
     "snac-24khz": snac("24khz", 2.41, 4.89),
     "snac-44khz": snac("44khz", 9.57, 24.40),
+    "llm_codec": llm_codec,
     "speechtokenizer": speechtokenizer,
     "xcodec": xcodec,
     "bigcodec": bigcodec,
