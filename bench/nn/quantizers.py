@@ -10,6 +10,7 @@ Latents [B, W, F] <-> codes [B, K, F]. What a quantizer learns and how:
     product        ProductQuantizer                    moving averages    here
     group (x RVQ)  GroupQuantizer                      moving averages    here
     FSQ            FiniteScalarQuantizer               no codebook        here
+    residual FSQ   ResidualScalarQuantizer             no codebook        residual_fsq.py
     BSQ            BinarySphericalQuantizer            no codebook        here
 
 Codebooks that learn by moving averages start by k-means on the first batch and restart codes that nobody uses; in every quantizer

@@ -7,7 +7,8 @@ The oracles are `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtoken
 `transformers`. For
 WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishengpeng/WavTokenizer; for BigCodec, BIGCODEC_CHECKOUT one of
 https://github.com/Aria-K-Alethia/BigCodec; for LLM-Codec, LLM_CODEC_CHECKOUT one of https://github.com/yangdongchao/LLM-Codec; for Lyra,
-LYRA_WEIGHTS names the folder of its three files. What is missing is skipped.
+LYRA_WEIGHTS names the folder of its three files, and for Stable Codec, STABLE_CODEC_PACKAGES that of its two packages. What is missing is
+skipped.
 
 Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
 is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
@@ -32,6 +33,7 @@ from tests.perf.contest import Contest, Contests, in_turns, ratio
 from tests.perf.dualcodec_contests import dualcodec
 from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.single_codebook_contests import bigcodec
+from tests.perf.taae_contests import stablecodec
 from tests.perf.unit_contests import LARGE, STABLE, units
 from tests.perf.words_contests import llm_codec
 from tests.perf.xcodec2_contests import semantic_snake
@@ -50,6 +52,7 @@ FAMILIES: dict[str, Contests] = {
     "snac-24khz": snac("24khz", 2.41, 4.89),
     "snac-44khz": snac("44khz", 9.57, 24.40),
     "llm_codec": llm_codec,
+    "stablecodec": stablecodec,
     "speechtokenizer": speechtokenizer,
     "xcodec": xcodec,
     "bigcodec": bigcodec,

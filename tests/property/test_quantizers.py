@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.nn.factorised import FactorisedQuantizer
 from bench.nn.quantize import CHECK_EVERY, Codebook, ResidualQuantizer, SplitQuantizer
 from bench.nn.quantizers import SHIFTED_TWICE, BinarySphericalQuantizer, FiniteScalarQuantizer, GroupQuantizer, ProductQuantizer
+from bench.nn.residual_fsq import ResidualScalarQuantizer
 
 WIDTH, SIZE = 12, 16
 KINDS: dict[str, Callable[[], Any]] = {
@@ -278,3 +279,19 @@ def test_the_first_dimension_is_the_highest_bit_and_gradient_passes() -> None:
     assert gradient.abs().min() > 0
     with pytest.raises(ValueError, match="1 codes per frame"):
         quantizer.encode(x, 2)
+
+
+@pytest.mark.parametrize(("steps", "scales"), [(5, (1.0, 0.25)), (6, (1.0,)), (3, (1.0, 0.5, 0.25, 0.125))])
+@given(seed=st.integers(0, 2**31), scale=st.floats(0.1, 20.0))
+@settings(max_examples=20, deadline=None)
+def test_each_stage_of_scalars_leaves_at_most_half_a_step(steps: int, scales: tuple[float, ...], seed: int, scale: float) -> None:
+    quantizer = ResidualScalarQuantizer(tuple(((steps,) * 6, one) for one in scales))
+    x = scale * torch.randn(2, 6, 30, generator=generator(seed))
+    codes = quantizer.encode(x)
+    assert codes.shape == (2, len(scales), 30) and codes.min() >= 0 and codes.max() < steps**6
+    for k, one in enumerate(scales, start=1):
+        assert (quantizer.decode(codes[:, :k]) - x.tanh()).abs().max() <= one / (steps - 1) + 1e-6
+    trained = quantizer(x.requires_grad_())
+    assert torch.allclose(trained.x, quantizer.decode(codes), atol=1e-6) and torch.equal(trained.codes, codes)
+    (slope,) = torch.autograd.grad(trained.x.sum(), x)
+    assert torch.allclose(slope, 1 - x.tanh().square(), atol=1e-6)
