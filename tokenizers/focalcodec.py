@@ -1,9 +1,12 @@
-"""FocalCodec (Della Libera et al. 2025, arxiv.org/abs/2502.04465): one code per frame of 13 bits, at 50, 25 or 12.5 frames per second.
+"""FocalCodec (Della Libera et al. 2025, arxiv.org/abs/2502.04465): a code of 11 to 16 bits per frame, 50, 25 or 12.5 frames per second.
 
-wav [B, 1, T] at 16 kHz -> the features of WavLM-large's sixth layer -> focal modulation that narrows and shortens them to 13 numbers a
+wav [B, 1, T] at 16 kHz -> the features of WavLM-large's sixth layer -> focal modulation that narrows and shortens them to a few numbers a
 frame, whose signs are the code -> codes [B, 1, F] -> the same way back -> wav [B, 1, F * hop] by Vocos. WavLM gives (T - 80) // 320
-features, which the compressor fills up to whole frames, so that the last 80 to 399 samples are lost at 50 Hz. T below 400 is filled up
-with zeros to 400. Not causal: every frame depends on the whole clip. The authors' streaming models are not here.
+features, which the compressor fills up to whole frames. At 50 Hz, where fewer than 80 samples follow the last whole hop, zeros stand for
+them, so that it has a frame, which the authors' code leaves out. T below 400 is filled up to 400. Not causal: a frame hears the whole clip.
+
+The streaming models (`...-causal`, arxiv.org/abs/2509.16195) have 16 kHz in, 24 kHz out by WaveNeXt and a code for every begun hop. A code
+hears the past and up to three frames that follow in its chunk of four, 80 ms: Spec.causal would say that it hears none.
 """
 
 from __future__ import annotations
@@ -13,18 +16,27 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
 from bench.nn.attentive_vocos import EPSILON, InverseSTFT
+from bench.nn.causal_wavlm import CausalWavLM
+from bench.nn.conv import Memory
 from bench.nn.focal import Focal
-from bench.nn.hubert import HOP, Hubert, HubertShape
+from bench.nn.hubert import HOP, WINDOW, Hubert, HubertShape
 from bench.nn.latent_codec import LatentCodec
 from bench.nn.quantizers import BinarySphericalQuantizer
+from bench.nn.stream import FrameStream
 from bench.nn.vocos import PaddedConv1d, Stack
+from bench.nn.wavenext import WaveNeXt
 from bench.weights.files import filled_or_drawn, renamed_by, seeded
 
 RATE = 16_000
 WAVLM = HubertShape(1024, heads=16, feedforward=4096, conv_norm="layer", pre_norm=True, buckets=320)  # the clip is not normalized here
+
+TINY_WAVLM = replace(
+    WAVLM, dimension=32, heads=2, feedforward=64, channels=32, position_kernel=16, position_groups=4, buckets=32, max_distance=80
+)
 
 
 @dataclass(frozen=True)
@@ -39,26 +51,50 @@ class Config:
     decoder_layers: int = 8
     kernel: int = 7
     overlap: float = 3.2  # hops that a window of the inverse transform is long
+    window: int = 512  # frames that the streaming encoder attends to
+    step: int = HOP  # samples per feature that decode gives
 
     @property
     def hop(self) -> int:
         """Samples per code."""
         return HOP * self.focal.stride
 
+    @property
+    def streams(self) -> bool:
+        """Whether it is one of the streaming models."""
+        return self.focal.past > 0
+
+
+def streaming(bits: int) -> Config:
+    """A streaming model whose code has so many bits."""
+    focal = Focal(dimension=bits, widths=(1024,) * 3, window=14, growth=4, past=512, chunk=4)
+    return Config(focal, width=1024, hidden=2048, step=480)
+
 
 CONFIGS = {
     "50hz": Config(Focal()),
     "25hz": Config(Focal(strides=(2, 1, 1))),
     "12.5hz": Config(Focal(strides=(2, 2, 1))),
+    "50hz-65k-causal": streaming(16),
+    "50hz-4k-causal": streaming(12),
+    "50hz-2k-causal": streaming(11),
     "tiny": Config(
         Focal(features=32, dimension=6, widths=(32, 16, 8), strides=(2, 1, 1)),
-        replace(
-            WAVLM, dimension=32, heads=2, feedforward=64, channels=32, position_kernel=16, position_groups=4, buckets=32, max_distance=80
-        ),
+        TINY_WAVLM,
         encoder_layers=2,
         width=32,
         hidden=64,
         decoder_layers=2,
+    ),
+    "tiny-causal": Config(
+        Focal(features=32, dimension=6, widths=(32,) * 3, window=5, growth=2, past=16, chunk=4),
+        TINY_WAVLM,
+        encoder_layers=2,
+        width=32,
+        hidden=64,
+        decoder_layers=2,
+        window=16,
+        step=480,
     ),
 }
 
@@ -70,8 +106,11 @@ class Encoder(nn.Module):
         super().__init__()
         self.features = Hubert(config.encoder, config.encoder_layers)
         self.compressor = config.focal.compressor()
+        self.filled_up = config.focal.stride == 1  # else the compressor fills up to whole frames, which reach as far
 
     def forward(self, wav: Tensor) -> Tensor:
+        if self.filled_up:
+            wav = F.pad(wav, (0, max(0, WINDOW - HOP - wav.shape[-1] % HOP)))
         return self.compressor(self.features(wav).transpose(1, 2))
 
 
@@ -89,9 +128,53 @@ class Decoder(nn.Module):
         return self.head(self.stack(self.embed(self.decompressor(x))))
 
 
+class StreamingEncoder(nn.Module):
+    """wav [B, 1, T] -> latents [B, D, ceil(T / hop)]; a piece of a stream is whole chunks long, but for the last."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.features = CausalWavLM(config.encoder, config.encoder_layers, config.focal.chunk, config.window)
+        self.compressor = config.focal.compressor()
+
+    def forward(self, wav: Tensor, memory: Memory | None = None) -> Tensor:
+        return self.compressor(self.features(wav, memory).transpose(1, 2), memory)
+
+
+class StreamingDecoder(WaveNeXt):
+    """Latents [B, D, F] -> wav [B, 1, F * step]; a piece of a stream is whole chunks long, but for the last."""
+
+    def __init__(self, config: Config):
+        super().__init__(config.focal.features, config.width, config.hidden, config.decoder_layers, config.kernel, config.step)
+        self.decompressor = config.focal.decompressor()
+
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        return super().forward(self.decompressor(x, memory), memory)
+
+
+class StreamingFocalCodec(LatentCodec[BinarySphericalQuantizer]):
+    """A FocalCodec that also works chunk by chunk."""
+
+    def __init__(self, config: Config, spec: Spec):
+        quantizer = BinarySphericalQuantizer(config.focal.dimension)
+        super().__init__(spec, StreamingEncoder(config), quantizer, StreamingDecoder(config), config.step, whole=False)
+        self.chunk = config.focal.chunk
+
+    def stream_encoder(self) -> FrameStream:
+        """wav pieces [B, 1, n] -> codes [B, 1, m]."""
+        empty = torch.zeros(1, 1, 0, dtype=torch.int64, device=self.quantizer.places.device)
+        return FrameStream(lambda wav, memory: self.quantizer.encode(self.encoder(wav, memory)), HOP * self.chunk, empty, fill=False)
+
+    def stream_decoder(self) -> FrameStream:
+        """codes [B, 1, m] -> wav pieces [B, 1, m * step]."""
+        empty = torch.zeros(1, 1, 0, device=self.quantizer.places.device)
+        return FrameStream(lambda codes, memory: self.decoder(self.quantizer.decode(codes), memory), self.chunk, empty, fill=False)
+
+
 def build(spec: Spec) -> LatentCodec[BinarySphericalQuantizer]:
     """The model of a variant, without weights."""
     config = CONFIGS[spec.variant]
+    if config.streams:
+        return StreamingFocalCodec(config, spec)
     quantizer = BinarySphericalQuantizer(config.focal.dimension)
     return LatentCodec(spec, Encoder(config), quantizer, Decoder(config), config.hop, whole=False)
 
@@ -157,9 +240,12 @@ def draw(model: LatentCodec[BinarySphericalQuantizer], seed: int) -> None:
     """Random weights, with latents around zero: otherwise every frame of a clip would get the same signs."""
     generator = torch.Generator().manual_seed(seed)
     seeded(model, generator)
-    assert isinstance(model.encoder, Encoder)
-    latents = model.latents(torch.randn(1, 1, 100 * model.hop, generator=generator) / 3)
+    assert isinstance(model.encoder, Encoder | StreamingEncoder)
+    latents = model.latents(torch.randn(1, 1, 100 * CONFIGS[model.spec.variant].hop, generator=generator) / 3)
     model.encoder.compressor.out_proj.bias.sub_(latents.mean((0, 2)))
+    if isinstance(model.decoder, StreamingDecoder):
+        for value in model.decoder.head.parameters():
+            value.mul_(0.2)  # within full scale
 
 
 def released(name: str, revision: str) -> Checkpoint:
@@ -171,6 +257,9 @@ CHECKPOINTS = {
     "50hz": released("focalcodec_50hz", "main"),  # no full revision that holds it could be found
     "25hz": released("focalcodec_25hz", "78304a7b236ae19412f4a3ccbd51f61622cc1d01"),
     "12.5hz": released("focalcodec_12_5hz", "0362a84131191d685f299c5c52bc6169a25c6c3c"),
+    "50hz-65k-causal": released("focalcodec_50hz_65k_causal", "484c3f8067a8ca5154343c1c03c4cffa7c4bb6c9"),
+    "50hz-4k-causal": released("focalcodec_50hz_4k_causal", "39424d44bc30e7c3f250ce753f7f5703825795bf"),
+    "50hz-2k-causal": released("focalcodec_50hz_2k_causal", "main"),
 }
 
 
@@ -181,6 +270,7 @@ def variant(name: str) -> Variant:
         name="focalcodec",
         variant=name,
         sample_rate=RATE,
+        output_rate=RATE * config.step // HOP if config.step != HOP else None,
         codebooks=(Codebook(2**config.focal.dimension, RATE / config.hop),),
         weights=sha256_of_all(checkpoint) if checkpoint else "seed:0",
         source="https://arxiv.org/abs/2502.04465, https://github.com/lucadellalib/focalcodec",

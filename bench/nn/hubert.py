@@ -136,9 +136,7 @@ class Attention(nn.Module):
     def biased(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
         """Attention with bias [heads, 2 F - 1] by distance, which each query's gate makes larger or smaller; in blocks of queries."""
         batch, heads, frames, _ = q.shape
-        inputs = x.unflatten(-1, (heads, -1)).transpose(1, 2)
-        a, b = self.gate(inputs).unflatten(-1, (2, 4)).sum(-1, keepdim=True).sigmoid().unbind(-2)
-        gate = a * (b * self.gate_scale - 1) + 2  # [B, heads, F, 1]
+        gate = self.gates(x)
         by_query = bias.unfold(-1, frames, 1)  # [heads, F, F], a view; the last query comes first
         step = max(1, SCORES // (batch * heads * frames))
         blocks = []
@@ -147,6 +145,12 @@ class Attention(nn.Module):
             here = by_query[:, frames - stop : frames - start].flip(1)
             blocks.append(F.scaled_dot_product_attention(q[:, :, start:stop], k, v, gate[:, :, start:stop] * here))
         return torch.cat(blocks, dim=2)
+
+    def gates(self, x: Tensor) -> Tensor:
+        """Frames [B, F, D] -> by how much each query makes the bias larger or smaller [B, heads, F, 1]."""
+        inputs = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        a, b = self.gate(inputs).unflatten(-1, (2, 4)).sum(-1, keepdim=True).sigmoid().unbind(-2)
+        return a * (b * self.gate_scale - 1) + 2
 
 
 class Layer(nn.Module):

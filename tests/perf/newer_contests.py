@@ -132,22 +132,30 @@ def qwen3_tts(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     yield Contest("qwen3_tts@12hz decode", calls, lambda: same_audio(mine.decode(codes), decoder.chunked_decode(codes)), 31.02)
 
 
-def focalcodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
-    config = test_focalcodec.CONFIGS["25hz"]
-    official = test_focalcodec.alive(config, 0)
-    mine, official = test_focalcodec.ours(config, official).to(device), official.to(device)
-    wav = test_focalcodec.swelling((batch, 1, int(seconds * 16_000)), 1).to(device)
-    codes = official.sig_to_toks(wav[:, 0])
+def focalcodec(kind: str) -> Contests:
+    """The contests of a FocalCodec. Audio is long enough that the last whole hop is heard to its end by both."""
 
-    def equal() -> str:
-        found = mine.encode(wav)[:, 0]
-        test_focalcodec.only_ties(found.cpu(), codes.cpu(), test_focalcodec.raw_latents(official, wav).cpu())
-        return f"{int((found != codes).sum())} of {codes.numel()} codes differ, by ties"
+    def contests(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+        config = test_focalcodec.CONFIGS[kind]
+        official = test_focalcodec.alive(config, 0)
+        mine, official = test_focalcodec.ours(config, official).to(device), official.to(device)
+        wav = test_focalcodec.swelling((batch, 1, int(seconds * 50) * 320 + 80), 1).to(device)
+        codes = official.sig_to_toks(wav[:, 0])
 
-    calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "official": lambda: official.sig_to_toks(wav[:, 0])}
-    yield Contest("focalcodec@25hz encode", calls, equal)
-    calls = {"ours": lambda: mine.decode(codes[:, None]), "official": lambda: official.toks_to_sig(codes)}
-    yield Contest("focalcodec@25hz decode", calls, lambda: same_audio(mine.decode(codes[:, None])[:, 0], official.toks_to_sig(codes)))
+        def equal() -> str:
+            found = mine.encode(wav)[:, 0]
+            test_focalcodec.only_ties(found.cpu(), codes.cpu(), test_focalcodec.raw_latents(official, wav).cpu())
+            return f"{int((found != codes).sum())} of {codes.numel()} codes differ, by ties"
+
+        def same() -> str:
+            return same_audio(mine.decode(codes[:, None])[:, 0], official.toks_to_sig(codes))
+
+        calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "official": lambda: official.sig_to_toks(wav[:, 0])}
+        yield Contest(f"focalcodec@{kind} encode", calls, equal)
+        calls = {"ours": lambda: mine.decode(codes[:, None]), "official": lambda: official.toks_to_sig(codes)}
+        yield Contest(f"focalcodec@{kind} decode", calls, same)
+
+    return contests
 
 
 def facodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
