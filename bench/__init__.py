@@ -14,6 +14,7 @@ from pathlib import Path as _Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.python.ablation import ablate as ablate
     from bench.python.any_rate import load_tokenizer as load_tokenizer
     from bench.python.evaluate import evaluate as evaluate
     from bench.python.evaluate import score as score
@@ -34,9 +35,10 @@ _LAZY = {
     **{name: "bench.python.evaluate" for name in ("evaluate", "score")},
     **{name: "bench.python.results" for name in ("Results", "load_results")},
     **{name: "bench.python.token_streams" for name in ("tokenize", "detokenize", "load_tokens")},
+    "ablate": "bench.python.ablation",
     "load_tokenizer": "bench.python.any_rate",
 }
-__all__ = ["Results", "detokenize", "evaluate", "load_results", "load_tokenizer", "load_tokens", "score", "tokenize"]
+__all__ = ["Results", "ablate", "detokenize", "evaluate", "load_results", "load_tokenizer", "load_tokens", "score", "tokenize"]
 
 
 def __getattr__(name: str) -> object:

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from bench.api import UserError
 from bench.commands import (
+    ablate,
     arguments,
     compare,
     completion,
@@ -39,7 +40,7 @@ from bench.commands import (
 )
 
 EXAMPLES = """commands by purpose:
-  measure   run, merge, score, check, train, kmeans
+  measure   run, merge, score, check, train, kmeans, ablate
   read      list, show, runs, compare, table, plot, report
   listen    listening
   use       tokenize, detokenize, data
@@ -115,6 +116,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         gate,
         leaderboard,
         fit,
+        ablate,
         data,
         doctor,
         completion,

@@ -127,6 +127,8 @@ def test_a_wrong_word_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[s
         ("run", "--tokenizer", "mimi", "--device", "gpu"),
         ("check", "mimi", "--device", "gpu"),
         ("kmeans", "mfcc_kmeans", "--data", "nope", "--out", "x.safetensors"),
+        ("ablate", "--data", "mini", "--out", "x", "--vary", "quantizer=vqq"),
+        ("ablate", "--data", "mini", "--out", "x", "--budget", "0"),
         ("train", "nope", "--data", "x", "--out", "y"),
     ],
 )
@@ -144,7 +146,7 @@ def test_bench_alone_prints_its_help_and_the_version_is_that_of_the_project() ->
 
 
 @pytest.mark.parametrize(
-    "verb", ["run", "list", "show", "check", "compare", "plot", "gate", "leaderboard", "train", "kmeans", "completion"]
+    "verb", ["run", "list", "show", "check", "compare", "plot", "gate", "leaderboard", "train", "kmeans", "ablate", "completion"]
 )
 def test_help_of_every_command_has_examples_whose_flags_exist(verb: str) -> None:
     helped = bench(verb, "--help").stdout

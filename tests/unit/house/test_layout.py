@@ -20,7 +20,7 @@ FLOORS = (  # a room imports from lower floors and from itself; rooms of one flo
     {"commands"},
     {"python"},
     {"plot", "gate", "leaderboard"},
-    {"listening"},
+    {"listening", "ablation"},
     {"report", "conformance", "tokenized", "train", "pairs"},
     {"compare", "lm", "probe", "throughput"},
     {"evaluators", "engine"},
