@@ -30,6 +30,11 @@ class Scalars(FiniteScalarQuantizer):
     def dimensions(self) -> int:
         return len(self.steps)
 
+    def zero(self) -> Tensor:
+        """What stands in the middle of all steps [d]: of an even number it is no step, and the quantizer moves it to the next one."""
+        half = (self.steps - 1) / 2
+        return -torch.atanh((self.steps // 2 - half) / (half + 0.5 - 1e-3))
+
     @torch.no_grad()
     def begin(self, axes: Tensor, spread: Tensor, middle: Tensor) -> None:
         assert self.input_proj.bias is not None and self.output_proj.bias is not None
@@ -46,6 +51,10 @@ class Signs(nn.Module):
         self.dimensions = bits
         self.inner = BinarySphericalQuantizer(bits)
         self.input_proj, self.output_proj = nn.Conv1d(width, bits, 1), nn.Conv1d(bits, width, 1)
+
+    def zero(self) -> Tensor:
+        """What stands in the middle of all codes [d]."""
+        return torch.zeros(self.dimensions)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.inner.encode(self.input_proj(x))
@@ -98,7 +107,7 @@ class Parallel(nn.Module):
             own = torch.arange(i, i + part.dimensions * len(parts), len(parts)) % axes.shape[1]
             part.begin(axes[:, own], spread[own], torch.zeros_like(middle) if i else middle)
             assert part.input_proj.bias is not None
-            part.input_proj.bias.copy_(-(middle @ axes[:, own]) / spread[own])
+            part.input_proj.bias.copy_(part.zero().to(middle) - (middle @ axes[:, own]) / spread[own])
 
     def _each(self) -> list[Scalars | Signs]:
         return [part for part in self.parts if isinstance(part, Scalars | Signs)]

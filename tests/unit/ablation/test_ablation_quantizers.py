@@ -20,10 +20,10 @@ DESIGNS = [checked(Design(kind, levels=4, size=16)) for kind in KINDS]
 
 @pytest.fixture(scope="module")
 def latents() -> torch.Tensor:
-    """[6, W, 48], some directions a hundred times as strong as others, not around zero."""
+    """[6, W, 48], some directions a hundred times as strong as others, far from zero."""
     g = torch.Generator().manual_seed(0)
     mix = torch.randn(WIDTH, WIDTH, generator=g) * torch.logspace(0, -2, WIDTH)
-    return 0.3 * mix @ torch.randn(6, WIDTH, 48, generator=g) + 0.2
+    return 0.3 * mix @ torch.randn(6, WIDTH, 48, generator=g) + 0.5
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
@@ -32,9 +32,13 @@ def test_a_quantizer_begins_by_explaining_the_latents(design: Design, latents: t
     quantizer = built(design, WIDTH)
     begin(quantizer, latents, torch.Generator().manual_seed(1))
     with torch.no_grad():
-        rest = latents - quantizer.eval().decode(quantizer.encode(latents, design.levels))
-    spread = latents - latents.mean((0, 2), keepdim=True)
-    assert rest.square().mean() < 0.8 * spread.square().mean()
+        found = quantizer.eval().decode(quantizer.encode(latents, design.levels))
+    wanted, given = (x - x.mean((0, 2), keepdim=True) for x in (latents, found))
+    assert (latents - found).square().mean() < 0.8 * wanted.square().mean()
+    gain = (wanted * given).sum() / given.square().sum()  # that would make what is decoded fit best
+    assert 0.7 < gain < 1.4, "neither too loud nor too quiet"
+    off = (latents - found).mean((0, 2)).square().mean()
+    assert off < 0.02 * wanted.square().mean(), "around the same middle"
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
