@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.ablation.designs import GROUPS, STEPS, Design
-from bench.nn.factorised import FactorisedQuantizer
+from bench.nn.factorised import FactorisedCodebook, FactorisedQuantizer
 from bench.nn.multiscale import MultiScaleQuantizer
 from bench.nn.quantize import Quantized, ResidualQuantizer, SplitQuantizer
 from bench.nn.quantizers import BinarySphericalQuantizer, FiniteScalarQuantizer, GroupQuantizer, ProductQuantizer
@@ -123,6 +123,7 @@ class Scales(MultiScaleQuantizer):
     def begin(self, latents: Tensor, generator: torch.Generator) -> None:
         rest = latents
         for level, stride in zip(self.codebooks(), self.strides, strict=True):
+            assert isinstance(level, FactorisedCodebook)  # these have projections
             slow = F.avg_pool1d(rest, stride)
             codebooks.start_level(level, slow, generator)
             rest = rest - level.out_proj(level.vectors(level.nearest(level.in_proj(slow)))).repeat_interleave(stride, dim=-1)
