@@ -28,7 +28,7 @@ from bench.pairs.sounds import Sounds, embedded
 if TYPE_CHECKING:
     from bench.api import Session
 
-VERSION = 2
+VERSION = 3
 DOMAIN: Domain = "speech"
 KINDS = {
     words.KIND: "a word against what is none, of the same phones and the same neighbours",

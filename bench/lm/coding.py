@@ -48,6 +48,7 @@ class Training:
     body: Body = BODIES["small"]
     device: str = "cpu"
     peak: float = RATE  # the highest learning rate
+    dropout: float = 0.0  # the share of what each layer adds that is left out, anew in every step
     keep: Path | None = None  # the file that its weights are left in
     start: Path | None = None  # the file of the weights that it begins with
     beside: Beside | None = None  # what else it is given of each clip; then the weights that it begins with stay as they are
@@ -62,7 +63,7 @@ class Coder:
         wanted = (*training.train, *training.dev, *training.test)
         self.numbers = {clip: self.vocabulary.numbers(training.streams[clip]) for clip in wanted}
         priors = [torch.from_numpy(table.prior()) for table in self.vocabulary.zero_order]
-        self.plain = LanguageModel(training.layout, training.body, training.alphabet.tables, priors)
+        self.plain = LanguageModel(training.layout, training.body, training.alphabet.tables, priors, training.dropout)
         if training.start:
             self.plain.load_state_dict(load_file(training.start))
         beside = training.beside

@@ -62,9 +62,9 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 class Block(nn.Module):
     """Causal attention and a two-layer network, each on normalised input and added to it: [B, T, D] -> the same."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, dropout: float = 0.0):
         super().__init__()
-        self.heads = width // HEAD
+        self.heads, self.dropout = width // HEAD, dropout
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
@@ -76,16 +76,19 @@ class Block(nn.Module):
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.out(y.transpose(1, 2).flatten(2))
-        return x + self.down(F.gelu(self.up(self.between(x))))
+        x = x + self._dropped(self.out(y.transpose(1, 2).flatten(2)))
+        return x + self._dropped(self.down(F.gelu(self.up(self.between(x)))))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout) if self.dropout and self.training else x
 
 
 class Transformer(nn.Module):
     """[B, T, D] -> [B, T, D]; position t sees those up to t."""
 
-    def __init__(self, width: int, layers: int):
+    def __init__(self, width: int, layers: int, dropout: float = 0.0):
         super().__init__()
-        self.blocks = nn.ModuleList(Block(width) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, times: Tensor | None = None) -> Tensor:
@@ -99,8 +102,8 @@ class Transformer(nn.Module):
 class LanguageModel(nn.Module):
     """log p of every code of a window, given what its layout lets it see."""
 
-    def __init__(self, layout: Layout, body: Body, tables: Sequence[int], priors: Sequence[Tensor]):
-        """`tables` [C]: which table the codes of a column are in; `priors`: of each table, log p [n] of its codes."""
+    def __init__(self, layout: Layout, body: Body, tables: Sequence[int], priors: Sequence[Tensor], dropout: float = 0.0):
+        """`tables` [C]: which table the codes of a column are in; `priors`: of each table, log p [n] of its codes; `dropout`: in training."""
         super().__init__()
         self.layout, self.tables = layout, tuple(tables)
         starts = [1]
@@ -114,14 +117,14 @@ class LanguageModel(nn.Module):
         if layout.kind != "frames":
             self.place = nn.Parameter(torch.zeros(columns, width))  # which column is next; in stages, which stage
         self.start = nn.Parameter(torch.zeros(width))
-        self.transformer = Transformer(width, body.layers)
+        self.transformer = Transformer(width, body.layers, dropout)
         inner = layout.one_by_one and layout.kind != "flattened"
         out = body.depth_width if inner else width
         if inner:
             self.down = nn.Linear(width, out)
             self.lift = nn.Linear(RANK, out, bias=False)
             self.column = nn.Parameter(0.02 * torch.randn(columns, out))
-            self.depth = Transformer(out, body.depth_layers)
+            self.depth = Transformer(out, body.depth_layers, dropout)
         self.answer = nn.Parameter(torch.randn(columns, out, RANK) / out**0.5)
         self.weight = nn.Parameter(torch.zeros(starts[-1] - 1, RANK))
         self.bias = nn.ParameterList(torch.as_tensor(priors[table]).float().clone() for table in self.tables)

@@ -43,15 +43,17 @@ def test_scrambled_words_have_the_same_phones_at_the_same_places() -> None:
 
 
 @pytest.mark.slow
-def test_phones_tell_words_and_agreement_and_no_voice() -> None:
+def test_phones_tell_words_and_agreement_and_no_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "ITEMS", 100)  # four times those of the suite: of 25 the 95 % interval is 20 points to either side
     made = quads()
     streams = {clip.id: labels(phones(clip), seconds(clip.id)) for clip in TRAINED}
     streams |= {name: phone_labels(sound) for quad in made for name, sound in quad.sides()}
     verdict, won = told_apart(made, streams, [len(phone_numbers())])
     print("phone labels", verdict.converged, won)
     assert won["word"] >= 0.9
-    assert won["syntax"] > 0.55  # 0.8 is wanted: the sentences are learned by heart before agreement is
-    assert won["voice"] == pytest.approx(0.5, abs=0.1)
+    assert won["syntax"] >= 0.75
+    # not gender: the male voices are another speaker, whose phones have other lengths
+    assert won["voice"] == pytest.approx(0.5, abs=0.98 / math.sqrt(sum(quad.kind == "voice" for quad in made)))
 
 
 @pytest.mark.slow
@@ -71,7 +73,7 @@ def test_phones_in_another_order_within_words_tell_what_their_company_does() -> 
         streams[clip.id] = labels(mixed, seconds(clip.id))
     verdict, won = of_words(streams)
     print("scrambled phones", verdict.converged, won)
-    assert 0.5 < won["word"] < 0.8  # where order tells 0.9 and more
+    assert 0.5 < won["word"] < 0.9  # counting their company tells as much, order all
 
 
 def test_which_phones_come_in_one_word_tells_words_by_counting() -> None:
