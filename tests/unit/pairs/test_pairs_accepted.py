@@ -114,14 +114,14 @@ def test_an_ideal_listener_tells_voices_by_their_mean_pitch() -> None:
 
 
 @pytest.mark.slow
-def test_pitch_and_loudness_tell_voices_and_no_words() -> None:
+def test_pitch_and_loudness_tell_voices_and_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consistency, "QUADS", 192)  # four times those of the suite: of 48 the 95 % interval is 14 points to either side
     made = [quad for quad in quads() if quad.kind != "syntax"]
     streams = {name: pitch_and_loudness(sound) for name, sound in sounds(TRAINED).items()}
     streams |= {name: pitch_and_loudness(sound) for quad in made for name, sound in quad.sides()}
     verdict, won = told_apart(made, streams, [PITCHES + 1, LEVELS])
     print("pitch and loudness", verdict.converged, won)
-    assert won["voice_local"] >= 0.8 and won["gender_local"] >= 0.8
-    assert won["voice"] > 0.6 and won["gender"] >= 0.8
+    assert min(won[name] for name in ("voice", "voice_local", "gender", "gender_local")) >= 0.8
     assert won["word"] == pytest.approx(0.5, abs=0.12)
 
 
