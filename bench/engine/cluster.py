@@ -31,6 +31,9 @@ PATIENCE = 10.0  # s for the head of a cluster to answer
 AUTO, LOCAL = "auto", "local"
 
 
+WITH_ITS_MACHINE = "node has died"  # of an actor, as Ray words it: there is no other sign
+
+
 class Lost(Exception):
     """A worker is gone, or what it had made."""
 
@@ -155,7 +158,7 @@ class Crew:
         self.room, self.hire = room, hire
         self.doing: dict[ObjectRef, tuple[ActorHandle, Unit | None]] = {}  # None: it opens what it works with
         self.idle: list[ActorHandle] = []
-        self.deaths: Counter[Unit | None] = Counter()  # at each unit; of None: while opening, since one last could
+        self.deaths: Counter[Unit | None] = Counter()  # at each unit; of None: while opening on a machine that lives, since one last could
 
     def done(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Files]]:
         """Each unit with what became of it, in the order of completion."""
@@ -210,7 +213,7 @@ class Crew:
         import ray
 
         ray.kill(worker)  # one that cannot be reached may still be at work
-        self.deaths[unit] += 1
+        self.deaths[unit] += bool(unit) or WITH_ITS_MACHINE not in str(lost)  # a unit may be what kills a machine
         if self.deaths[unit] > DEATHS:
             what = f"at shard {unit.shard}" if unit else "when they started"
             alone = f"run it alone to see why (--executor local --shard {unit.shard})" if unit else "see Ray's log on those machines"

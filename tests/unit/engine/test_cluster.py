@@ -298,6 +298,20 @@ def test_a_unit_that_kills_every_worker_ends_the_run(doomed: Unit | None, said: 
     assert len(ray.killed) == DEATHS + 1
 
 
+def test_machines_that_die_while_workers_open_end_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[None] = []
+
+    def fate(unit: Unit | None) -> object:
+        if unit is None:
+            opened.append(unit)
+            if len(opened) <= 3 * DEATHS:
+                raise Lost("The actor died because its node has died. Node Id: 7e81")
+        return {}
+
+    several, ray = crew(fate, monkeypatch)
+    assert len(list(several.done(UNITS))) == 6 and len(ray.killed) == 3 * DEATHS
+
+
 def test_what_a_worker_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def fate(unit: Unit | None) -> object:
         raise Raised(UserError("one line"))
