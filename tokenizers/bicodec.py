@@ -10,14 +10,16 @@ stand for them; the authors' code leaves that frame out.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
+from bench.api import Checkpoint, Codebook, Spec, Tokenizer, Variant, sha256_of_all
 from bench.nn.bicodec_names import renamed
 from bench.nn.checks import require_codes, require_wav
 from bench.nn.conditioned import ConditionedStack
@@ -212,7 +214,8 @@ def variant(name: str) -> Variant:
         licence="CC-BY-NC-SA-4.0" if checkpoint else "",
         keeps_level=False,
     )
-    return Variant(spec, load, checkpoint)
+    loader = cast(Callable[..., Tokenizer], load)  # it is a bench.api.SideTokenizer
+    return Variant(spec, loader, checkpoint)
 
 
 VARIANTS = {name: variant(name) for name in CONFIGS}

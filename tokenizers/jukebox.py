@@ -149,7 +149,10 @@ def draw(model: LatentCodec[ResidualQuantizer], seed: int) -> None:
     wav = torch.randn(1, 1, 200 * model.hop, generator=generator) / 3
     latents = model.latents(wav)
     model.quantizer.scatter(latents, generator, spread=1.0)
-    model.decoder[-1].weight.mul_(0.2 / model.synthesis(latents).std())
+    assert isinstance(model.decoder, nn.Sequential)
+    last = model.decoder[-1]
+    assert isinstance(last, nn.Conv1d)
+    last.weight.mul_(0.2 / model.synthesis(latents).std())
 
 
 # its digest is published nowhere that could be found: it is read from --weights PATH only

@@ -8,14 +8,16 @@ adds it to its own second stage. Not causal. T is filled up with zeros to whole 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
+from bench.api import Checkpoint, Codebook, Spec, Tokenizer, Variant, sha256_of_all
 from bench.nn.checks import require_codes, require_wav
 from bench.nn.hifigan import SLOPE, Decoder, Encoder, HifiGan
 from bench.nn.quantize import ResidualQuantizer
@@ -170,7 +172,8 @@ def variant(name: str) -> Variant:
         source="https://arxiv.org/abs/2310.00014, https://github.com/y-ren16/TiCodec",
         licence="Apache-2.0" if checkpoint else "",
     )
-    return Variant(spec, load, checkpoint)
+    loader = cast(Callable[..., Tokenizer], load)  # it is a bench.api.SideTokenizer
+    return Variant(spec, loader, checkpoint)
 
 
 VARIANTS = {name: variant(name) for name in CONFIGS}
