@@ -1,8 +1,8 @@
-"""What HuBERT, WavLM, wav2vec 2.0 and w2v-BERT units share: one layer of a speech encoder, and a k-means codebook of its features.
+"""What HuBERT, WavLM, wav2vec 2.0, w2v-BERT and CPC units share: one layer of a speech encoder, and a k-means codebook of its features.
 
-wav [B, 1, T] at 16 kHz -> features [B, F, D], 50 a second -> codes [B, 1, F]. Two files: the encoder, and the codebook, which --weights
-replaces. Where no digest of the encoder is known, one file of the user's holds both: `bench kmeans --weights ENCODER` writes it. A family
-is data; its variants are named shape-layer-clusters, as `base-l9-km500`.
+wav [B, 1, T] at 16 kHz -> features [B, F, D], 50 or 100 a second -> codes [B, 1, F]. Two files: the encoder, and the codebook, which
+--weights replaces. Where no digest of the encoder is known, one file of the user's holds both: `bench kmeans --weights ENCODER` writes it.
+A family is data; its variants are named shape-layer-clusters, as `base-l9-km500`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bench.api import Checkpoint, Codebook, Spec, TrainedHere, Variant, sha256_of_all
 from bench.nn.hubert import HOP
 from bench.nn.kmeans import Units
+from bench.nn.seanet_lstm import draw_biases
 from bench.weights.files import fill, load_centroids, load_state, seed_of, seeded
 
 RATE = 16_000
@@ -62,6 +63,7 @@ class Family:
     encoders: Mapping[str, Checkpoint]  # by the shape's name
     tiny_layer: int = 1
     codebooks: Mapping[str, Place] = field(default_factory=dict)  # by variant; where its authors published none, `bench kmeans` fits one
+    hop: int = HOP  # samples between frames
     mini: Checkpoint | None = None  # what `bench train` made: a file of the codebook and the encoder up to the layer that it chose
 
     def parts(self, variant: str) -> tuple[str, int, int]:
@@ -79,7 +81,9 @@ class Family:
         shape = self.shapes[name]
         if encoder is None:
             model = shape.encoder(layer)
-            seeded(model, torch.Generator().manual_seed(seed_of(spec)))
+            generator = torch.Generator().manual_seed(seed_of(spec))
+            seeded(model, generator)
+            draw_biases(model, generator)
             return model.eval()
         state = shape.named(load_state(encoder), layer)
         state.pop("centroids", None)  # of a file that holds both
@@ -118,7 +122,7 @@ class Family:
             name=self.name,
             variant=name,
             sample_rate=RATE,
-            codebooks=(Codebook(clusters, RATE / HOP),),
+            codebooks=(Codebook(clusters, RATE / self.hop),),
             weights=sha256_of_all(codebook, encoder) if encoder else "seed:0",
             decodes=False,
             source=self.source,

@@ -35,7 +35,7 @@ UNREADABLE = (  # what readers raise on bytes that are of no such file: an unpic
 )
 
 
-HELD = ("model", "state_dict", "model_state_dict", "codec_model")  # where a checkpoint's tensors may sit
+HELD = ("model", "state_dict", "model_state_dict", "codec_model", "weights", "gEncoder")  # where a checkpoint's tensors may sit
 
 
 def load_state(path: Path, parts: Mapping[str, str] | None = None) -> dict[str, Tensor]:

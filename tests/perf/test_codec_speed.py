@@ -7,8 +7,9 @@ The oracles are `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtoken
 `transformers`. For
 WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishengpeng/WavTokenizer; for BigCodec, BIGCODEC_CHECKOUT one of
 https://github.com/Aria-K-Alethia/BigCodec; for LLM-Codec, LLM_CODEC_CHECKOUT one of https://github.com/yangdongchao/LLM-Codec; for Lyra,
-LYRA_WEIGHTS names the folder of its three files, and for Stable Codec, STABLE_CODEC_PACKAGES that of its two packages. What is missing is
-skipped.
+LYRA_WEIGHTS names the folder of its three files, and for Stable Codec, STABLE_CODEC_PACKAGES that of its two packages; for
+vq-wav2vec, FAIRSEQ_CHECKOUT one of https://github.com/facebookresearch/fairseq; for CPC, CPC_CHECKOUT one of
+https://github.com/facebookresearch/CPC_audio. What is missing is skipped.
 
 Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
 is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
@@ -34,7 +35,7 @@ from tests.perf.dualcodec_contests import dualcodec
 from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.single_codebook_contests import bigcodec
 from tests.perf.taae_contests import stablecodec
-from tests.perf.unit_contests import LARGE, STABLE, units
+from tests.perf.unit_contests import LARGE, STABLE, cpc, units, vq_wav2vec
 from tests.perf.words_contests import llm_codec
 from tests.perf.xcodec2_contests import semantic_snake
 
@@ -75,6 +76,9 @@ FAMILIES: dict[str, Contests] = {
     "wav2vec2-l6": units(wav2vec2_kmeans, "base-l6-km500", "Wav2Vec2", 5.06),
     "wavlm-l9": units(wavlm_kmeans, "base-plus-l9-km500", "WavLM"),
     "hubert-large": units(hubert_kmeans, "large-l18-km500", "Hubert", 15.14, conv_bias=True, **LARGE, **STABLE),
+    "vq_wav2vec-gumbel": vq_wav2vec("gumbel"),
+    "vq_wav2vec-kmeans": vq_wav2vec("kmeans"),
+    "cpc-big": cpc,
 }
 CHOSEN = os.environ.get("SPEED_FAMILIES", ",".join(FAMILIES)).split(",")
 if strangers := set(CHOSEN) - set(FAMILIES):

@@ -1,8 +1,11 @@
-"""The contests of the speech encoders with k-means units: HuBERT, wav2vec 2.0, WavLM."""
+"""The contests of the speech encoders with k-means units, HuBERT, wav2vec 2.0, WavLM and CPC, and of vq-wav2vec."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import pytest
@@ -15,7 +18,9 @@ from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
 from bench.nn.quantize import nearest
 from bench.weights.files import fold_weight_norm
+from tests.parity import cpc_recipe, test_cpc, test_vq_wav2vec, vq_wav2vec_recipe, write_cpc, write_vq_wav2vec
 from tests.parity.ties import residual_levels
+from tests.parity.wavtokenizer_recipe import sound
 from tests.perf.contest import Call, Contest, Contests, same_codes
 
 LARGE = {"hidden_size": 1024, "num_attention_heads": 16, "intermediate_size": 4096, "num_hidden_layers": 24}
@@ -61,3 +66,56 @@ def units(room: ModuleType, name: str, kind: str, gmacs: float = 0.0, **differs:
         yield Contest(f"{mine.spec.label} encode", calls, equal, gmacs)
 
     return contests
+
+
+def vq_wav2vec(kind: str) -> Contests:
+    """Against fairseq's classes; FAIRSEQ_CHECKOUT names a checkout of it."""
+
+    def contests(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+        checkout = os.environ.get("FAIRSEQ_CHECKOUT")
+        if not checkout:
+            pytest.skip("name a checkout of https://github.com/facebookresearch/fairseq in FAIRSEQ_CHECKOUT")
+        _, state = test_vq_wav2vec.facts_of("full", kind)
+        official = write_vq_wav2vec.official(Path(checkout), vq_wav2vec_recipe.options("full", kind))
+        official.load_state_dict(state)
+        with TemporaryDirectory() as folder:
+            mine = test_vq_wav2vec.model_of("full", kind, state, Path(folder)).to(device)
+        official.to(device)
+        wav = sound(batch, round(16_000 * seconds), 1).to(device)
+
+        def equal() -> str:
+            found, codes = mine.encode(wav), write_vq_wav2vec.encode(official, wav)
+            share = (found == codes).double().mean().item()
+            if device == "cpu":
+                test_vq_wav2vec.only_ties(mine, found, codes, mine.latents(wav))
+            assert share > 0.98, f"{share:.4%} of the codes are equal"
+            return f"{100 * share:.3f} % of {codes.numel()} codes equal"
+
+        calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "fairseq": lambda: write_vq_wav2vec.encode(official, wav)}
+        yield Contest(f"vq_wav2vec@{kind} encode", calls, equal)
+
+    return contests
+
+
+def cpc(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    """Against the authors' code, clip by clip in pieces of 4 s as their reader hears files; CPC_CHECKOUT names a checkout of it."""
+    checkout = os.environ.get("CPC_CHECKOUT")
+    if not checkout or device != "cpu":
+        pytest.skip("name a checkout of https://github.com/facebookresearch/CPC_audio in CPC_CHECKOUT; its calls of a GPU stay on the CPU")
+    facts = cpc_recipe.stored()["full"]
+    state = cpc_recipe.weights(facts["shapes"])
+    official = write_cpc.Official(Path(checkout), cpc_recipe.SIZES["full"], cpc_recipe.LAYERS)
+    official.model.load_state_dict(state, strict=False)
+    with TemporaryDirectory() as folder:
+        mine = test_cpc.units_of("full", state, cpc_recipe.codebook(facts["middle"], facts["spread"]), Path(folder))
+    wav = sound(batch, round(16_000 * seconds), 1)
+
+    def theirs() -> Tensor:
+        return nearest(official.features(wav).flatten(0, 1), mine.centroids, mine.half_norms).view(batch, 1, -1)
+
+    def equal() -> str:
+        hidden = official.features(wav)
+        torch.testing.assert_close(mine.features(wav), hidden, rtol=0, atol=1e-5)
+        return same_codes(mine.encode(wav), theirs(), residual_levels(hidden.transpose(1, 2), [mine.centroids], theirs()))
+
+    yield Contest("cpc_kmeans@big-l2-km50 encode", {"ours": lambda: mine.encode(wav), "official": theirs}, equal)
