@@ -1,5 +1,6 @@
 """What torch.save wrote comes out of its files, in both layouts, and nothing in them runs. Oracle: torch.load."""
 
+import pickle
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
@@ -64,8 +65,9 @@ def test_reads_what_torch_saved(tmp_path: Path, zipped: bool) -> None:
     args = found["args"]
     assert isinstance(args, Thing) and args.name == "argparse.Namespace"
     assert args.state == {"activation": "gelu", "sizes": [1, (2, 0.5)], "flag": True, "nothing": None}
-    torch.load(tmp_path / "file.pt", weights_only=False)
-    assert (tmp_path / "touched").exists()  # the trap was one
+    torch.save(saved["trap"], tmp_path / "trap.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(pickle.UnpicklingError, match="getattr|pathlib"):  # the trap is one
+        torch.load(tmp_path / "trap.pt", weights_only=True)
 
 
 @pytest.mark.parametrize("zipped", LAYOUTS)
