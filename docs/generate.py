@@ -6,6 +6,7 @@ A line `<!-- generated: KIND WORDS -->` is replaced. `<!-- needs: WORDS -->` tel
 from __future__ import annotations
 
 import contextlib
+import csv
 import inspect
 import io
 import math
@@ -130,6 +131,28 @@ def tokenizers(_: str) -> str:
     return "\n".join(parts)
 
 
+def which(_: str) -> str:
+    """Every tokenizer with what it is."""
+    from bench.report import which as facts
+
+    header, lines = facts.tokenizers()
+    return table(header, ((f"`{line[0]}`", *line[1:-1], linked(line[-1])) for line in lines))
+
+
+def parity(_: str) -> str:
+    """Every family of parity.csv, and those that nothing was compared of."""
+    from bench import registry
+
+    with (ROOT / "docs" / "parity.csv").open(encoding="utf-8", newline="") as file:
+        known = {line["family"]: list(line.values())[1:] for line in csv.DictReader(file)}
+    if strangers := known.keys() - registry.families().keys():
+        raise ValueError(f"docs/parity.csv names {', '.join(sorted(strangers))}: no such family")
+    trained = [name for name, found in registry.families().items() if any(v.checkpoint for v in found.values())]
+    lines = [(f"`{name}`", *(cell or "not measured" for cell in known.get(name, [""] * 5))) for name in trained]
+    heads = ("family", "compared", "official code", "codes equal", "audio differs by at most", "speed, ours / official")
+    return table(heads, ((*line[:2], linked(line[2]), *line[3:]) for line in lines))
+
+
 def introduced(family: str, variant: Variant) -> str:
     """What a family is, in the first sentences of its file, and where it comes from."""
     import importlib
@@ -236,6 +259,8 @@ KINDS: dict[str, Callable[[str], str]] = {
     "tokenizers": tokenizers,
     "data": data,
     "published": published,
+    "which": which,
+    "parity": parity,
     "board": board,
     "toys": toys,
     "help": help_of,

@@ -31,8 +31,8 @@ def tokenizers() -> Listing:
                 spec.label,
                 _hz(spec.sample_rate),
                 _codebooks(variant),
-                _number(spec.bitrate / 1000),
-                _number(spec.tokens_per_s),
+                number(spec.bitrate / 1000),
+                number(spec.tokens_per_s),
                 ", ".join(filter(None, (place(variant), "trained by this project" if spec.trained_here else "", asked(variant)))),
             )
         )
@@ -126,9 +126,9 @@ def facts(variant: Variant) -> dict[str, str]:
         "sample rate": _rates(spec) + (f", {spec.channels} channels" if spec.channels > 1 else ""),
         "codebooks": _codebooks(variant),
         **({"side codes": _side(spec)} if spec.side else {}),
-        "frame rate": "varies, the length of a frame is among its codes" if spec.durations else _number(spec.frame_rate) + " Hz",
-        "tokens/s": _number(spec.tokens_per_s),
-        "bitrate": _number(spec.bitrate / 1000) + " kbps" + _once(spec),
+        "frame rate": "varies, the length of a frame is among its codes" if spec.durations else number(spec.frame_rate) + " Hz",
+        "tokens/s": number(spec.tokens_per_s),
+        "bitrate": number(spec.bitrate / 1000) + " kbps" + _once(spec),
         **({} if spec.keeps_level else {"level": f"lost by decode: restored from {LEVEL_BITS} bit once, before anything is scored"}),
         **({layout.name: _budget(layout) for layout in layouts(spec)} or {"token budget": "varies, see bench run --suite codes"}),
         **({"tables": _tables(spec)} if len(spec.tables) < len(spec.codebooks) else {}),
@@ -165,8 +165,8 @@ def _timed_on(run: reader.Kept, spec: Spec) -> str:
 def _speed(run: reader.Kept) -> str:
     figures = {row.metric: row.value for row in run.rows if row.clip == "*"}
     hour = "GPU-hour" if run.identity["machine"]["device"] == "cuda" else "CPU-core-hour"
-    sides = [f"{_number(figures[name])} h of audio {verb}" for name, verb in HOURS.items() if name in figures]
-    return f"{' and '.join(sides)} per {hour}, {_number(figures['encode_tokens_per_s'])} tokens/s encoded"
+    sides = [f"{number(figures[name])} h of audio {verb}" for name, verb in HOURS.items() if name in figures]
+    return f"{' and '.join(sides)} per {hour}, {number(figures['encode_tokens_per_s'])} tokens/s encoded"
 
 
 HOURS = {"encode_hours_per_device_hour": "encoded", "decode_hours_per_device_hour": "decoded"}
@@ -187,7 +187,7 @@ def _delay(spec: Spec) -> str:
 
 def _budget(layout: Layout) -> str:
     """What a layout of the codes costs a language model: positions, audio in contexts of 4k, 32k and 128k of them, vocabulary."""
-    fits = ", ".join(f"{name}: {_number(layout.seconds(size))} s" for name, size in CONTEXTS.items())
+    fits = ", ".join(f"{name}: {number(layout.seconds(size))} s" for name, size in CONTEXTS.items())
     sizes: Iterable[tuple[int, int]] = Counter(layout.vocabularies).items()
     vocabulary = " + ".join(f"{size:,}" if count == 1 else f"{count} x {size:,}" for size, count in sizes)
     if any(layout.offsets):
@@ -240,22 +240,22 @@ def _size(book: Codebook) -> str:
 def _tables(spec: Spec) -> str:
     """The tables of entries, with the rate of their codes."""
     found = [(spec.codebooks[table[0]], len(table)) for table in spec.tables]
-    return ", ".join(f"{book.size} entries at {_number(count * book.rate)} Hz in {count} streams" for book, count in found)
+    return ", ".join(f"{book.size} entries at {number(count * book.rate)} Hz in {count} streams" for book, count in found)
 
 
 def _side(spec: Spec) -> str:
     """What is sent beside the codes of the frames, and how often."""
     sizes: Iterable[tuple[str, int]] = Counter(_size(c) for c in spec.side).items()
     rate = spec.side[0].rate
-    return " + ".join(f"{count} x {size}" for size, count in sizes) + (f" a chunk, {_number(rate)} Hz" if rate else " once an utterance")
+    return " + ".join(f"{count} x {size}" for size, count in sizes) + (f" a chunk, {number(rate)} Hz" if rate else " once an utterance")
 
 
 def _once(spec: Spec) -> str:
     """What an utterance costs whatever its length, and what that makes of one of 10 s."""
     if not spec.bits_once:
         return ""
-    ten = "" if math.isnan(spec.bitrate) else f": {_number((spec.bitrate + spec.bits_once / 10) / 1000)} kbps over 10 s"
-    return f" and {_number(spec.bits_once)} bit once{ten}"
+    ten = "" if math.isnan(spec.bitrate) else f": {number((spec.bitrate + spec.bits_once / 10) / 1000)} kbps over 10 s"
+    return f" and {number(spec.bits_once)} bit once{ten}"
 
 
 def _rates(spec: Spec) -> str:
@@ -266,5 +266,6 @@ def _hz(rate: int | None) -> str:
     return f"{rate / 1000:g} kHz" if rate else "the clip's own"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Four digits, or `varies` of NaN."""
     return "varies" if math.isnan(value) else f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"
