@@ -103,7 +103,7 @@ class LanguageModel(nn.Module):
     """log p of every code of a window, given what its layout lets it see."""
 
     def __init__(self, layout: Layout, body: Body, tables: Sequence[int], priors: Sequence[Tensor], dropout: float = 0.0):
-        """`tables` [C]: which table the codes of a column are in; `priors`: of each table, log p [n] of its codes; `dropout`: in training."""
+        """`tables` [C]: where the codes of a column are; `priors`: of each table, log p [n] of its codes; `dropout`: in training."""
         super().__init__()
         self.layout, self.tables = layout, tuple(tables)
         starts = [1]
