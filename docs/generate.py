@@ -186,9 +186,7 @@ def board(name: str) -> str:
 
 def toys(kind: str) -> str:
     """Sources of codes with known entropy: what each layout must pay, computed from their tables."""
-    sys.path.insert(
-        0, str(ROOT)
-    )  # of the tests, which hold the models to the same numbers; first, as packages bring a "tests" of their own
+    sys.path.insert(0, str(ROOT))  # of the tests, which hold the models to the same numbers: first, as packages bring a "tests", too
     from tests.toy_sources import source
 
     size = 8
