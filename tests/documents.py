@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMED = re.compile(r'"""(?P<python>[\w/]+\.py)\b|# (?P<toml>[\w/]+\.toml):')
 BLOCK = re.compile(r"(?:^ *<!-- needs: (?P<needs>[^>]+) -->\n\s*)?^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.M | re.S)
 PACKAGES = {
     **{"asr": "pocketsphinx", "speaker": "resemblyzer", "quality": "visqol"},
@@ -78,8 +79,8 @@ def checkout(folder: Path) -> dict[str, str]:
 
 
 def run(block: Block, folder: Path, env: dict[str, str]) -> str:
-    """The output of a block, which must succeed; a Python block called `name.py: ...` is written to that file, any other is run."""
-    if block.language == "python":
+    """The output of a block, which must succeed; one of Python or TOML called `name.py: ...` is written to that file, any other is run."""
+    if block.language in ("python", "toml"):
         (folder / (named(block) or "block.py")).write_text(block.text, encoding="utf-8")
         if named(block):
             return ""
@@ -92,6 +93,6 @@ def run(block: Block, folder: Path, env: dict[str, str]) -> str:
 
 
 def named(block: Block) -> str:
-    """The file that a Python block says it is, "" for none."""
-    found = re.match(r'"""([\w/]+\.py)\b', block.text)
-    return Path(found[1]).name if found else ""
+    """The file that a block of Python or TOML says it is, "" for none."""
+    found = NAMED.match(block.text)
+    return Path(found["python"] or found["toml"]).name if found else ""

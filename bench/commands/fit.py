@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 TRAIN = """examples:
   bench train encodec --data recordings/ --out run/ --steps 20000
-  bench train encodec --data recordings/ --out run/ --resume"""
+  bench train encodec --data recordings/ --out run/ --resume
+  bench train ./my_codec.py --data ready/ --out run/ --recipe recipe.toml"""
 KMEANS = """examples:
   bench kmeans mfcc_kmeans@km100 --data recordings/ --out units.safetensors
   bench run --suite codes --tokenizer mfcc_kmeans@km100 --weights units.safetensors"""
@@ -29,14 +30,17 @@ def add(verbs: Verbs) -> None:
     """Their words."""
     about = "training recipe of the bundled @mini models; resumable"
     verb = arguments.verb(verbs, "train", train, about, TRAIN)
-    verb.add_argument("tokenizer", metavar="family", help="mimi, hubert_kmeans, soundstream, ...; its variant mini or trained is made")
+    about = "mimi, hubert_kmeans, soundstream, ...; its variant mini or trained is made. Or a codec of your own: ./my_codec.py"
+    verb.add_argument("tokenizer", metavar="family", help=about)
     verb.add_argument(
         "--data", required=True, metavar="DATA", help="training data: a set's name (bench data list), a manifest.jsonl or a folder"
     )
     arguments.data_root(verb)
     verb.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="output folder for checkpoint.pt, log.jsonl and weights.safetensors"
+        "--out", required=True, type=Path, metavar="DIR", help="output folder: checkpoint.pt, log.jsonl, weights.safetensors, card.md, ..."
     )
+    about = "TOML with the values of the recipe that are to differ, or the recipe.json of another run (with --resume: that of DIR)"
+    verb.add_argument("--recipe", type=Path, metavar="FILE", help=about)
     verb.add_argument(
         "--steps", type=positive, default=20_000, metavar="N", help="total steps, including those before --resume (default: 20000)"
     )
@@ -67,18 +71,17 @@ def add(verbs: Verbs) -> None:
 
 def train(options: argparse.Namespace) -> int:
     """bench train"""
-    from bench.catalog import index, names
-
-    family, _, variant = names.tokenizer(options.tokenizer).partition("@")
-    made = "mini" if "mini" in index.family(family).variants else "trained"
-    if variant != made and "@" in options.tokenizer:
-        raise UserError(f"bench train makes the weights of {family}@{made}, not of {options.tokenizer}: name the family alone")
+    family, made = trained(options.tokenizer)
     refuse_word(options.device)
     from bench import registry
-    from bench.train.loop import train as recipe
+    from bench.train import recipe_files
+    from bench.train.loop import recipe_of
+    from bench.train.loop import train as fit
 
     o = options
-    path = recipe(
+    begun = o.out / recipe_files.KEPT
+    file = o.recipe or (begun if o.resume and begun.exists() else None)
+    path = fit(
         family,
         o.data,
         o.out,
@@ -88,13 +91,28 @@ def train(options: argparse.Namespace) -> int:
         o.resume,
         o.save_every,
         made,
+        recipe_files.read(file, recipe_of(family)) if file else None,
         weights=o.weights,
         new_codebooks=o.new_codebooks,
     )
-    name = f"{family}@{made}"
+    name = f"{family}@{made}" if made else family
     use = f"run --tokenizer {name}" if registry.variant(name).spec.decodes else f"check {name}"  # units have no audio to score
+    print(f"card: {path.with_name('card.md')}")
     print(f"weights: {path}; use them: bench {use} --weights {path}")
     return 0
+
+
+def trained(word: str) -> tuple[str, str]:
+    """The family that a word names and its variant that is made; of a codec in a file of its own, the word and ""."""
+    from bench.catalog import index, names
+
+    if names.FILE.fullmatch(word):
+        return word, ""
+    family, _, variant = names.tokenizer(word).partition("@")
+    made = "mini" if "mini" in index.family(family).variants else "trained"
+    if variant != made and "@" in word:
+        raise UserError(f"bench train makes the weights of {family}@{made}, not of {word}: name the family alone")
+    return family, made
 
 
 def kmeans(options: argparse.Namespace) -> int:

@@ -16,27 +16,33 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   bench plot quality 'encodec@*' 'mimi@*' 'opus@*' identity
-  bench plot speed mimi encodec --out speed"""
+  bench plot speed mimi encodec --out speed
+  bench plot training run/ other_run/ --metric mel            what bench train has logged so far"""
 
 
 def add(verbs: Verbs) -> None:
     """Its words."""
-    verb = arguments.verb(verbs, "plot", plot, "plot runs: quality against bitrate, speed against batch size; PNG and SVG", EXAMPLES)
-    verb.add_argument("what", choices=("quality", "speed"), help="quality against bitrate, or speed against batch")
-    verb.add_argument("run", nargs="+", metavar="NAME", help="mimi (default variant), mimi@24khz, 'opus@*', a,b, or the folder of a run")
-    verb.add_argument("--metric", default="pesq_wb", metavar="A,B,...", help="quality metrics, one panel per metric (default: pesq_wb)")
+    about = "plot runs: quality against bitrate, speed against batch size, curves of trainings; PNG and SVG"
+    verb = arguments.verb(verbs, "plot", plot, about, EXAMPLES)
+    verb.add_argument("what", choices=("quality", "speed", "training"), help="quality by bitrate, speed by batch, losses by step")
+    about = "mimi (default variant), mimi@24khz, 'opus@*', a,b, or the folder of a run; of training, the --out of bench train"
+    verb.add_argument("run", nargs="+", metavar="NAME", help=about)
+    about = "one panel each: of quality, metrics (default: pesq_wb); of training, curves (default: mel or loss, held-out scores)"
+    verb.add_argument("--metric", metavar="A,B,...", help=about)
     verb.add_argument("--domain", choices=DOMAINS, default="speech", help="domain of the clips (default: speech)")
     verb.add_argument("--suite", metavar="NAME", help="suite of the runs (default: reconstruction; throughput for speed)")
     arguments.results(verb)
     arguments.choice(verb)
     arguments.verbosity(verb)
-    verb.add_argument("--out", type=Path, metavar="PATH", help="output file without suffix (default: quality or speed)")
+    verb.add_argument("--out", type=Path, metavar="PATH", help="output file without suffix (default: quality, speed or training)")
 
 
 def plot(options: argparse.Namespace) -> int:
     """bench plot"""
     if find_spec("matplotlib") is None:
         raise UserError("bench plot needs matplotlib: pip install 'audio-tokenizer-bench[plot]'")
+    if options.what == "training":
+        return _training(options)
     from bench.compare.ladders import usable
     from bench.plot import paper, quality, speed
     from bench.records.choose import choose
@@ -50,7 +56,7 @@ def plot(options: argparse.Namespace) -> int:
         from bench.catalog import names
 
         known = usable(list(runs[0].metrics.values()))
-        chosen = [name.strip() for name in options.metric.split(",") if name.strip()]
+        chosen = _words("pesq_wb" if options.metric is None else options.metric)
         for name in chosen:
             if name not in known:
                 raise names.unknown("metric of quality", name, known)
@@ -62,3 +68,17 @@ def plot(options: argparse.Namespace) -> int:
     for path in paper.save(figure, options.out or Path(options.what)):
         print(path)
     return 0
+
+
+def _training(options: argparse.Namespace) -> int:
+    """The curves of trainings, as far as they are."""
+    from bench.plot import paper, training
+
+    figure = training.figure([Path(name) for name in options.run], _words(options.metric or ""))
+    for path in paper.save(figure, options.out or Path("training")):
+        print(path)
+    return 0
+
+
+def _words(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -51,6 +51,7 @@ def add(verbs: Verbs) -> None:
     arguments.licence(verb)
     verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     verb.add_argument("--weights", type=Path, metavar="FILE", help="your own checkpoint for the one tokenizer named")
+    verb.add_argument("--untrained", action="store_true", help="with random weights, as before training: trained ones are not looked for")
 
 
 def list_(options: argparse.Namespace) -> int:
@@ -126,7 +127,10 @@ def check(options: argparse.Namespace) -> int:
     from bench.plugins.streams import stdout_to_stderr
 
     device, failed = device_of(options.device), 0
+    if options.untrained and options.weights:
+        raise UserError("--untrained and --weights cannot be used together")
     for variant in registry.variants_of(options.tokenizer, options.weights):
+        variant = registry.untrained(variant, options.seed) if options.untrained else variant
         with stdout_to_stderr():
             findings = contract(variant, partial(registry.load_tokenizer, variant, device), device, options.seed)
         for finding in findings:

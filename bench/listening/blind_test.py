@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from bench.api import Audio, UserError
+from bench.data import loudness
 from bench.data.audio import resample
-from bench.listening import anchors, carrier, loudness, page
+from bench.listening import anchors, carrier, page
 from bench.listening.samples import read, undelayed
 from bench.records.reader import Kept
 from bench.records.saved_audio import SavedFiles

@@ -14,7 +14,8 @@ from markupsafe import Markup
 from torch import Tensor
 
 from bench.api import Metric
-from bench.listening import carrier, loudness
+from bench.data import loudness
+from bench.listening import carrier
 from bench.records.reader import Kept
 from bench.report import formats
 from bench.statistics.bootstrap import Summary

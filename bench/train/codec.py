@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bench import registry
 from bench.api import UserError
 from bench.data.manifests import told_data
 from bench.nn.quantize import Quantized, depths
+from bench.plugins import loading
 from bench.train import codebooks
 from bench.train.adversarial import adversary
 from bench.train.balance import Balancer
@@ -31,11 +33,14 @@ def prepare(
     family: str, variant: str, data: str, recipe: Recipe, seed: int, device: str, weights: Path | None = None, new_codebooks: bool = False
 ) -> Run:
     """Model, optimizer and packed data of a run at step 0, from random weights or from those of a file, with its codebooks or without."""
-    line = registry.variant(f"{family}@{variant}")
+    line = registry.variant(label(family, variant))
     torch.manual_seed(seed)  # biases draw from the global generator
-    model = line.load(line.spec, weights) if weights and not new_codebooks else line.load(replace(line.spec, weights=f"seed:{seed}"))
+    with loading.active(line.file) if line.file else nullcontext():
+        model = line.load(line.spec, weights) if weights and not new_codebooks else line.load(replace(line.spec, weights=f"seed:{seed}"))
     if not isinstance(model, nn.Module) or line.spec.sample_rate is None:
         raise UserError(f"{line.spec.label} has nothing to train")
+    if lacking := [name for name in ("quantizer", "latents", "synthesis") if not hasattr(model, name)]:
+        raise UserError(f"{line.spec.label} lacks {', '.join(lacking)}, which training needs: see docs/own-tokenizer.md")
     if weights and new_codebooks:
         kept = {name: value for name, value in load_state(weights).items() if not codebooks.inside(name)}
         fill(model, kept | {name: value for name, value in model.state_dict().items() if codebooks.inside(name)}, weights)
@@ -67,6 +72,11 @@ def prepare(
         codebooks.keep(model, recipe.batch * crop // hop)
     aside(run)
     return run
+
+
+def label(family: str, variant: str) -> str:
+    """The name of a tokenizer; without a variant, `family` is the path of a file that says itself which."""
+    return f"{family}@{variant}" if variant else family
 
 
 def aside(run: Run) -> None:

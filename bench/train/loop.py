@@ -1,7 +1,8 @@
 """`bench train`: one seeded run from recordings to weights that can be stopped at any moment and goes on where it was.
 
 Everything drawn at random depends on the seed and the number of the step alone, so a resumed run makes the steps it would have made. In the
-folder of a run: `checkpoint.pt` (replaced whole, never written in place), `log.jsonl` (losses and held-out scores), `weights.safetensors`.
+folder of a run: `checkpoint.pt` (replaced whole, never written in place), `log.jsonl` (losses and held-out scores), `recipe.json`;
+at the end `weights.safetensors` and `card.md`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from bench import registry
 from bench.api import UserError
+from bench.catalog.names import FILE
+from bench.data.manifests import open_data
 from bench.engine.precision_proof import compared, refusal
 from bench.nn.quantize import Codebook
 from bench.records.devices import device_of
-from bench.train import codec, hubert, layers
+from bench.train import card, codec, hubert, layers
 from bench.train.check import heldout_scores
 from bench.train.export import export
-from bench.train.recipes import RECIPES, UNIT_RECIPES, Recipe, UnitRecipe
+from bench.train.recipe_files import keep
+from bench.train.recipes import OWN, RECIPES, UNIT_RECIPES, Recipe, UnitRecipe
 from bench.train.state import Progress, Run, load, report, save, trim_log
 
 R = TypeVar("R", bound=Progress)
@@ -48,20 +53,19 @@ def train(
 ) -> Path:
     """Train family@variant on a data set (name, manifest or folder) and give the path of the weights.
 
-    `resume` goes on in `out`; `weights` is a file to begin from, of the same variant, or of one with other codebooks for `new_codebooks`.
+    `family` may be the path of a tokenizer's file, with its variant if any, and `variant` is "" then. `resume` goes on in `out`;
+    `weights` is a file to begin from, of the same variant, or of one with other codebooks for `new_codebooks`.
     """
     if new_codebooks and weights is None:
         raise UserError("--new-codebooks belongs to --weights: without it all codebooks are new")
-    recipes = RECIPES | UNIT_RECIPES
-    recipe = recipe or recipes.get(family)
-    if recipe is None:
-        raise UserError(f"no recipe for {family!r}: there is one for {', '.join(recipes)}")
+    recipe = recipe or recipe_of(family)
     if (out / "checkpoint.pt").exists() and not resume:
         raise UserError(f"{out} holds a run already: go on with --resume, or give another folder with --out")
     device_of(device)
     if weights and isinstance(recipe, UnitRecipe):
         raise UserError(f"{family} is trained from the beginning only: leave --weights out")
     keep_memory()
+    whole = recipe
     if recipe.bf16 and torch.device(device).type == "cpu" and not bfloat16_pays():
         print("float32: this processor is slower at bfloat16 products", file=sys.stderr)
         recipe = replace(recipe, bf16=False)
@@ -69,13 +73,31 @@ def train(
         with folder(out):
             units = hubert.prepare(family, variant, data, recipe, seed, device)
             go_on(units, out)
+            keep(whole, out)
+        line, facts = registry.variant(codec.label(family, variant)), open_data(data)
         loop(units, recipe, out, steps, save_every, hubert.one_step, hubert.scores)
-        return layers.export(units, out / "weights.safetensors")
+        path = layers.export(units, out / "weights.safetensors")
+        card.write(out, line.spec, units.learner.encoder, whole, facts, seed, device, None)
+        return path
     with folder(out):
         run = codec.prepare(family, variant, data, recipe, seed, device, weights, new_codebooks)
         go_on(run, out)
+        keep(whole, out)
+    line, facts = registry.variant(codec.label(family, variant)), open_data(data)
     loop(run, recipe, out, steps, save_every, codec.one_step, heldout_scores)
-    return export(run.model, run.average, out / "weights.safetensors")
+    path = export(run.model, run.average, out / "weights.safetensors")
+    card.write(out, line.spec, run.model, whole, facts, seed, device, weights)
+    return path
+
+
+def recipe_of(family: str) -> Recipe | UnitRecipe:
+    """How a family is trained unless told otherwise; UserError where nobody wrote that down."""
+    recipes = RECIPES | UNIT_RECIPES
+    if FILE.fullmatch(family):
+        return OWN
+    if family not in recipes:
+        raise UserError(f"no recipe for {family!r}: there is one for {', '.join(recipes)}")
+    return recipes[family]
 
 
 @contextmanager

@@ -47,6 +47,9 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+OWN = Recipe(plain=300, start=300, bypass=0.3)  # of a codec in a file of its own, as that of the small ones above
+
+
 @dataclass(frozen=True)
 class UnitRecipe:
     """How an encoder of units is trained: masked prediction of k-means units, as HuBERT's first iteration (arXiv 2106.07447)."""

@@ -12,7 +12,8 @@ import soundfile
 import torch
 
 from bench.api import Audio, UserError
-from bench.listening import anchors, blind_test, carrier, loudness, samples
+from bench.data import loudness
+from bench.listening import anchors, blind_test, carrier, samples
 from tests.conftest import speech_like
 from tests.listeners import TOKENIZERS, conditions
 from tests.listeners import blind_test as made_test

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.listening import loudness
+from bench.data import loudness
 from tests.conftest import speech_like
 
 

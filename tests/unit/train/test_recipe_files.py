@@ -1,0 +1,88 @@
+"""A recipe as a file: what it names differs, everything else stays, and what no recipe has is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.api import UserError
+from bench.train.adversarial import AdversarialConfig
+from bench.train.loop import recipe_of, train
+from bench.train.recipe_files import KEPT, keep, read
+from bench.train.recipes import OWN, RECIPES, UNIT_RECIPES
+from tests import training
+
+
+def of(tmp_path: Path, text: str, base: object = OWN) -> object:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    return read(path, base)  # type: ignore[type-var]
+
+
+def test_what_a_file_names_differs_and_everything_else_stays(tmp_path: Path) -> None:
+    text = "batch = 2\nrate = 1\nbetas = [0.5, 0.9]\n[loss]\nmel = 3\nscales = [[512, 32]]\n[augment]\nspeeds = [1.0]\n"
+    loss = replace(OWN.loss, mel=3.0, scales=((512, 32),))
+    wanted = replace(OWN, batch=2, rate=1.0, betas=(0.5, 0.9), loss=loss, augment=replace(OWN.augment, speeds=(1.0,)))
+    assert of(tmp_path, text) == wanted
+    assert of(tmp_path, "", UNIT_RECIPES["hubert_kmeans"]) == UNIT_RECIPES["hubert_kmeans"]
+
+
+def test_a_table_gives_discriminators_to_a_recipe_without_any(tmp_path: Path) -> None:
+    made = of(tmp_path, "[adversarial]\nstart = 50\nkind = 'squares'\n[adversarial.shape]\nperiods = [2]\n")
+    config = AdversarialConfig(50, kind="squares")
+    assert made == replace(OWN, adversarial=replace(config, shape=replace(config.shape, periods=(2,))))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("bach = 4", "did you mean 'batch'"),
+        ("batch = 0", "batch must be at least 1"),
+        ("batch = 1.5", "batch must be a whole number"),
+        ("batch = true", "batch must be a whole number"),
+        ("rate = nan", "rate must be a number"),
+        ("rate = 0", "rate must be above 0"),
+        ("bf16 = 1", "bf16 must be true or false"),
+        ("loss = 3", r"loss is a table: write \[loss\]"),
+        ("betas = [0.5]", "betas must be a list of 2"),
+        ("[adversarial]\nkind = 'soft'", "kind must be one of hinge, squares"),
+        ("batch 4", "is no TOML"),
+    ],
+)
+def test_what_no_recipe_has_is_an_error_of_one_line(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UserError, match=told) as error:
+        of(tmp_path, text)
+    assert "\n" not in str(error.value) and "recipe.toml" in str(error.value)
+
+
+def test_the_recipe_that_a_run_keeps_is_read_as_it_was(tmp_path: Path) -> None:
+    for recipe in (*RECIPES.values(), *UNIT_RECIPES.values()):
+        (tmp_path / KEPT).unlink(missing_ok=True)
+        keep(recipe, tmp_path)
+        blank = replace(recipe, seconds=9.0)
+        assert read(tmp_path / KEPT, blank) == recipe
+
+
+def test_a_run_goes_on_with_the_recipe_that_it_began_with(make_data: Callable[..., Path], tmp_path: Path) -> None:
+    data = str(make_data(3, seconds=1.0, rate=24_000))
+    quick = replace(training.QUICK, plain=1)
+    train("mimi", data, tmp_path / "run", 2, variant="tiny", recipe=quick)
+    with pytest.raises(UserError, match=r"another recipe \(rate, loss differ\): go on with --recipe .*recipe\.json"):
+        train(
+            "mimi",
+            data,
+            tmp_path / "run",
+            3,
+            variant="tiny",
+            recipe=replace(quick, rate=1.0, loss=replace(quick.loss, mel=2.0)),
+            resume=True,
+        )
+
+
+def test_a_codec_in_a_file_of_its_own_has_the_recipe_of_small_ones() -> None:
+    assert recipe_of("./my_codec.py@8bit") == OWN
+    with pytest.raises(UserError, match="no recipe for 'opus'"):
+        recipe_of("opus")
