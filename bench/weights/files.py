@@ -53,8 +53,11 @@ def load_state(path: Path, parts: Mapping[str, str] | None = None) -> dict[str, 
         if isinstance(error, pickle.UnpicklingError):  # torch's own words say how to run what is in it
             why = "it is no pickle of tensors alone"
         raise UserError(f"{path} cannot be read as weights ({why}): it must be safetensors or a plain pickle of tensors") from error
-    if parts:
-        state = _of_parts(state, parts)
+    return as_state(_of_parts(state, parts) if parts else state, path)
+
+
+def as_state(state: object, path: Path) -> dict[str, Tensor]:
+    """The tensors by name, as float32, of what was in the file at `path`; they may sit under a name of HELD."""
     for key in HELD:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]

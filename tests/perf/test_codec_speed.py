@@ -32,6 +32,7 @@ from tests.perf.clip_contests import jukebox, ticodec
 from tests.perf.codec_contests import dac, encodec, encodec_stereo, mimi, wavtokenizer_at
 from tests.perf.contest import Contest, Contests, in_turns, ratio
 from tests.perf.dualcodec_contests import dualcodec
+from tests.perf.nemo_contests import nanocodec
 from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.single_codebook_contests import bigcodec
 from tests.perf.taae_contests import stablecodec
@@ -69,6 +70,7 @@ FAMILIES: dict[str, Contests] = {
     "s3-v2": s3("v2"),
     "lyra": lyra,
     "ticodec": ticodec,
+    "nanocodec": nanocodec,
     "jukebox-top": jukebox("top"),
     "jukebox-bottom": jukebox("bottom"),
     "hubert-l9": units(hubert_kmeans, "base-l9-km500", "Hubert", 6.25),

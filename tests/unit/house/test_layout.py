@@ -165,6 +165,7 @@ def test_every_import_of_the_core_is_declared() -> None:
         "faster_whisper": "faster-whisper",
         "visqol": "visqol-python",
         "markdown_it": "markdown-it-py",
+        "yaml": "PyYAML",
     }  # where a module's name is not its package's
     used = {full.split(".")[0] for p in (*BENCH, *ROOM_FILES) for full in imported(p)} - set(sys.stdlib_module_names) - {"bench"}
     used = {called.get(name, name) for name in used}
