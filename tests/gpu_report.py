@@ -120,7 +120,7 @@ def run(part: Part, log: Path, seconds: float) -> dict[str, object]:
     """Runs it for so long at most, with all that it prints in `log`; gives what is known of it."""
     log.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | part.environment
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | dict(part.environment)
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, *part.command],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class Coder:
         except ImportError:
             raise UserError(f"{name} needs PyAV: pip install 'audio-tokenizer-bench[opus]'") from None
         try:
-            context = AudioCodecContext.create(name, mode)
+            context = cast(AudioCodecContext, AudioCodecContext.create(name, mode))
         except UnknownCodecError:
             raise UserError(f"this PyAV is built without {name}; the wheels of PyPI have it: pip install --force-reinstall av") from None
         context.sample_rate, context.layout = self.sample_rate, "mono"

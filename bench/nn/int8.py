@@ -56,7 +56,7 @@ class Int8Conv1d(CausalConv1d):
         self.register_buffer("multiplier", before.scale * weight_scale / after.scale)
         self.before, self.after = before, after
 
-    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
+    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         total = super().forward(self.before.steps(input), memory).round()  # a fast algorithm of a library may leave integers by an ulp
         return self.after.values((total * self.multiplier[:, None]).round_())
 

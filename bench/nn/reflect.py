@@ -35,7 +35,7 @@ def reflected(x: Tensor, left: int, right: int) -> Tensor:
 class ReflectConv1d(CausalConv1d):
     """[B, in, T] -> [B, out, ceil(T / stride)]: no output hears later samples, but for the mirror image at the start."""
 
-    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:
+    def forward(self, input: Tensor, memory: Memory | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.past == 0 and self.stride[0] == 1:
             return self.valid(input)
         kept = memory.get(self) if memory is not None else None

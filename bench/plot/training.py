@@ -32,8 +32,8 @@ def figure(folders: Sequence[Path], wanted: Sequence[str] = ()) -> Figure:
     sheet_, panels = sheet(len(chosen))
     content: list[list[Line]] = []
     for name in chosen:
-        lines = [Line(label, *map(thinned, found[name]), style) for style, (label, found) in enumerate(runs.items()) if name in found]
-        content.append(lines)
+        several = [(label, *found[name], style) for style, (label, found) in enumerate(runs.items()) if name in found]
+        content.append([Line(label, thinned(steps), thinned(values), style) for label, steps, values, style in several])
     for axes, name in zip(panels, chosen, strict=True):
         axes.set_xlabel("steps")
         axes.set_ylabel(name)

@@ -22,7 +22,7 @@ from bench.train.recipes import Recipe, UnitRecipe
 KEPT = "recipe.json"
 AT_LEAST_ONE = {"batch", "report_every", "check_every", "every"}
 ABOVE_NONE = {"seconds", "rate", "clip", "rise"}
-R = TypeVar("R", Recipe, UnitRecipe)
+R = TypeVar("R", bound=Recipe | UnitRecipe)
 
 
 def read(path: Path, base: R) -> R:

@@ -16,6 +16,7 @@ import json
 import sys
 import types
 import warnings
+from functools import reduce
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -151,7 +152,7 @@ class Official(nn.Module):
         states = self.speech(values, output_hidden_states=True).hidden_states
         reference = torch.from_numpy(clip).float()
         reference = reference.repeat(REFERENCE // len(clip) + 1) if REFERENCE > len(clip) else reference
-        return {"feat": sum(states[layer] for layer in AVERAGED) / len(AVERAGED), "ref_wav": reference[None, :REFERENCE]}
+        return {"feat": reduce(torch.add, [states[layer] for layer in AVERAGED]) / len(AVERAGED), "ref_wav": reference[None, :REFERENCE]}
 
 
 MODULES = {

@@ -36,18 +36,19 @@ class Spectrogram(nn.Module):
 
     def __init__(self, n_fft: int, win_length: int, hop_length: int, power: None = None):
         super().__init__()
-        self.settings = {"n_fft": n_fft, "hop_length": hop_length, "win_length": win_length}
+        self.settings = n_fft, hop_length, win_length
+        self.window: Tensor
         self.register_buffer("window", torch.hann_window(win_length))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.stft(x, **self.settings, window=self.window, pad_mode="reflect", return_complex=True)
+        return torch.stft(x, *self.settings, window=self.window, pad_mode="reflect", return_complex=True)
 
 
 class InverseSpectrogram(Spectrogram):
     """torchaudio's."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.istft(x, **self.settings, window=self.window)
+        return torch.istft(x, *self.settings, window=self.window)
 
 
 def module(name: str, **values: object) -> types.ModuleType:

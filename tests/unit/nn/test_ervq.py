@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def latents(seed: int) -> Tensor:
 
 
 @torch.enable_grad()
-def trained(**weights: float) -> FactorisedQuantizer:
+def trained(**weights: Any) -> FactorisedQuantizer:
     torch.manual_seed(0)
     quantizer = FactorisedQuantizer(3, SIZE, 4, WIDTH, **weights)
     optimizer = torch.optim.Adam(quantizer.parameters(), 0.01)

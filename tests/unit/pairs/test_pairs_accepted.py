@@ -158,7 +158,7 @@ def chained(name: str, seconds: float, following: Mapping[str, Sequence[Phone]])
     """Phones drawn one after the other, each of those that come after the one before, as long as it was there."""
     rng, found, time, last = rng_of(0, name), list[Phone](), 0.0, SILENCE
     while time < seconds:
-        phone = following[last][rng.integers(len(following[last]))]
+        phone = following[last][int(rng.integers(len(following[last])))]
         found.append(replace(phone, start=time, end=time + phone.end - phone.start))
         time, last = found[-1].end, phone.name
     return tuple(found)

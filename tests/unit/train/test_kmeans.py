@@ -161,7 +161,7 @@ def test_the_command_reports_and_the_codebook_is_used(make_data: Callable[..., P
 @pytest.mark.parametrize(
     ("name", "out", "message"),
     [
-        ("mimi@tiny", "x.safetensors", "mimi@tiny has no k-means codebook: choose a variant of hubert_kmeans, mfcc_kmeans"),
+        ("mimi@tiny", "x.safetensors", "mimi@tiny has no k-means codebook: choose a variant of cpc_kmeans, hubert_kmeans, mfcc_kmeans"),
         ("mfcc_kmean", "x.safetensors", "did you mean 'mfcc_kmeans"),
         ("mfcc_kmeans", "x.bin", "a codebook is a .safetensors file, not 'x.bin'"),
     ],
