@@ -33,6 +33,7 @@ SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {  # group -> (suite, column) o
         *(("codes", "abx_within"), ("codes", "abx_across")),
     ),
     "What a model makes of it": (
+        *(("pairs", "pairs_word"), ("pairs", "pairs_syntax"), ("pairs", "pairs_voice")),
         *(("lm", "next_acc_voice"), ("lm", "next_acc_text"), ("lm", "text_bits_per_s")),
         *(("lm", "recover_share_noise_10db"), ("lm", "recover_share_overlap_0db")),
     ),
