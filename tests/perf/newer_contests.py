@@ -2,6 +2,7 @@
 
 Oracles and lively weights are those of the parity tests; Lyra has its own weights, whose folder LYRA_WEIGHTS names, and FACodec's authors'
 code is the checkout of Amphion that AMPHION_CHECKOUT names.
+A parity test without its oracle skips where it is imported: in the contest alone.
 """
 
 from __future__ import annotations
@@ -16,18 +17,7 @@ from torch import Tensor
 
 from bench.nn.quantize import Codebook
 from bench.tokenizers import lyra as lyra_files
-from tests.parity import (
-    facodec_recipe,
-    test_encodec,
-    test_facodec,
-    test_focalcodec,
-    test_qwen3_tts,
-    test_s3,
-    test_snac,
-    test_speechtokenizer,
-    test_xcodec,
-    write_facodec,
-)
+from tests.parity import facodec_recipe, write_facodec
 from tests.parity.ties import residual_levels
 from tests.perf.contest import Call, Contest, Contests, same_audio, same_codes
 
@@ -41,6 +31,8 @@ def snac(kind: str, encode: float, decode: float) -> Contests:
     """The contests of a SNAC. Every decoding of the authors' draws new noise, so that audio is compared by the parity test alone."""
 
     def contests(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+        from tests.parity import test_snac
+
         official = test_snac.alive(kind, 0)
         mine, strides = test_snac.ours(kind, official).to(device), test_snac.CONFIGS[kind].strides
         official.to(device)
@@ -66,6 +58,8 @@ def snac(kind: str, encode: float, decode: float) -> Contests:
 
 
 def speechtokenizer(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    from tests.parity import test_speechtokenizer
+
     official = test_speechtokenizer.alive(0)
     mine = test_speechtokenizer.ours(official).to(device)
     official.to(device)
@@ -84,6 +78,8 @@ def speechtokenizer(batch: int, seconds: float, device: str) -> Iterator[Contest
 
 
 def xcodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    from tests.parity import test_xcodec
+
     port = test_xcodec.alive(0)
     mine, port = test_xcodec.ours(port).to(device), port.to(device)
     wav = test_xcodec.noise((batch, 1, int(seconds * 50) * 320), 1).to(device)
@@ -100,6 +96,8 @@ def xcodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
 
 
 def encodec_32khz(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    from tests.parity import test_encodec
+
     port = test_encodec.alive_32khz(0)
     mine, port = test_encodec.ours_32khz(port).to(device), port.to(device)
     wav = test_encodec.noise((batch, 1, int(seconds * 50) * 640), 1).to(device)
@@ -116,6 +114,8 @@ def encodec_32khz(batch: int, seconds: float, device: str) -> Iterator[Contest]:
 
 def qwen3_tts(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     """Their encoder computes all 32 codebooks, of which they keep 16."""
+    from tests.parity import test_qwen3_tts
+
     mimi, decoder = test_qwen3_tts.alive(0)
     mine = test_qwen3_tts.ours(test_qwen3_tts.state_of(mimi, decoder)).to(device)
     mimi, decoder = mimi.to(device), decoder.to(device)
@@ -136,6 +136,8 @@ def focalcodec(kind: str) -> Contests:
     """The contests of a FocalCodec. Audio is long enough that the last whole hop is heard to its end by both."""
 
     def contests(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+        from tests.parity import test_focalcodec
+
         config = test_focalcodec.CONFIGS[kind]
         official = test_focalcodec.alive(config, 0)
         mine, official = test_focalcodec.ours(config, official).to(device), official.to(device)
@@ -160,6 +162,8 @@ def focalcodec(kind: str) -> Contests:
 
 def facodec(batch: int, seconds: float, device: str) -> Iterator[Contest]:
     """Their voice depends on the place in a batch: voices are compared by the parity test."""
+    from tests.parity import test_facodec
+
     checkout = os.environ.get("AMPHION_CHECKOUT")
     if not checkout:
         pytest.skip("name a checkout of github.com/open-mmlab/Amphion in AMPHION_CHECKOUT")
@@ -196,6 +200,8 @@ def s3(name: str) -> Contests:
     """The contests of an S3 tokenizer, log-mel spectra included."""
 
     def contests(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+        from tests.parity import test_s3
+
         config = test_s3.CONFIGS[name]
         official = test_s3.alive(name, config, 0)
         mine, official = test_s3.ours(name, config, official.state_dict()).to(device), official.to(device)
@@ -221,6 +227,8 @@ def lyra(batch: int, seconds: float, device: str) -> Iterator[Contest]:
 
     In the codes of noise, such a sum now and then tips an integer of the decoder, which is heard for as long as its layers look back.
     """
+    from tests.parity import test_encodec
+
     folder = os.environ.get("LYRA_WEIGHTS")
     if not folder or device != "cpu":
         pytest.skip("name the folder of Lyra's three .tflite files in LYRA_WEIGHTS; LiteRT runs on a CPU")
