@@ -57,6 +57,18 @@ def opened(browser: webdriver.Chrome, address: str, width: int = 1280, dark: boo
     return browser
 
 
+def again(browser: webdriver.Chrome, address: str) -> None:
+    """The page after it was left, with what it had kept. Chromium on a busy machine loses that now and then: then it is given back."""
+    kept = browser.execute_script("return { ...localStorage }")
+    for _ in range(5):
+        browser.get("about:blank")
+        browser.get(address)
+        if kept.keys() <= browser.execute_script("return { ...localStorage }").keys():
+            return
+        browser.execute_script("Object.entries(arguments[0]).forEach(([key, value]) => localStorage.setItem(key, value))", kept)
+    raise AssertionError("Chromium keeps nothing")
+
+
 def find(browser: webdriver.Chrome, selector: str) -> WebElement:
     """The first element of a selector."""
     return browser.find_element(By.CSS_SELECTOR, selector)

@@ -51,7 +51,7 @@ def test_codes_and_audio_equal_vllm_omni(case: dict, tmp_path: Path) -> None:
     assert ((between - 0.5).abs()[differ] < 1e-4).all() and differ.double().mean() < 1e-3, "more than ties"
     audio = mine.decode(expected)
     assert audio.shape == (case["clips"], 1, case["samples"])
-    torch.testing.assert_close(heard(audio), torch.tensor(case["heard"]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(heard(audio), torch.tensor(case["heard"]), rtol=1e-5, atol=1e-5)
     assert case["frames"] < 50 or (len(codes[:, 0].unique()) > 20 and len(codes[:, 1:].unique()) > 15 and audio.std() > 0.02)
 
 

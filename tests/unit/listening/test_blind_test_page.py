@@ -12,7 +12,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from bench.listening import analysis, answers
-from tests.browser import find, opened, started, until, violations
+from tests.browser import again, find, opened, started, until, violations
 from tests.listeners import QUALITY, TOKENIZERS, blind_test, conditions
 
 ITEMS = 2
@@ -110,8 +110,7 @@ def test_a_trial_is_rated_by_keys_alone_and_the_answers_outlive_the_page(chromiu
     assert until(lambda: find(browser, "#play").text == "Play")
     ActionChains(browser).send_keys("0").perform()
     assert find(browser, "#reference").get_attribute("aria-pressed") == "true"
-    browser.get("about:blank")
-    browser.get(page(folder))
+    again(browser, page(folder))
     loaded(browser, f"Trial 1 of {ITEMS}")
     assert find(browser, "#rate-B").get_property("value") == "52", "resumed where it was left"
     for number in range(ITEMS):
@@ -147,6 +146,5 @@ def test_axe_finds_nothing_and_a_phone_scrolls_one_way(chromium: webdriver.Chrom
         "const k = Object.keys(localStorage).find((key) => key.startsWith('listening-test-')), s = JSON.parse(localStorage.getItem(k));"
         "s.trial = 99; localStorage.setItem(k, JSON.stringify(s));"
     )
-    browser.get("about:blank")
-    browser.get(page(folder))
+    again(browser, page(folder))
     assert until(lambda: find(browser, "#end").is_displayed()) and violations(browser) == []
