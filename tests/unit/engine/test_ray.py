@@ -29,10 +29,10 @@ ENVIRONMENT = os.environ | {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clips of a second; no sha256 is stated."""
+    """Clips of twelve seconds, so that a shard takes longer than a death; no sha256 is stated."""
     folder = tmp_path_factory.mktemp("data")
     for i in range(CLIPS):
-        soundfile.write(folder / f"{i:03d}.flac", speech_like(1.0, 16_000, i).numpy(), 16_000)
+        soundfile.write(folder / f"{i:03d}.flac", speech_like(12.0, 16_000, i).numpy(), 16_000)
     return folder
 
 
