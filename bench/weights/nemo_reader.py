@@ -31,7 +31,7 @@ def read(path: Path) -> tuple[dict[str, object], dict[str, Tensor]]:
             configuration = yaml.safe_load(text)
             state = torch.load(_member(archive, CHECKPOINT), map_location="cpu", weights_only=True)
     except (*UNREADABLE, tarfile.TarError, yaml.YAMLError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
+        why = "it is no tar archive" if isinstance(error, tarfile.ReadError) else (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path} cannot be read as a .nemo archive ({why}): give the file of the official repository") from error
     if not isinstance(configuration, dict):
         raise UserError(f"{path}: its {CONFIGURATION} holds no names with values")

@@ -45,8 +45,8 @@ def read(path: Path) -> object:
                 return _zipped(archive)
         with path.open("rb") as file:
             return _in_a_row(file, path.stat().st_size)
-    except STUMBLES as error:  # what damage can lead to
-        raise ValueError(f"not a file of torch.save: {error}") from error
+    except STUMBLES as error:  # what damage can lead to; a LookupError names but a number
+        raise ValueError(f"not a file of torch.save: {'it is damaged' if isinstance(error, LookupError) else error}") from error
 
 
 def _zipped(archive: zipfile.ZipFile) -> object:
