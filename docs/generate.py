@@ -30,7 +30,9 @@ TOLD = {
     "speaker": "the extra `speaker`",
     "plot": "the extra `plot`",
     "kmeans": "the extra `kmeans`",
+    "quality": "the extra `quality`",
     "gpu": "a GPU",
+    "data": "recordings of your own",
 }
 
 

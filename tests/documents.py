@@ -34,7 +34,7 @@ class Block:
     @property
     def missing(self) -> str:
         """Why it cannot be run here; "" where it can."""
-        if away := [need for need in self.needs if need in ("download", "gpu")]:
+        if away := [need for need in self.needs if need in ("download", "gpu", "data")]:
             return f"needs {away[0]}"
         absent = [need for need in self.needs if need in PACKAGES and find_spec(PACKAGES[need]) is None]
         return f"needs the extra {absent[0]}" if absent else ""
