@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from bench.api import Checkpoint, Codebook, Spec, UserError, Variant, sha256_of_all
 from bench.nn.conv import Memory
-from bench.nn.grouped_fsq import GroupedScalarQuantizer
+from bench.nn.finite_scalar import GroupedScalarQuantizer
 from bench.nn.half_snake import Decoder, Encoder, HalfSnakeGan
 from bench.nn.latent_codec import LatentCodec
 from bench.nn.random_weights import SCALE, loud_and_quiet

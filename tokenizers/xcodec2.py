@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
+from bench.nn.finite_scalar import FiniteScalarQuantizer
 from bench.nn.latent_codec import LatentCodec
-from bench.nn.quantizers import FiniteScalarQuantizer
 from bench.nn.semantic_snake import TINY, SemanticSnake, drawn, renamed
 from bench.weights.files import filled_or_drawn
 

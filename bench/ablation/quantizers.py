@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from bench.ablation.designs import GROUPS, STEPS, Design
 from bench.nn.factorised import FactorisedCodebook, FactorisedQuantizer
+from bench.nn.finite_scalar import FiniteScalarQuantizer
 from bench.nn.multiscale import MultiScaleQuantizer
 from bench.nn.quantize import Quantized, ResidualQuantizer, SplitQuantizer
-from bench.nn.quantizers import BinarySphericalQuantizer, FiniteScalarQuantizer, GroupQuantizer, ProductQuantizer
+from bench.nn.quantizers import BinarySphericalQuantizer, GroupQuantizer, ProductQuantizer
 from bench.train import codebooks
 
 FEW = 8  # dimensions that factorised and multi-scale codes are looked up in

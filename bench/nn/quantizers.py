@@ -1,4 +1,4 @@
-"""Quantizers beside the residual one: product, group, finite scalar and binary spherical, and the interface that all of them share.
+"""Quantizers beside the residual one: product, group and binary spherical, and the interface that all of them share.
 
 Latents [B, W, F] <-> codes [B, K, F]. What a quantizer learns and how:
 
@@ -9,9 +9,9 @@ Latents [B, W, F] <-> codes [B, K, F]. What a quantizer learns and how:
     cross-scale    CrossScaleQuantizer                 by gradient        cross_scale.py
     product        ProductQuantizer                    moving averages    here
     group (x RVQ)  GroupQuantizer                      moving averages    here
-    FSQ            FiniteScalarQuantizer               no codebook        here
+    FSQ            FiniteScalarQuantizer               no codebook        finite_scalar.py
     residual FSQ   ResidualScalarQuantizer             no codebook        residual_fsq.py
-    FSQ in groups  GroupedScalarQuantizer              no codebook        grouped_fsq.py
+    FSQ in groups  GroupedScalarQuantizer              no codebook        finite_scalar.py
     BSQ            BinarySphericalQuantizer            no codebook        here
 
 Codebooks that learn by moving averages start by k-means on the first batch and restart codes that nobody uses; in every quantizer
@@ -21,9 +21,7 @@ losses, for the factorised one, are in ervq.py.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -136,81 +134,6 @@ class GroupQuantizer(nn.Module):
         if left or not 1 <= depth <= self.levels:
             raise ValueError(f"{len(self.groups)} groups of {self.levels} levels cannot have {codes} codes per frame")
         return depth
-
-
-class Squash(NamedTuple):
-    """How a finite scalar quantizer maps numbers to its steps, and steps to numbers; conventions differ."""
-
-    bounded: Callable[[Tensor, Tensor], Tensor]  # numbers [..., D], steps [D] -> what rounds to 0 .. steps - 1
-    values: Callable[[Tensor, Tensor], Tensor]  # digits [..., D], steps [D] -> numbers that they stand for
-
-
-def _even(x: Tensor, steps: Tensor) -> Tensor:
-    half = (steps - 1) / 2
-    middle = steps // 2 - half  # an even number of steps has no middle one: zero goes to the upper one of the two
-    reach = half + 0.5 - 1e-3  # the outermost steps are as wide as the others
-    return half + reach * torch.tanh(x + torch.atanh(middle / reach))
-
-
-def _shifted(x: Tensor, steps: Tensor) -> Tensor:
-    half = (steps - 1) * (1 + 1e-3) / 2
-    offset = (steps % 2 == 0) / 2
-    return torch.tanh(x + torch.atanh(offset / half)) * half - offset
-
-
-EVEN = Squash(_even, lambda digits, steps: 2 * digits / (steps - 1) - 1)  # steps of one width, values from -1 to 1
-# as the package vector-quantize-pytorch has it within a residual quantizer: what was squashed is squashed again; 0 is among the values
-SHIFTED_TWICE = Squash(
-    lambda x, steps: _shifted(_shifted(x, steps), steps) + steps // 2, lambda digits, steps: (digits - steps // 2) / (steps // 2)
-)
-
-
-class FiniteScalarQuantizer(nn.Module):
-    """Each of a few dimensions is squashed and rounded to its number of steps; together they are one code (Mentzer et al. 2023,
-    arxiv.org/abs/2309.15505). There is nothing to learn but the projections, so nothing can die, and no loss beside the codec's own.
-    """
-
-    steps: Tensor
-    places: Tensor
-
-    def __init__(self, steps: tuple[int, ...], width: int, squash: Squash = EVEN):
-        super().__init__()
-        self.squash = squash
-        if min(steps, default=0) < 2:
-            raise ValueError(f"every dimension needs 2 steps or more, got {steps}")
-        self.size = math.prod(steps)
-        self.register_buffer("steps", torch.tensor(steps), persistent=False)
-        self.register_buffer("places", torch.tensor([math.prod(steps[:i]) for i in range(len(steps))]), persistent=False)
-        self.input_proj = nn.Conv1d(width, len(steps), 1)
-        self.output_proj = nn.Conv1d(len(steps), width, 1)
-
-    def bounded(self, x: Tensor) -> Tensor:
-        """Latents [B, W, F] -> [B, F, D], which rounds to 0 .. steps - 1 in each dimension; 0 stays in the middle or next to it."""
-        return self.squash.bounded(self.input_proj(x).transpose(1, 2), self.steps)
-
-    def encode(self, x: Tensor, levels: int | None = None) -> Tensor:
-        """Latents [B, W, F] -> codes [B, 1, F]."""
-        _whole(levels, 1, "finite scalar")
-        return (self.bounded(x).round().long() * self.places).sum(-1)[:, None]
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes [B, 1, F] -> latents [B, W, F]."""
-        _whole(codes.shape[1], 1, "finite scalar")
-        return self._back(codes[:, 0, :, None] // self.places % self.steps)
-
-    def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Quantized:
-        """Training pass over latents [B, W, F]; nothing here is random."""
-        points = self.bounded(x)
-        digits = points.round()
-        codes = (digits.long() * self.places).sum(-1)[:, None]
-        return Quantized(self._back(points + (digits - points).detach()), codes, x.new_zeros(()))
-
-    def _back(self, digits: Tensor) -> Tensor:
-        return self.output_proj(self.squash.values(digits, self.steps).transpose(1, 2))
-
-
-# as that package has it alone, and BiCodec's authors within a residual quantizer
-SHIFTED = Squash(lambda x, steps: _shifted(x, steps) + steps // 2, SHIFTED_TWICE.values)
 
 
 class BinarySphericalQuantizer(nn.Module):

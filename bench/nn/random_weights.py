@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.nn.factorised import FactorisedQuantizer
+from bench.nn.finite_scalar import FiniteScalarQuantizer
 from bench.nn.latent_codec import LatentCodec
-from bench.nn.quantizers import FiniteScalarQuantizer
 
 SCALE = 0.2  # rms of the audio
 

@@ -8,11 +8,10 @@ behind the first would round other numbers.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
+from bench.nn.finite_scalar import joined, places_of, split
 from bench.nn.quantize import Quantized
 
 Stage = tuple[tuple[int, ...], float]  # steps of each dimension, scale
@@ -30,7 +29,7 @@ class ResidualScalarQuantizer(nn.Module):
         super().__init__()
         steps = torch.tensor([steps for steps, _ in stages])
         scales = torch.tensor([scale for _, scale in stages])[:, None]
-        places = torch.tensor([[math.prod(steps[:i]) for i in range(len(steps))] for steps, _ in stages])
+        places = torch.stack([places_of(steps) for steps, _ in stages])
         facts = {"steps": steps, "places": places, "scales": scales, "widths": 2 * scales / (steps - 1)}
         for name, value in facts.items():
             self.register_buffer(name, value, persistent=False)
@@ -46,12 +45,12 @@ class ResidualScalarQuantizer(nn.Module):
     def encode(self, x: Tensor, levels: int | None = None) -> Tensor:
         """Latents [B, D, F] -> codes [B, levels, F]."""
         pairs = zip(self.digits(x), self.places, strict=True)
-        return torch.stack([(digits.long() * places).sum(-1) for digits, places in pairs][:levels], 1)
+        return torch.stack([joined(digits, places) for digits, places in pairs][:levels], 1)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [B, k, F] of the first k stages -> latents [B, D, F] between -1 and 1."""
         parts = zip(codes.unbind(1), self.steps, self.places, self.widths, self.scales, strict=False)
-        vectors = [code[..., None] // places % steps * width - scale for code, steps, places, width, scale in parts]
+        vectors = [split(code, places, steps) * width - scale for code, steps, places, width, scale in parts]
         return torch.stack(vectors).sum(0).transpose(1, 2)
 
     def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Quantized:

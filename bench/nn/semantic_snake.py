@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from bench.api import Spec
 from bench.nn import dac_names, w2v_bert_names
 from bench.nn.anti_aliased import anti_aliased_snake, low_pass
+from bench.nn.finite_scalar import SHIFTED_TWICE, FiniteScalarQuantizer
 from bench.nn.latent_codec import LatentCodec
 from bench.nn.onednn import linear
-from bench.nn.quantizers import SHIFTED_TWICE, FiniteScalarQuantizer
 from bench.nn.random_weights import spread
 from bench.nn.snake import SnakeNet
 from bench.nn.transformer_vocos import TransformerVocos

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from bench.metrics.mel import mel_filters, power_spectra
 from bench.nn.ecapa import EcapaFrames
+from bench.nn.finite_scalar import SHIFTED, FiniteScalarQuantizer
 from bench.nn.perceiver import Resampler
-from bench.nn.quantizers import SHIFTED, FiniteScalarQuantizer
 
 RATE, HOP = 16_000, 320
 REFERENCE = 6 * RATE  # samples that are heard; a shorter clip is repeated

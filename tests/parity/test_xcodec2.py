@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn.finite_scalar import FiniteScalarQuantizer
 from bench.nn.latent_codec import LatentCodec
-from bench.nn.quantizers import FiniteScalarQuantizer
 from bench.nn.semantic_snake import SemanticSnake, renamed
 from bench.nn.transformer_vocos import TransformerVocos
 from bench.nn.w2v_bert import W2vBertShape
@@ -104,7 +104,7 @@ def same_but_for_ties(mine: LatentCodec[FiniteScalarQuantizer], wav: Tensor, exp
     assert codes.shape == expected.shape, f"codes {tuple(codes.shape)}, expected {tuple(expected.shape)}"
     digits = [(x[:, 0, :, None] // quantizer.places) % quantizer.steps for x in (codes, expected)]
     differ = digits[0] != digits[1]
-    points = quantizer.bounded(mine.latents(wav))
+    points = quantizer.bounded(mine.latents(wav))[:, 0]
     away = (points - (digits[0] + digits[1]) / 2).abs()  # from the middle between the two steps
     assert (away[differ] < ROUNDING).all(), f"{int((away[differ] >= ROUNDING).sum())} numbers are rounded another way, no tie"
     count = int((codes != expected).sum())

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.nn.factorised import FactorisedQuantizer
+from bench.nn.finite_scalar import SHIFTED_TWICE, FiniteScalarQuantizer
 from bench.nn.quantize import CHECK_EVERY, Codebook, ResidualQuantizer, SplitQuantizer
-from bench.nn.quantizers import SHIFTED_TWICE, BinarySphericalQuantizer, FiniteScalarQuantizer, GroupQuantizer, ProductQuantizer
+from bench.nn.quantizers import BinarySphericalQuantizer, GroupQuantizer, ProductQuantizer
 from bench.nn.residual_fsq import ResidualScalarQuantizer
 
 WIDTH, SIZE = 12, 16
@@ -210,7 +211,7 @@ def test_finite_scalar_zero_is_near_the_middle_and_extremes_are_reached() -> Non
     with torch.no_grad():
         quantizer.input_proj.load_state_dict({"weight": torch.eye(2)[..., None], "bias": torch.zeros(2)})
         digits = quantizer.bounded(torch.tensor([[[-99.0, 0.0, 99.0], [-99.0, 0.0, 99.0]]])).round()
-    assert digits[0].tolist() == [[0, 0], [4, 2], [7, 4]]
+    assert digits[0, 0].tolist() == [[0, 0], [4, 2], [7, 4]]
 
 
 def test_numbers_that_are_squashed_twice_reach_every_step_and_zero_is_a_value() -> None:

@@ -1,4 +1,4 @@
-"""bench.nn.grouped_fsq: every code names its own point, groups do not touch each other, and gradients pass the rounding."""
+"""bench.nn.finite_scalar: every code names its own point, groups do not touch each other, and gradients pass the rounding."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.nn.grouped_fsq import GroupedScalarQuantizer
+from bench.nn.finite_scalar import GroupedScalarQuantizer
 
 
 @settings(max_examples=30, deadline=None)
@@ -58,7 +58,7 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="2 steps or more"):
         GroupedScalarQuantizer(2, (8, 1))
     quantizer = GroupedScalarQuantizer(2, (8, 5))
-    with pytest.raises(ValueError, match="2 groups has as many codes"):
+    with pytest.raises(ValueError, match="2 codes per frame"):
         quantizer.encode(torch.zeros(1, 4, 3), 1)
-    with pytest.raises(ValueError, match="2 groups has as many codes"):
+    with pytest.raises(ValueError, match="2 codes per frame"):
         quantizer.decode(torch.zeros(1, 3, 3, dtype=torch.int64))
