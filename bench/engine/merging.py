@@ -7,6 +7,7 @@ the shards left (`Suite.merge`). A run that lacks a shard is not merged, and wha
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from bench.records.choose import Head
 from bench.records.shards import FOLDER, Shard
 from bench.records.specs import spec_of
 from bench.records.writer import Store, each_row, order
+
+OWN = 64  # files that a process has open beside those that it merges
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,24 @@ def merge(several: Sequence[Part], results: Path, label: str) -> Path:
     suite = registry.load_suite(identity["suite"])
     store = Store(results, suite.name, label, dict(identity), about, fresh=True)
     pooled = suite.merge(spec_of(identity["tokenizer"]), folders, store.folder) if suite.merge else []
+    allow_open(len(folders))
     rows = [each_row(folder / "rows.csv") for folder in folders]
     store.put(_each_once(heapq.merge(*rows, sorted(pooled, key=order), key=order)))
     return store.folder
+
+
+def allow_open(files: int) -> None:
+    """Let this process have so many files open at once, where systems let 1,024 by default; UserError where they let no more."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = files + OWN
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise UserError(f"{files} shards are to be open at once, and this system lets a process have {hard} files: raise ulimit -Hn")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _each_once(rows: Iterable[Row]) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ from bench import registry
 from bench.api import Row, Suite, UserError, Variant
 from bench.cli import main
 from bench.data.manifests import open_data
-from bench.engine.merging import _each_once
+from bench.engine.merging import _each_once, allow_open
 from bench.engine.run import Options, identity, run
 from bench.evaluators.transcripts import COLUMNS, Transcripts
 from bench.records.reader import folders
@@ -180,3 +181,18 @@ def test_the_sbatch_file_runs_its_part(tmp_path: Path) -> None:
     assert said.split()[:9] == "run --tokenizer mimi --data mini --suite reconstruction --shard 3/8".split()
     lonely = subprocess.run(command, env={"PATH": slurm["PATH"]}, capture_output=True, text=True)
     assert lonely.returncode and "sbatch --array=1-8" in lonely.stderr
+
+
+def test_more_shards_than_open_files_are_merged_as_far_as_the_system_lets(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    low = len(os.listdir("/dev/fd")) + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (low, hard))
+    try:
+        allow_open(low)
+        opened = [(tmp_path / f"{i}").open("w") for i in range(low)]
+        for file in opened:
+            file.close()
+        with pytest.raises(UserError, match="raise ulimit -Hn"):
+            allow_open(hard + 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
