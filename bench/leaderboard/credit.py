@@ -48,6 +48,12 @@ def known(run: Kept) -> dict[str, str]:
     return {key: str(said.get(key, "")) or value for key, value in _spec(run).items()}
 
 
+def unproven(run: Kept) -> str:
+    """What readers of a board are told of a submission whose scores were not found again; "" of any other run."""
+    said = run.record.get(KEY, {})
+    return f"scores as {said.get('author', 'somebody')} submitted them, not recomputed" if said.get("recomputed") is False else ""
+
+
 def _spec(run: Kept) -> dict[str, str]:
     """Source and licence as the tokenizer's Spec has them: of the registry, or of a file of one's own as its run wrote them down."""
     if not run.identity["code"] and run.label in names.labels():

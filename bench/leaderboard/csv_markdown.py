@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.api import UserError
-from bench.leaderboard import language_models
+from bench.leaderboard import credit, language_models
 from bench.leaderboard.aggregate import Board, Entry
 from bench.report import formats, marks, tidy
 from bench.report.comparability import missing, packages
@@ -130,6 +130,7 @@ def facts(board: Board) -> str:
 def notes(board: Board) -> list[str]:
     """Why scores are missing, and what was not the same everywhere."""
     lines = marks.line(marks.of_run(entry.run) for entry in board.entries)
+    lines += [f"{entry.label}: {line}" for entry in board.entries if (line := credit.unproven(entry.run))]
     lines += [line for entry in board.entries for line in missing(entry.label, entry.run)]
     lines += scarce(summary for entry in board.entries for summary in entry.summaries.values())
     return [*lines, *packages([entry.run for entry in board.entries])]

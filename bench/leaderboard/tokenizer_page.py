@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from bench import registry
 from bench.api import UserError
-from bench.leaderboard import csv_markdown, model_cards, published_page, shell
+from bench.leaderboard import credit, csv_markdown, model_cards, published_page, shell
 from bench.leaderboard.aggregate import Board
 from bench.leaderboard.cells import cell
 from bench.leaderboard.columns import Column, of_board, over
@@ -48,7 +48,13 @@ def render(
         published=[_published(one) for one in published_page.of(tokenizer)],
         card={"name": f"{card.stem}.md", "html": model_cards.rendered(card)} if card else None,
         runs=[
-            {"suite": suite, "key": e.run.key, "commit": e.commit, "started": e.run.record.get("started", "")}
+            {
+                "suite": suite,
+                "key": e.run.key,
+                "commit": e.commit,
+                "started": e.run.record.get("started", ""),
+                "unproven": credit.unproven(e.run),
+            }
             for suite, e in tokenizer.entries.items()
         ],
         x="kbps_packed",

@@ -368,6 +368,9 @@ def test_a_submission_is_recomputed_and_says_who_made_it_and_what_it_lacks(
     assert bench(*words, "--author", "A. Name", "--no-again") == 0
     (record,) = (json.loads(path.read_text()) for path in (tmp_path / "b").glob("codes/*/run.json"))
     assert record["submission"]["recomputed"] is False
+    told = "scores as A. Name submitted them, not recomputed"
+    pages = [path for path in (tmp_path / "o").rglob("*.html") if told in path.read_text(encoding="utf-8")]
+    assert {path.parent.name for path in pages} == {"suites", "tokenizers"} and told in (tmp_path / "o/README.md").read_text()
 
 
 def test_a_codec_of_ones_own_names_its_source_and_is_added_without_a_second_run(
