@@ -41,11 +41,20 @@ class FrameStream:
 
     Its state is the memory, whose size `step` keeps constant, and less than one frame of input. `first`: so many frames the first piece
     has at least. `fill`: at the end a broken frame is filled up with zeros; without it the step gets what is left, however little, and
-    pads it as it does offline.
+    pads it as it does offline. `ahead`: so much of what comes next the step sees behind every piece, at the end so many `blank`s.
     """
 
-    def __init__(self, step: Callable[[Tensor, Memory], Tensor], hop: int, empty: Tensor, first: int = 1, fill: bool = True):
-        self.step, self.hop, self.first, self.fill = step, hop, first, fill
+    def __init__(
+        self,
+        step: Callable[[Tensor, Memory], Tensor],
+        hop: int,
+        empty: Tensor,
+        first: int = 1,
+        fill: bool = True,
+        ahead: int = 0,
+        blank: int = 0,
+    ):
+        self.step, self.hop, self.first, self.fill, self.ahead, self.blank = step, hop, first, fill, ahead, blank
         self.empty = empty  # [1, C', 0]: what comes out while no frame is complete
         self.memory: Memory = {}
         self.held: Tensor | None = None
@@ -56,10 +65,10 @@ class FrameStream:
         if chunk.ndim != 3:
             raise ValueError(f"a stream takes [B, C, n], got {tuple(chunk.shape)}")
         held = chunk if self.held is None else torch.cat([self.held, chunk], dim=-1)
-        frames = held.shape[-1] // self.hop
+        frames = max(0, held.shape[-1] - self.ahead) // self.hop
         ready = self.hop * (frames if self.memory or frames >= self.first else 0)
         self.held = held[..., ready:].clone()
-        return self.step(held[..., :ready], self.memory) if ready else self.empty.expand(len(chunk), -1, -1)
+        return self.step(held[..., : ready + self.ahead], self.memory) if ready else self.empty.expand(len(chunk), -1, -1)
 
     @torch.inference_mode()
     def flush(self) -> Tensor:
@@ -67,4 +76,5 @@ class FrameStream:
         if self.held is None or self.held.shape[-1] == 0:
             return self.empty if self.held is None else self.empty.expand(len(self.held), -1, -1)
         rest, self.held = self.held, self.held[..., :0]
-        return self.step(F.pad(rest, (0, -rest.shape[-1] % self.hop)) if self.fill else rest, self.memory)
+        rest = F.pad(rest, (0, -rest.shape[-1] % self.hop)) if self.fill else rest
+        return self.step(F.pad(rest, (0, self.ahead), value=self.blank), self.memory)

@@ -9,7 +9,9 @@ WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishe
 https://github.com/Aria-K-Alethia/BigCodec; for LLM-Codec, LLM_CODEC_CHECKOUT one of https://github.com/yangdongchao/LLM-Codec; for Lyra,
 LYRA_WEIGHTS names the folder of its three files, and for Stable Codec, STABLE_CODEC_PACKAGES that of its two packages; for
 vq-wav2vec, FAIRSEQ_CHECKOUT one of https://github.com/facebookresearch/fairseq; for CPC, CPC_CHECKOUT one of
-https://github.com/facebookresearch/CPC_audio. What is missing is skipped.
+https://github.com/facebookresearch/CPC_audio; for SpectroStream, SPECTROSTREAM_PYTHON a Python with `magenta-rt`
+(tests/parity/spectrostream_oracle.py). Its encoder quantizes all 64 codebooks there, ours the 16 that are asked for. What is missing is
+skipped.
 
 Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
 is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
@@ -35,6 +37,7 @@ from tests.perf.dualcodec_contests import dualcodec
 from tests.perf.nemo_contests import nanocodec
 from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
 from tests.perf.single_codebook_contests import bigcodec
+from tests.perf.spectrostream_contests import spectrostream
 from tests.perf.taae_contests import stablecodec
 from tests.perf.unit_contests import LARGE, STABLE, cpc, units, vq_wav2vec
 from tests.perf.words_contests import llm_codec
@@ -55,6 +58,7 @@ FAMILIES: dict[str, Contests] = {
     "snac-44khz": snac("44khz", 9.57, 24.40),
     "llm_codec": llm_codec,
     "stablecodec": stablecodec,
+    "spectrostream": spectrostream,
     "speechtokenizer": speechtokenizer,
     "xcodec": xcodec,
     "bigcodec": bigcodec,
