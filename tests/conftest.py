@@ -18,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many of these as there are cores: 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.pop("COLUMNS", None)  # that of the terminal, which pytest-xdist hands on
     torch.set_num_threads(1)
+os.environ.setdefault("AUDIO_TOKENIZER_BENCH_FEW_ROWS", "blas")  # no test but those of bench/nn/few_rows.py depends on a measurement
 
 
 @pytest.fixture

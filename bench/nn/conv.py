@@ -11,7 +11,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bench.nn.onednn import Order, convolved, joined, ordered, spread, spreading
+from bench.nn import few_rows
+from bench.nn.onednn import Order, convolved, joined, ordered, spread, spreading, turned
 
 Memory = dict[nn.Module, tuple[Tensor, ...]]
 
@@ -57,6 +58,9 @@ class CausalConv1d(nn.Conv1d):
         """The convolution without padding, added to `onto`, which may be overwritten."""
         if self.groups == 1 and self.order.serves(x):
             stride, dilation = self.stride[0], self.dilation[0]
+            if few_rows.by_blas(x, len(x) * few_rows.count(x.shape[-1], self.kernel_size[0], stride, dilation), self.weight):
+                matrix = self.order.of(self.weight, few_rows.taps_first, "laid")
+                return few_rows.convolved(x, matrix, self.bias, stride, dilation, onto)
             weight = self.order.of(self.weight, partial(ordered, stride=stride, dilation=dilation))
             return convolved(x, weight, self.bias, stride, dilation, onto)
         y = super().forward(x)
@@ -93,6 +97,10 @@ class CausalConvTranspose1d(nn.ConvTranspose1d):
         """x [B, in, T] -> [B, out, (T - span + 1) * stride], where a frame reaches `span` strides: the samples that lack no frame."""
         span, stride = self.kernel_size[0] // self.stride[0], self.stride[0]
         if self.groups == 1 and self.order.serves(x):
+            if few_rows.by_blas(x, len(x) * few_rows.count(x.shape[-1], span), self.weight):
+                matrix = self.order.of(self.weight, lambda weight: few_rows.taps_first(turned(weight, stride)), "laid")
+                y = few_rows.convolved(x, matrix, None).transpose(1, 2).reshape(len(x), -1, self.out_channels)
+                return (y if self.bias is None else y.add_(self.bias)).transpose(1, 2)
             return spread(x, self.order.of(self.weight, partial(spreading, stride=stride)), self.bias, stride)
         if self.groups == 1:
             y = super().forward(x)

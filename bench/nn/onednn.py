@@ -4,6 +4,8 @@ Torch's own products (MKL) run at half of oneDNN's speed on AMD, and its convolu
 keeps its weights in oneDNN's order (`Order`), and signals are stored by frames: their shape stays [B, C, T], but the C values of a sample
 are neighbours in memory, as in x.transpose(1, 2) of a contiguous [B, T, C].
 
+Few rows, as a stream has them frame by frame, are multiplied by whichever library bench.nn.few_rows says.
+
 A layer asks `for_onednn(x)` and else does what torch's own layer does: on other devices, where gradients are wanted, under autocast, in
 builds without oneDNN, and under `torch.backends.mkldnn.flags(enabled=False)`. Both ways give the same values but for rounding.
 """
@@ -17,10 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn import few_rows
+
 LOG2_E = 1.4426950408889634
 ROWS = 256  # of the products that weights are ordered for; other sizes run as fast
 ONE_ORDER = torch.backends.cpu.get_cpu_capability() == "AVX512"  # whether one order of a convolution's weight serves signals of any length
 FEW = 4096  # values of a weight that are put in another order in less than half a millisecond
+BRIEF = 2**13  # values whose ELU torch's one call takes sooner than five calls
 UNFOLDED = 2**20  # values of unfolded frames that are held at a time
 
 After = Literal["none", "gelu"]
@@ -43,23 +48,32 @@ class Order:
 
     def __init__(self) -> None:
         self.key: tuple[object, ...] = ()
-        self.ordered: Any = None
+        self.made: dict[str, Any] = {}
 
     def serves(self, x: Tensor) -> bool:
         """Whether x takes the path of this order."""
         if for_onednn(x):
             return True
-        self.ordered = None  # the weight may be learning, and fused optimizers change it without counting
+        self.made.clear()  # the weight may be learning, and fused optimizers change it without counting
         return False
 
-    def of(self, weight: Tensor, make: Callable[[Tensor], Made]) -> Made:
-        """make(weight), or what it made before."""
+    def of(self, weight: Tensor, make: Callable[[Tensor], Made], kind: str = "ordered") -> Made:
+        """make(weight), or what it made before under the name of this kind."""
         if weight.is_inference():  # made in inference mode, it counts no changes
             return make(weight)
         key = (weight.data_ptr(), weight._version, weight.dtype, weight.shape)
-        if self.ordered is None or key != self.key:
-            self.key, self.ordered = key, make(weight.detach())
-        return self.ordered
+        if key != self.key:
+            self.key, self.made = key, {}
+        if kind not in self.made:
+            self.made[kind] = make(weight.detach())
+        return self.made[kind]
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None = None, onto: Tensor | None = None, after: After = "none") -> Tensor:
+        """x [..., in] times this order's weight [out, in]; plus onto [..., out], which may be overwritten, or GELU of it."""
+        if not few_rows.by_blas(x, x.numel() // x.shape[-1], weight):
+            return product(x, self.of(weight, ordered_matrix), bias, onto, after)
+        y = F.linear(x, self.of(weight, few_rows.laid, "laid"), bias)
+        return y.add_(onto) if onto is not None else F.gelu(y) if after == "gelu" else y
 
     def __reduce__(self) -> tuple[type[Order], tuple[()]]:
         return Order, ()  # a copied or a stored layer orders its own weight
@@ -84,8 +98,13 @@ def ordered_matrix(weight: Tensor) -> Tensor:
 
 def spreading(weight: Tensor, stride: int) -> Tensor:
     """A transposed convolution's weight [in, out, k] in oneDNN's order, as `spread` wants it: [stride * out, in, ceil(k / stride)]."""
+    return ordered(turned(weight, stride))
+
+
+def turned(weight: Tensor, stride: int) -> Tensor:
+    """A transposed convolution's weight [in, out, k] as that of the convolution that gives a stride at once: [stride * out, in, frames]."""
     weight = F.pad(weight, (0, -weight.shape[-1] % stride))
-    return ordered(weight.unflatten(-1, (-1, stride)).flip(2).permute(3, 1, 0, 2).flatten(0, 1))  # flipped: the last frame comes last
+    return weight.unflatten(-1, (-1, stride)).flip(2).permute(3, 1, 0, 2).flatten(0, 1)  # flipped: the last frame comes last
 
 
 def convolved(
@@ -159,7 +178,7 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor, after: After = "none") -> Tensor:
         if self.order.serves(input):
-            return product(input, self.order.of(self.weight, ordered_matrix), self.bias, after=after)
+            return self.order.product(input, self.weight, self.bias, after=after)
         return linear(self, input, after)
 
 
@@ -171,8 +190,8 @@ def joined(parts: list[Tensor], dim: Literal[0, -1] = -1) -> Tensor:
 
 
 def elu(x: Tensor, inplace: bool) -> Tensor:
-    """Exponential linear unit, by exp2: in a fifth of the time that torch's own takes."""
-    if not for_onednn(x):
+    """Exponential linear unit, by exp2 where there are many values: in a fifth of the time that torch's own takes."""
+    if x.numel() <= BRIEF or not for_onednn(x):
         return F.elu(x, inplace=inplace)
     below = x.clamp(max=0).mul_(LOG2_E).exp2_().sub_(1)
     return torch.maximum(x, below, out=x if inplace else below)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.conv import CausalConv1d
-from bench.nn.onednn import Order, for_onednn, ordered_matrix, product
+from bench.nn.onednn import Order, for_onednn, product
 from bench.nn.search import search
 
 DECAY = 0.99  # of the running sums, a step
@@ -55,7 +55,9 @@ def nearest(points: Tensor, codebook: Tensor, half_norms: Tensor, order: Order |
     """
     # |x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2): the largest bracket wins, and the brackets are one matrix product
     if for_onednn(points):
-        brackets = product(points, order.of(codebook, ordered_matrix) if order else codebook, -half_norms).float()
+        bias = order.of(codebook, lambda _: -half_norms, "bias") if order else -half_norms
+        brackets = order.product(points, codebook, bias) if order else product(points, codebook, bias)
+        brackets = brackets if brackets.dtype == torch.float32 else brackets.float()  # numpy knows no bfloat16
         return torch.from_numpy(brackets.numpy().argmax(-1))  # torch's argmax takes ten times as long
     return torch.addmm(half_norms, points, codebook.T, beta=-1).argmax(-1)
 

@@ -227,4 +227,4 @@ def test_a_codebook_in_order_finds_the_codes_of_one_that_is_not_and_follows_its_
         book.embedding_sum.copy_(random(64, 8, seed=seed))
         book.forget()
         assert torch.equal(book.encode(points), torch.cdist(points, book.vectors()[0].clone()).argmin(-1))
-    assert book.order.ordered is not None
+    assert book.order.made
