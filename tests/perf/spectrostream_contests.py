@@ -15,7 +15,7 @@ from tests.parity.spectrostream_oracle import official
 from tests.parity.ties import residual_levels
 from tests.perf.contest import Call, Contest, same_audio, same_codes
 
-LEVELS = 16
+LEVELS = OFFICIAL.levels  # what their encoder quantizes, however few are wanted
 
 
 def spectrostream(batch: int, seconds: float, device: str) -> Iterator[Contest]:
@@ -35,7 +35,7 @@ def spectrostream(batch: int, seconds: float, device: str) -> Iterator[Contest]:
             return same_codes(mine.encode(wav), codes, residual_levels(mine.latents(F.pad(wav, (0, mine.shape.step))), books, codes))
 
         calls: dict[str, Call] = {"ours": lambda: mine.encode(wav), "official": theirs.seconds}
-        yield Contest("spectrostream@4kbps encode", calls, equal)
+        yield Contest("spectrostream@16kbps encode", calls, equal)
         audio = theirs.run("decode", codes)["ended"]  # the frames that theirs decodes, and one more
         calls = {"ours": lambda: mine.decode(codes), "official": theirs.seconds}
-        yield Contest("spectrostream@4kbps decode", calls, lambda: same_audio(mine.decode(codes), audio))
+        yield Contest("spectrostream@16kbps decode", calls, lambda: same_audio(mine.decode(codes), audio))

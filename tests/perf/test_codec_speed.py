@@ -11,8 +11,7 @@ https://github.com/Aria-K-Alethia/BigCodec; for LLM-Codec, LLM_CODEC_CHECKOUT on
 LYRA_WEIGHTS names the folder of its three files, and for Stable Codec, STABLE_CODEC_PACKAGES that of its two packages; for
 vq-wav2vec, FAIRSEQ_CHECKOUT one of https://github.com/facebookresearch/fairseq; for CPC, CPC_CHECKOUT one of
 https://github.com/facebookresearch/CPC_audio; for SpectroStream, SPECTROSTREAM_PYTHON a Python with `magenta-rt`
-(tests/parity/spectrostream_oracle.py). Its encoder quantizes all 64 codebooks there, ours the 16 that are asked for. What is missing is
-skipped.
+(tests/parity/spectrostream_oracle.py). What is missing is skipped.
 
 Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
 is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
