@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -38,6 +38,7 @@ SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {  # group -> (suite, column) o
         *(("lm", "recover_share_noise_10db"), ("lm", "recover_share_overlap_0db")),
     ),
 }
+RANKED = ("What is kept", "What a model makes of it")  # groups whose columns are looked at beside the price
 KEPT = ("codes/phone_bits_per_s", "probe/probe_asr_cer", "codes/shared_bits")  # what the plot begins with: the first that has scores
 LAYOUTS = {"parallel": "parallel", "delayed": "delayed", "one_late": "one late", "flattened": "flattened"}  # of bench/tokens -> head
 ABOUT_LAYOUTS = (
@@ -45,6 +46,7 @@ ABOUT_LAYOUTS = (
     "depth has them; delayed: each codebook one frame later than the one before (MusicGen); one late: all but the first one frame "
     "later (Moshi); flattened: one a code. A tokenizer of one codebook has only the last"
 )
+ABOUT_FRONTS = "Best for their price: no tokenizer with fewer bits per second reaches as much in that column"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Table:
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     missing: tuple[str, ...]
+    fronts: tuple[str, ...]
 
     @property
     def groups(self) -> list[tuple[str, int]]:
@@ -83,7 +86,7 @@ def table(boards: Sequence[Board], tokenizers: Sequence[Tokenizer]) -> Table:
     order = sorted(there, key=lambda t: (*(_mean(t, name, by_suite) for name in (PRICE, COST)), natural(t.label)))
     lines = tuple(Line(t, tuple(cells[t.label][i] for i in kept), tuple(positions(t.run))) for t in order)
     found = tuple(columns[i] for i in kept)
-    return Table(found, lines, tuple(_missing(by_suite, found, order)))
+    return Table(found, lines, tuple(_missing(by_suite, found, order)), tuple(_fronts(by_suite, found, order)))
 
 
 def _column(by_suite: Mapping[str, Board], suite: str, name: str) -> Column | None:
@@ -113,6 +116,25 @@ def spec_of(run: Kept) -> Spec:
     books = tuple(Codebook(size, math.nan if rate is None else rate) for size, rate in facts["codebooks"])
     side = tuple(Codebook(size, rate) for size, rate, *_ in facts.get("side", ()))
     return Spec(facts["name"], facts["variant"], facts["sample_rate"], books, side=side)
+
+
+def _fronts(by_suite: Mapping[str, Board], columns: Sequence[Column], shown: Sequence[Tokenizer]) -> Iterator[str]:
+    """Of each column that ranks, a line with the tokenizers that no cheaper one is as good as, cheapest first (the Pareto front)."""
+    priced = [(t, price) for t in shown if math.isfinite(price := _mean(t, PRICE, by_suite))]
+    ranked = [name for group in RANKED for _, name in SHOWN[group]]
+    for column in columns:
+        name, sign = column.metric.name, {"higher": 1, "lower": -1}.get(column.metric.better, 0)
+        if name not in ranked or not sign:
+            continue
+        scored = [(price, -sign * value, t) for t, price in priced if math.isfinite(value := _mean(t, name, by_suite))]
+        best, members = math.inf, []
+        for price, worse, tokenizer in sorted(scored, key=lambda one: one[:2]):
+            if worse < best:
+                best = worse
+                text = cell(entry_of(tokenizer, DOMAIN, column), DOMAIN, column).mean
+                members.append(f"{tokenizer.shown} ({text} for {price:.0f} bit/s)")
+        if len(scored) > 1:
+            yield f"{name}: {', '.join(members)}"
 
 
 def _missing(by_suite: Mapping[str, Board], columns: Sequence[Column], shown: Sequence[Tokenizer]) -> list[str]:
@@ -150,6 +172,7 @@ def render(boards: Sequence[Board], tokenizers: Sequence[Tokenizer], links: shel
         y=next((name for name in KEPT if name in ids), ids[-1] if ids else ""),
         kinds=[(kind, words) for kind, words in front.KINDS.items() if any(line.tokenizer.kind == kind for line in found.lines)],
         href={line.tokenizer.label: shell.address(shell.tokenizer_path(line.tokenizer.label)) for line in found.lines},
+        about_fronts=ABOUT_FRONTS,
         notes=marks.line(marks.of_run(line.tokenizer.run) for line in found.lines),
     )
 
@@ -161,7 +184,8 @@ def to_markdown(boards: Sequence[Board]) -> str:
         return ""
     header = ["tokenizer", *(f"{c.metric.name}{f' {c.arrow}' * bool(c.arrow)}" for c in found.columns), *LAYOUTS.values()]
     lines = [[line.tokenizer.shown, *(one.mean or one.state for one in (*line.cells, *line.positions))] for line in found.lines]
-    notes = [*marks.line(marks.of_run(line.tokenizer.run) for line in found.lines), *found.missing]
+    ranks = [f"{ABOUT_FRONTS}. {'; '.join(found.fronts)}"] if found.fronts else []
+    notes = [*marks.line(marks.of_run(line.tokenizer.run) for line in found.lines), *ranks, *found.missing]
     out = io.StringIO()
     formats.to_markdown([(f"{DOMAIN}; the last four: positions for {SECONDS:g} s", header, lines)], notes, out)
     return out.getvalue()

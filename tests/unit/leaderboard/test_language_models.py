@@ -66,6 +66,15 @@ def test_a_tokenizer_without_a_run_of_a_suite_is_named() -> None:
     assert [line.cells[1].state for line in found.lines] == ["", "not run"]
 
 
+def test_the_ranks_name_what_nothing_cheaper_is_as_good_as() -> None:
+    assert table(three()).fronts == ("phone_bits_per_s: hubert_kmeans@base-l9-km500 (20.00 for 200 bit/s)",)
+    dear = [codes("mimi@24khz", 100.0, 30.0), codes("hubert_kmeans@base-l9-km500", 500.0, 20.0)]
+    dear += [lm("mimi@24khz", 900.0), lm("hubert_kmeans@base-l9-km500", 200.0)]
+    (line,) = table(boards(dear)).fronts
+    assert line == "phone_bits_per_s: hubert_kmeans@base-l9-km500 (20.00 for 200 bit/s), mimi@24khz (30.00 for 900 bit/s)"
+    assert table(three(with_lm=False)).fronts == ()
+
+
 def test_positions_are_those_of_thirty_seconds_in_each_layout() -> None:
     hubert, mimi = table(three()).lines
     assert [cell.mean for cell in mimi.positions] == ["375", "382", "376", "3,000"]
@@ -102,6 +111,7 @@ def test_the_leaderboards_have_the_page_and_the_table_in_their_readme(tmp_path: 
     page = (tmp_path / "out" / language_models.PATH).read_text()
     assert 'data-x="lm/lm_bits_per_s" data-y="codes/phone_bits_per_s"' in page and "What is missing" in page
     assert "identity@float32" not in page
+    assert "What the ranks say" in page and "Best for their price" in text
     (tmp_path / "out" / "published.html").read_text().index("X-codec2 (arxiv.org/abs/2502.04128), table 1")
     ours = (tmp_path / "out" / "tokenizers" / "mimi@24khz.html").read_text()
     assert "Published, not measured here" in ours and "2.25" in ours
