@@ -149,12 +149,15 @@ def read(path: Path, config: Config) -> tuple[Config, dict[str, Tensor]]:
     activation = told.get("activation", "relu")  # what fairseq's first models had, before there was a choice
     if activation != "relu" and activation != "gelu":
         raise UserError(f"{path} was trained with the activation {activation}: relu and gelu are known here")
+    skip_scale = told.get("residual_scale", 0.5)
+    if not isinstance(skip_scale, int | float) or not 0 < skip_scale < float("inf"):
+        raise UserError(f"{path} was trained with the residual_scale {skip_scale}: a number above 0 is needed")
     shape = replace(
         config.shape,
         activation="relu" if activation == "relu" else "gelu",
         logarithm=bool(told.get("log_compression", False)),
         skips=bool(told.get("skip_connections_feat", False)),
-        skip_scale=float(str(told.get("residual_scale", 0.5))),
+        skip_scale=float(skip_scale),
     )
     return replace(config, shape=shape), {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
 

@@ -6,6 +6,8 @@ alone, of the checkpoint torch makes tensors alone. Everything else in the archi
 
 from __future__ import annotations
 
+import lzma
+import reprlib
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +21,8 @@ from bench.weights.files import UNREADABLE, as_state
 
 CONFIGURATION, CHECKPOINT = "model_config.yaml", "model_weights.ckpt"
 LARGEST = 2**20  # bytes of a configuration
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxlist = 2, 12
 
 
 def read(path: Path) -> tuple[dict[str, object], dict[str, Tensor]]:
@@ -30,8 +34,10 @@ def read(path: Path) -> tuple[dict[str, object], dict[str, Tensor]]:
             text = _member(archive, CONFIGURATION, LARGEST).read().decode()
             configuration = yaml.safe_load(text)
             state = torch.load(_member(archive, CHECKPOINT), map_location="cpu", weights_only=True)
-    except (*UNREADABLE, tarfile.TarError, yaml.YAMLError) as error:
-        why = "it is no tar archive" if isinstance(error, tarfile.ReadError) else (str(error).splitlines() or [type(error).__name__])[0]
+    except (*UNREADABLE, tarfile.TarError, yaml.YAMLError, lzma.LZMAError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, tarfile.ReadError):  # whose words are long
+            why = "it is cut off" if "end of data" in why else "it is no tar archive"
         raise UserError(f"{path} cannot be read as a .nemo archive ({why}): give the file of the official repository") from error
     if not isinstance(configuration, dict):
         raise UserError(f"{path}: its {CONFIGURATION} holds no names with values")
@@ -54,4 +60,9 @@ def different(part: object, expected: Mapping[str, object], defaults: Mapping[st
     """What a part of a configuration says otherwise than expected, a line each; `defaults`: of names that it leaves out."""
     given = part if isinstance(part, dict) else {}
     pairs = ((name, given.get(name, defaults.get(name)), value) for name, value in expected.items())
-    return [f"{name} is {found}, not {value}" for name, found, value in pairs if found != value]
+    return [f"{name} is {_short(found)}, not {value}" for name, found, value in pairs if found != value]
+
+
+def _short(found: object) -> str:
+    """Of lists a few values: aliases of YAML can make some that no memory holds the text of."""
+    return found if isinstance(found, str) else SHORT.repr(found)

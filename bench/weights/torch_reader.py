@@ -10,6 +10,7 @@ import io
 import pickletools
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -32,7 +33,10 @@ DTYPES = {
     "torch.ByteStorage": torch.uint8,
     "torch.BoolStorage": torch.bool,
 }
-STUMBLES = (ValueError, LookupError, TypeError, OverflowError, MemoryError, AssertionError, RuntimeError, struct.error, zipfile.BadZipFile)
+STUMBLES = (
+    *(ValueError, LookupError, TypeError, OverflowError, MemoryError, AssertionError, RuntimeError, EOFError),
+    *(struct.error, zipfile.BadZipFile, zlib.error),
+)
 Storages = dict[str, Tensor]
 """The values of each storage [n], by its key in the file."""
 
@@ -45,13 +49,19 @@ def read(path: Path) -> object:
                 return _zipped(archive)
         with path.open("rb") as file:
             return _in_a_row(file, path.stat().st_size)
-    except STUMBLES as error:  # what damage can lead to; a LookupError names but a number
-        raise ValueError(f"not a file of torch.save: {'it is damaged' if isinstance(error, LookupError) else error}") from error
+    except STUMBLES as error:  # what damage can lead to; a LookupError names but a number, an EOFError nothing
+        why = "it is damaged" if isinstance(error, LookupError | EOFError) else error
+        raise ValueError(f"not a file of torch.save: {why}") from error
 
 
 def _zipped(archive: zipfile.ZipFile) -> object:
     """The layout of today: one pickle, and a file for each storage."""
-    (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+    names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+    if len(names) != 1:
+        raise ValueError(f"it has {len(names)} files data.pkl")
+    if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):  # so nothing grows beyond the size of the file
+        raise ValueError("it is compressed, which torch.save never does")
+    (name,) = names
     folder = name.removesuffix("data.pkl")
     if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
         raise ValueError("its numbers begin with the highest byte")

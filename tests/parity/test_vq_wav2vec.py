@@ -110,6 +110,7 @@ def test_files_of_another_kind_size_or_activation_are_refused(tmp_path: Path) ->
         ({"vq_type": "kmeans"}, "vq_type kmeans"),
         ({"vq_vars": 321}, "vq_vars 321"),
         ({"activation": "tanh"}, "activation tanh"),
+        ({"residual_scale": None}, "residual_scale None"),
     ):
         with pytest.raises(UserError, match=why):
             model_of("small", "gumbel", state, tmp_path, **said)

@@ -100,3 +100,25 @@ def test_what_a_configuration_says_otherwise_is_named() -> None:
         "mode is None, not zeros",
     ]
     assert different(None, {"width": 24}, {}) == ["width is None, not 24"]
+
+
+def test_an_archive_that_is_cut_off_or_damaged_is_said_to_be_so(tmp_path: Path) -> None:
+    members = ("model_config.yaml", TEXT), ("model_weights.ckpt", tensors({"a": torch.arange(3000.0)}))
+    path = archive(tmp_path, *members)
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(UserError, match="it is cut off"):
+        read(path)
+    path = archive(tmp_path, *members, mode="w:xz")
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 255
+    path.write_bytes(whole)
+    with pytest.raises(UserError, match="cannot be read as a .nemo archive"):
+        read(path)
+
+
+def test_a_configuration_of_lists_of_lists_does_not_fill_the_message() -> None:
+    nested: object = "x"
+    for _ in range(6):
+        nested = [nested] * 10  # as a few aliases of YAML make it
+    (line,) = different({"width": nested}, {"width": 24}, {})
+    assert len(line) < 1000 and line.startswith("width is [[[")

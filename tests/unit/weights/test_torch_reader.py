@@ -1,6 +1,7 @@
 """What torch.save wrote comes out of its files, in both layouts, and nothing in them runs. Oracle: torch.load."""
 
 import pickle
+import zipfile
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
@@ -90,3 +91,21 @@ def test_a_tensor_that_reaches_beyond_its_storage_is_refused(tmp_path: Path) -> 
     (tmp_path / "file.pt").write_bytes(whole.replace(b"K\x04\x85", b"K\x05\x85"))
     with pytest.raises(ValueError, match="not a file of torch"):
         read(tmp_path / "file.pt")
+
+
+def test_a_zip_that_is_damaged_anywhere_or_compressed_is_a_value_error(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(4)}, tmp_path / "file.pt")
+    whole = (tmp_path / "file.pt").read_bytes()
+    start = whole.index(b"PK\x01\x02")  # of the directory
+    (tmp_path / "bad.pt").write_bytes(whole[: start + 20] + bytes([255] * 8) + whole[start + 28 :])  # sizes of the first entry
+    with pytest.raises(ValueError, match="not a file of torch"):
+        read(tmp_path / "bad.pt")
+    with zipfile.ZipFile(tmp_path / "file.pt") as old, zipfile.ZipFile(tmp_path / "packed.pt", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(ValueError, match="it is compressed"):
+        read(tmp_path / "packed.pt")
+    with zipfile.ZipFile(tmp_path / "other.pt", "w") as new:
+        new.writestr("x", "y")
+    with pytest.raises(ValueError, match="it has 0 files data.pkl"):
+        read(tmp_path / "other.pt")
