@@ -16,6 +16,7 @@ from bench.catalog.names import unknown
 SAMPLE_RATE = 16_000  # Hz of all networks: what evaluators of speech hear
 CROP = 15_360  # samples of a crop, .96 s
 GROUPS = 2  # of a group quantizer
+WIDTH = 64  # of the latents, which begin with as many numbers of a frame's transform
 
 KINDS: Mapping[str, str] = {
     "rvq": "residual",
@@ -108,7 +109,7 @@ def checked(design: Design) -> Design:
 
     if size < 2:
         raise wrong("a codebook needs two codes or more")
-    if SAMPLE_RATE % design.rate or CROP % design.hop or not 16 <= design.hop <= 2048:
+    if SAMPLE_RATE % design.rate or CROP % design.hop or not WIDTH <= design.hop <= 2048:
         raise wrong(f"frames must be whole samples of {SAMPLE_RATE} Hz and divide {CROP}: choose 25, 50, 100 or 200 per second")
     if kind == "multi-scale" and frames % design.strides[0]:
         raise wrong(f"its slowest code lasts {design.strides[0]} frames, which do not divide the {frames} of a crop: fewer levels")
@@ -116,8 +117,8 @@ def checked(design: Design) -> Design:
         raise wrong("a split quantizer needs two levels or more")
     if kind == "group" and levels % GROUPS:
         raise wrong(f"its levels are shared by {GROUPS} groups: an even number")
-    if kind == "product" and levels & (levels - 1):
-        raise wrong("a product quantizer cuts the latents into equal pieces: 1, 2, 4, 8, ... levels")
+    if kind == "product" and WIDTH % levels:
+        raise wrong(f"a product quantizer cuts the {WIDTH} numbers of a frame into equal pieces: 1, 2, 4, 8, ..., {WIDTH} levels")
     if kind == "fsq" and size not in STEPS:
         raise wrong(f"sizes of finite scalar codes are {', '.join(map(str, STEPS))}")
     if kind == "bsq" and size & (size - 1):

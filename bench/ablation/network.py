@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from bench.ablation.designs import SAMPLE_RATE, STEPS, Design
+from bench.ablation.designs import SAMPLE_RATE, STEPS, WIDTH, Design
 from bench.ablation.quantizers import AnyQuantizer, Unquantized, built
 from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
 from bench.nn.lapped import Lapped, straighten
@@ -18,7 +18,6 @@ from bench.nn.latent_codec import LatentCodec
 from bench.weights.download import sha256_of
 from bench.weights.files import fill, load_state
 
-WIDTH = 64  # of the latents
 FAMILY = "ablation"
 Codec = LatentCodec[AnyQuantizer]
 

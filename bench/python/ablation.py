@@ -45,6 +45,8 @@ def ablate(
     """
     if seeds < 1:
         raise UserError(f"a study needs a seed or more, not {seeds}")
+    if steps is not None and steps < 1:
+        raise UserError(f"a model needs a step or more, not {steps}")
     named = designs.varied(designs.parsed(base), vary, grid)
     suites = suites_of(
         ["reconstruction", *(["quality"] if quality_model else []), *(["asr"] if asr_model else [])], asr_model, "", quality_model

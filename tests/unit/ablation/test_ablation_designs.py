@@ -60,6 +60,8 @@ def test_a_wrong_word_is_told(words: list[str], said: str) -> None:
         (Design("split", levels=1), "two levels or more"),
         (Design("group", levels=3), "even number"),
         (Design("product", levels=3), "1, 2, 4, 8"),
+        (Design("product", levels=128), "64 levels"),
+        (Design(rate=500), "25, 50, 100 or 200 per second"),
         (Design("fsq", size=100), "sizes of finite scalar codes"),
         (Design("bsq", size=100), "powers of two"),
         (Design("multi-scale", levels=6), "fewer levels"),

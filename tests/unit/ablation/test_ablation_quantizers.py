@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.ablation.designs import KINDS, Design, checked
-from bench.ablation.network import WIDTH, load, network, spec_of
+from bench.ablation.designs import KINDS, WIDTH, Design, checked
+from bench.ablation.network import load, network, spec_of
 from bench.ablation.quantizers import Unquantized, begin, built
 from bench.api import Codes
 from bench.tokens.codes import check_codes

@@ -72,6 +72,11 @@ def test_losses_and_discriminators_are_what_the_design_says(value: tuple[str, st
     assert "discriminator" not in (tmp_path / "before" / "log.jsonl").read_text()
 
 
+def test_no_steps_are_not_taken_for_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a step or more, not 0"):
+        bench.ablate("mini", tmp_path, steps=0)
+
+
 def test_clips_on_both_sides_are_refused(make_data: Callable[..., Path], tmp_path: Path) -> None:
     data = open_data(str(make_data(2)))
     with pytest.raises(UserError, match="2 clips are in .*judge with other data"):
