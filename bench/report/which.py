@@ -34,11 +34,12 @@ HEADER = (
 
 
 def kind(spec: Spec) -> str:
-    """Semantic or acoustic: the roles that the spec states, else what its authors say, else whether audio comes back from its codes."""
+    """Semantic or acoustic: what its authors say, else the roles that the spec states, else whether audio comes back from its codes."""
     if spec.reference or spec.shuffled:
         return "reference condition"
     if spec.name in KINDS:
-        return KINDS[spec.name]
+        made_for = KINDS[spec.name]
+        return "semantic" if made_for == FIRST and len(spec.codebooks) == 1 else made_for
     roles = list(dict.fromkeys(book.role for book in spec.codebooks if book.role))
     return ", ".join(roles) or ("acoustic" if spec.decodes else "semantic")
 

@@ -18,6 +18,7 @@ def test_lines_say_what_specs_and_published_scores_say() -> None:
     assert (units["what codes stand for"], units["decodes"]) == ("semantic", "no")
     assert (units["weights"], units["licence"]) == ("user-supplied", "MIT")
     assert lines["mimi@24khz"]["causal"] == "yes" and lines["mimi@24khz"]["what codes stand for"] == which.FIRST
+    assert lines["mimi@24khz-1cb"]["what codes stand for"] == "semantic"
     assert lines["identity@float32"]["what codes stand for"] == "reference condition"
     assert all(one.source in lines[one.tokenizer]["published"] for one in published.published() if one.tokenizer)
 
