@@ -236,11 +236,20 @@ def _death(code: int | None) -> str:
     return f"worker process ended with exit code {code}"
 
 
+def _end_with_parent() -> None:
+    """Ends this process as soon as the parent is gone: one that was killed cannot say so, and a step may have minutes left."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+    parent.join()
+    os._exit(1)
+
+
 def _serve(pipe: Connection) -> None:
     """A worker's life: a job in, its results out one by one, until the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
     torch.set_num_threads(1)  # as many processes as cores: more threads would only wait for each other
     while True:
         try:

@@ -3,8 +3,11 @@
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -125,3 +128,49 @@ def test_processes_end_with_the_pool() -> None:
         ((process, _),) = pool._idle
     process.join(5)
     assert process.exitcode is not None
+
+
+DRIVER = """
+from bench.api import Job
+from bench.engine.worker_pool import WorkerPool
+import lingering
+
+if __name__ == "__main__":
+    with WorkerPool(1) as pool:
+        list(pool.map(lingering.linger, iter([Job("key", "worker", ("step",))])))
+"""
+LINGERING = """
+import os, time
+from pathlib import Path
+from bench.api import Score
+
+def linger(payload, steps):
+    Path("begun").write_text(str(os.getpid()))
+    Path("begun").rename(payload)
+    time.sleep(120)
+    yield Score(1.0)
+"""
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether it came true in time."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "driver.py").write_text(DRIVER)
+    (tmp_path / "lingering.py").write_text(LINGERING)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    driver = subprocess.Popen([sys.executable, "driver.py"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    try:
+        assert wait_until((tmp_path / "worker").exists, 300)  # imports, on a busy machine
+    finally:
+        driver.kill()
+    try:
+        driver.communicate(timeout=30)  # returns when no process has this pipe any more
+    except subprocess.TimeoutExpired:
+        os.kill(int((tmp_path / "worker").read_text()), signal.SIGKILL)
+        pytest.fail("the worker goes on with its step")
