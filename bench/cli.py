@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -56,7 +57,16 @@ examples:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)")
+        raise UserError(f"{_hinted(message)} (see {self.prog} --help)")
+
+
+def _hinted(message: str) -> str:
+    """argparse's words for a choice that is none, with the nearest one that is."""
+    from bench.catalog.names import nearest
+
+    found = re.fullmatch(r"(.*invalid choice: '([^']+)') (\(choose from (.+)\))", message)
+    near = nearest(found[2], re.findall(r"[\w-]+", found[4])) if found else "."
+    return f"{found[1]}{near} {found[3]}" if found and near != "." else message
 
 
 class _Version(argparse.Action):

@@ -93,7 +93,7 @@ def changed(design: Design, factor: str, value: str) -> Design:
             raise unknown(factor, value, WORDS[factor])
         return replace(design, **{factor: value})
     if not re.fullmatch(r"[1-9]\d{0,5}", value):
-        raise UserError(f"{factor}={value} is no whole number from 1 on: write as {factor}={','.join(USUAL[factor])}")
+        raise UserError(f"{factor}={value} is no whole number from 1 to 999999: write as {factor}={','.join(USUAL[factor])}")
     return replace(design, **{factor: int(value)})
 
 

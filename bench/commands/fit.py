@@ -81,25 +81,35 @@ def train(options: argparse.Namespace) -> int:
     o = options
     begun = o.out / recipe_files.KEPT
     file = o.recipe or (begun if o.resume and begun.exists() else None)
-    path = fit(
-        family,
-        o.data,
-        o.out,
-        o.steps,
-        o.seed,
-        device_of(o.device),
-        o.resume,
-        o.save_every,
-        made,
-        recipe_files.read(file, recipe_of(family)) if file else None,
-        weights=o.weights,
-        new_codebooks=o.new_codebooks,
-    )
+    try:
+        path = fit(
+            family,
+            o.data,
+            o.out,
+            o.steps,
+            o.seed,
+            device_of(o.device),
+            o.resume,
+            o.save_every,
+            made,
+            recipe_files.read(file, recipe_of(family)) if file else None,
+            weights=o.weights,
+            new_codebooks=o.new_codebooks,
+        )
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(stopped(o.out, o.resume, o.save_every)) from error
     name = f"{family}@{made}" if made else family
     use = f"run --tokenizer {name}" if registry.variant(name).spec.decodes else f"check {name}"  # units have no audio to score
     print(f"card: {path.with_name('card.md')}")
     print(f"weights: {path}; use them: bench {use} --weights {path}")
     return 0
+
+
+def stopped(out: Path, resumed: bool, save_every: int) -> str:
+    """What is kept of a training that was stopped, and how it goes on."""
+    if not (out / "checkpoint.pt").exists():
+        return f"no checkpoint was written yet (one every {save_every} steps: --save-every), the same command begins again"
+    return f"the last checkpoint is kept in {out}, the same command{'' if resumed else ' with --resume'} goes on from there"
 
 
 def trained(word: str) -> tuple[str, str]:

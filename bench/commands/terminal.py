@@ -76,7 +76,7 @@ def told(error: BaseException) -> int:
     if isinstance(error, UserError):
         return _say(f"error: {error}", error.exit_code)
     if isinstance(error, KeyboardInterrupt):
-        return _say("stopped: finished clips are kept, the same command resumes", 130)
+        return _say(f"stopped: {str(error) or 'finished clips are kept, the same command resumes'}", 130)
     if isinstance(error, BrokenPipeError):  # the reader of our output has left, as `| head` does
         return 0
     if isinstance(error, OSError):

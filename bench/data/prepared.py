@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import soundfile
@@ -24,6 +25,7 @@ from bench.data.loudness import loudness
 from bench.data.own_data import MANIFEST
 
 FRAME = 0.02  # s
+AUDIO, UNFINISHED = "audio", "unfinished.jsonl"  # in the output folder: the clips, and which of them are there while some are not
 HIGHEST = 0.98  # of full scale: no gain brings a peak beyond it
 
 
@@ -49,36 +51,85 @@ class Prepared:
     left_out: tuple[str, ...]  # a line each: which clip, and why
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A clip that is written: its number in the data set, its line of the manifest, and what Prepared sums up."""
+
+    number: int
+    entry: dict[str, object]
+    seconds: float
+    cut: float
+    held: bool
+
+
 def prepare(data: Data, out: Path, how: Preparation, progress: Callable[[str, int, int], None] = lambda *_: None) -> Prepared:
     """Write the clips of a data set as FLAC of 16 bits to `out`, and a manifest that keeps what was known of each but its alignment.
 
-    Raises UserError where `out` holds a manifest already, where it cannot be written, and where no clip is left.
+    What was stopped goes on with the clips that are not there, if data and preparation are the same. Raises UserError where `out` holds
+    a manifest already, where it cannot be written, and where no clip is left.
     """
     if (out / MANIFEST).exists():
         raise UserError(f"{out} holds data already: give another folder with --out")
-    lines: list[dict[str, object]] = []
-    left_out: list[str] = []
-    seconds, cut, held = 0.0, 0.0, 0
+    made, left_out = [], []
     progress(data.name, 0, len(data.clips))
-    for number, clip in enumerate(data.clips):
-        try:
-            audio = mixed(read_clip(clip), 1)
-            rate = how.rate or audio.sample_rate
-            wav = resample(audio.wav[0], audio.sample_rate, rate)  # first: a lower rate takes of the loudness
-            kept = trimmed(wav, rate, how)
-            ready, is_held = levelled(kept, rate, how)
-        except BadAudio as error:
-            left_out.append(f"{clip.id}: {error}")
-            continue
-        path = out / "audio" / f"{number:06d}.flac"
-        _write(path, ready, rate)
-        lines.append(_entry(clip, path, out))
-        seconds, cut, held = seconds + len(kept) / rate, cut + (len(wav) - len(kept)) / rate, held + is_held
-        progress(data.name, number + 1, len(data.clips))
-    if not lines:
+    with _written(out):
+        (out / AUDIO).mkdir(parents=True, exist_ok=True)
+        begun = _begun(out / UNFINISHED, {"data": data.sha256, "how": asdict(how)})
+        with (out / UNFINISHED).open("a", encoding="utf-8") as notes:
+            for number, clip in enumerate(data.clips):
+                try:
+                    one = begun.get(number) or _make(number, clip, out, how)
+                except BadAudio as error:
+                    left_out.append(f"{clip.id}: {error}")
+                    continue
+                if number not in begun:
+                    print(json.dumps(asdict(one)), file=notes, flush=True)
+                made.append(one)
+                progress(data.name, number + 1, len(data.clips))
+        if made:
+            lines = "".join(json.dumps(one.entry, ensure_ascii=False) + "\n" for one in made)
+            (out / UNFINISHED).write_text(lines, encoding="utf-8")
+            (out / UNFINISHED).replace(out / MANIFEST)  # there only when it is whole
+        else:
+            (out / UNFINISHED).unlink()
+    if not made:
         raise UserError(f"{data.name}: no clip is left: {left_out[0]}")
-    (out / MANIFEST).write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    return Prepared(len(lines), seconds, cut, held, tuple(left_out))
+    sums = (sum(one.seconds for one in made), sum(one.cut for one in made), sum(one.held for one in made))
+    return Prepared(len(made), *sums, tuple(left_out))
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, soundfile.LibsndfileError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot write to {out} ({why}): give another folder with --out") from error
+
+
+def _begun(path: Path, head: dict[str, object]) -> dict[int, _Made]:
+    """Clips that were made before under this head, by number; the file then has these alone. Torn lines and changed audio do not count."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    kept: dict[int, _Made] = {}
+    for line in lines[1:] if lines[:1] == [json.dumps(head)] else []:
+        with suppress(ValueError):
+            one = _Made(**json.loads(line))
+            if _sha256(path.parent / str(one.entry["path"])) == one.entry["sha256"]:
+                kept[one.number] = one
+    path.write_text("".join(json.dumps(line) + "\n" for line in (head, *map(asdict, kept.values()))), encoding="utf-8")
+    return kept
+
+
+def _make(number: int, clip: Clip, out: Path, how: Preparation) -> _Made:
+    """Writes one clip. BadAudio where it cannot be read or is of no use."""
+    audio = mixed(read_clip(clip), 1)
+    rate = how.rate or audio.sample_rate
+    wav = resample(audio.wav[0], audio.sample_rate, rate)  # first: a lower rate takes of the loudness
+    kept = trimmed(wav, rate, how)
+    ready, held = levelled(kept, rate, how)
+    path = out / AUDIO / f"{number:06d}.flac"
+    soundfile.write(path, ready.numpy(), rate, subtype="PCM_16")
+    return _Made(number, _entry(clip, path, out), len(kept) / rate, (len(wav) - len(kept)) / rate, held)
 
 
 def trimmed(wav: Tensor, sample_rate: int, how: Preparation) -> Tensor:
@@ -116,13 +167,10 @@ def _entry(clip: Clip, path: Path, out: Path) -> dict[str, object]:
         "language": clip.language,
         **{name: value for name, value in facts.items() if value},
         **{f"label:{name}": value for name, value in clip.labels},
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": _sha256(path),
     }
 
 
-def _write(path: Path, wav: Tensor, sample_rate: int) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, wav.numpy(), sample_rate, subtype="PCM_16")
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise UserError(f"{path}: audio cannot be written ({error}): give another folder with --out") from error
+def _sha256(path: Path) -> str:
+    """In hexadecimal digits; "" where there is no such file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

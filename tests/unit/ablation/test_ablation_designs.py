@@ -44,7 +44,8 @@ def test_every_usual_value_can_be_built() -> None:
     [
         (["quantiser=vq"], "no factor is called 'quantiser'.*quantizer"),
         (["quantizer=vqq"], "no quantizer is called 'vqq'"),
-        (["levels=0"], "levels=0 is no whole number"),
+        (["levels=0"], "levels=0 is no whole number from 1 to 999999"),
+        (["size=1000000"], "size=1000000 is no whole number from 1 to 999999"),
         (["levels="], "names no value"),
         (["rate=30"], "rvq-4x256-30hz: frames must be whole samples"),
     ],

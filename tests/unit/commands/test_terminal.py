@@ -76,6 +76,7 @@ def test_a_full_disk_under_the_results_is_one_line(tmp_path: Path, make_data: Ca
     [
         (UserError("what, where: how"), 2, "error: what, where: how\n"),
         (KeyboardInterrupt(), 130, "stopped: finished clips are kept"),
+        (KeyboardInterrupt("half of it is kept"), 130, "stopped: half of it is kept\n"),
         (PermissionError(13, "Permission denied", "/x"), 2, "error: /x: Permission denied: "),
         (MemoryError("no"), 2, "error: out of memory"),
         (ZeroDivisionError("by\nzero"), 3, "error: ZeroDivisionError: by zero (test_terminal.py:"),

@@ -10,6 +10,8 @@ import soundfile
 import torch
 
 from bench.api import UserError
+from bench.data import prepared
+from bench.data.audio import read_clip
 from bench.data.decoders import BadAudio
 from bench.data.loudness import loudness
 from bench.data.manifests import open_data
@@ -35,6 +37,12 @@ def folder(tmp_path: Path) -> Path:
     lines = [{"path": f"{name}.wav", "speaker": name, "label:mood": "calm"} for name in (*sounds, "both")]
     (place / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return place
+
+
+def stop(name: str, done: int, of: int) -> None:
+    """Ctrl-C after two clips."""
+    if done == 2:
+        raise KeyboardInterrupt
 
 
 def test_silence_goes_at_both_ends_but_for_the_margin_and_never_inside() -> None:
@@ -85,3 +93,40 @@ def test_data_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silent.wav", torch.zeros(RATE).numpy(), RATE)
     with pytest.raises(UserError, match=r"no clip is left: silent\.wav: is silent"):
         prepare(open_data(str(tmp_path)), tmp_path / "ready", Preparation())
+
+
+def test_what_was_stopped_goes_on_with_the_clips_that_are_not_there(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, out = open_data(str(folder)), tmp_path / "ready"
+    whole = prepare(data, tmp_path / "whole", Preparation())
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(data, out, Preparation(), stop)
+    with (out / "unfinished.jsonl").open("a") as notes:
+        notes.write('{"number": 4, "entry"')  # killed while it wrote
+    read: list[str] = []
+    monkeypatch.setattr(prepared, "read_clip", lambda clip: read.append(clip.id) or read_clip(clip))
+    assert prepare(data, out, Preparation()) == whole
+    assert read == [clip.id for clip in data.clips[2:]]
+    manifest = (out / "manifest.jsonl").read_bytes()
+    assert manifest == (tmp_path / "whole" / "manifest.jsonl").read_bytes() and not (out / "unfinished.jsonl").exists()
+
+
+def test_what_was_begun_in_another_way_or_is_damaged_is_made_again(folder: Path, tmp_path: Path) -> None:
+    data, out = open_data(str(folder)), tmp_path / "ready"
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(data, out, Preparation(loudness=-30.0), stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(data, out, Preparation(), stop)
+    (out / "audio" / "000001.flac").write_bytes(b"torn")
+    prepare(data, out, Preparation())
+    for clip in open_data(str(out), verify=True).clips:
+        audio = read_clip(clip)
+        assert loudness(audio.wav[0], audio.sample_rate) == pytest.approx(-23.0, abs=0.02)
+
+
+def test_an_output_that_is_a_file_is_told_before_any_work(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=r"cannot write to .*file \(Not a directory\): give another folder"):
+        prepare(open_data(str(folder)), tmp_path / "file", Preparation())
+    assert (tmp_path / "file").read_text() == "mine"

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.api import UserError
+from bench.cli import main
+from bench.train import loop
 from bench.train.adversarial import AdversarialConfig
 from bench.train.loop import recipe_of, train
 from bench.train.recipe_files import KEPT, keep, read
@@ -86,3 +88,22 @@ def test_a_codec_in_a_file_of_its_own_has_the_recipe_of_small_ones() -> None:
     assert recipe_of("./my_codec.py@8bit") == OWN
     with pytest.raises(UserError, match="no recipe for 'opus'"):
         recipe_of("opus")
+
+
+def test_a_training_that_is_stopped_says_what_is_kept_and_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", stop)
+    words, out = ["train", "mimi", "--data", "mini", "--out", str(tmp_path), "--save-every", "70"], str(tmp_path)
+    assert main(words) == 130
+    assert (
+        capfd.readouterr().err
+        == "stopped: no checkpoint was written yet (one every 70 steps: --save-every), the same command begins again\n"
+    )
+    (tmp_path / "checkpoint.pt").touch()
+    assert main(words) == main([*words, "--resume"]) == 130
+    kept = f"stopped: the last checkpoint is kept in {out}, the same command"
+    assert capfd.readouterr().err == f"{kept} with --resume goes on from there\n{kept} goes on from there\n"
