@@ -17,7 +17,7 @@ from bench.api import UserError
 from bench.leaderboard import credit, language_models
 from bench.leaderboard.aggregate import Board, Entry
 from bench.report import formats, marks, tidy
-from bench.report.comparability import missing, packages
+from bench.report.comparability import evaluators, missing, packages
 from bench.report.formats import Grid, cell, title
 from bench.statistics.bootstrap import Summary, scarce
 
@@ -118,7 +118,8 @@ def _caption(board: Board, domain: str) -> str:
 def facts(board: Board) -> str:
     """What all lines of a board have in common."""
     run = board.first
-    judge = f", evaluator {run.identity['judge'].split(' ')[0]}" if "judge" in run.identity else ""
+    asked = evaluators(run)
+    judge = f", evaluator{'s' * (len(asked) > 1)} {', '.join(asked)}" if asked else ""
     machines = list(dict.fromkeys(entry.run.machine for entry in board.entries if entry.run.machine))
     timed = f", timed on {' and '.join(machines)}" if machines else ""
     return (

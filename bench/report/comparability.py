@@ -1,4 +1,4 @@
-"""What limits a comparison of runs: scores that are missing and why, packages of other versions."""
+"""What limits a comparison of runs: who judged, scores that are missing and why, packages of other versions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from bench.records.provenance import used
 from bench.records.reader import Kept
 from bench.report.formats import few
 from bench.statistics.bootstrap import reasons, remarks
+
+
+def evaluators(run: Kept) -> list[str]:
+    """The models that a run asked, by name; it states `NAME sha256:..., settings`, or of several `PANEL: NAME sha256:..., NAME ...`."""
+    stated = str(run.identity.get("judge", ""))
+    panel, colon, members = stated.partition(": ")
+    if colon and " " not in panel:
+        return [member.split(" ")[0] for member in members.split(", ")]
+    return [stated.split(" ")[0]] if stated else []
 
 
 def missing(name: str, run: Kept) -> list[str]:

@@ -14,6 +14,7 @@ from functools import cached_property
 from bench.api import DOMAINS, Metric, UserError
 from bench.records.reader import Kept, natural
 from bench.report import marks, tidy
+from bench.report.comparability import evaluators
 from bench.report.formats import Grid, Second, Strong, cell, title
 from bench.statistics.bootstrap import Summary, summarise
 from bench.statistics.paired import goodness, harm
@@ -120,7 +121,7 @@ def notes(table: Overview) -> list[str]:
         out.insert(
             0,
             f"{run.suite} v{run.identity['version']} on {run.record['data_name']} ({run.record['clips']} clips, "
-            f"sha256 {run.identity['data'][:8]})" + (f", {run.identity['judge'].split(' ')[0]}" if "judge" in run.identity else ""),
+            f"sha256 {run.identity['data'][:8]})" + "".join(f", {name}" for name in evaluators(run)),
         )
     out.append("means; the best of a column is bold, the second underlined; reference conditions, and what a design decides, take no part")
     out += marks.line(map(marks.of_run, table.runs))

@@ -6,9 +6,14 @@ import pytest
 
 from bench import registry
 from bench.api import UserError
+from bench.evaluators import quality
 from bench.leaderboard import model_cards
 from bench.leaderboard.entries import suite_of
+from bench.records import reader
+from bench.report.comparability import evaluators
 from bench.weights import download
+
+RESULTS = Path(__file__).resolve().parents[3] / "results"
 
 
 def test_every_shipped_weight_has_a_card_and_a_card_holds_no_tags_of_its_own(tmp_path: Path) -> None:
@@ -32,3 +37,16 @@ def test_the_word_behind_a_suite_is_its_evaluator_or_where_it_has_none_what_it_i
     assert suite_of("probe", "mel").asked == "mel"
     with pytest.raises(UserError, match="give --run reconstruction"):
         suite_of("reconstruction", "mel")
+
+
+@pytest.mark.parametrize(
+    ("stored", "names"),
+    [
+        ("open/quality", [one.name for one in quality.panel("default").everyone]),
+        ("boards/asr", ["pocketsphinx_closed"]),
+        ("boards/reconstruction", []),
+    ],
+)
+def test_a_run_names_every_evaluator_that_it_asked_and_no_digest(stored: str, names: list[str]) -> None:
+    folder = next((RESULTS / stored).glob("identity@float32-*"))
+    assert evaluators(reader.read(folder)) == names
