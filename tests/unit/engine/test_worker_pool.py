@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench.api import Failure, Job, Score
 from bench.engine.worker_pool import WorkerPool
@@ -174,3 +175,29 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     except subprocess.TimeoutExpired:
         os.kill(int((tmp_path / "worker").read_text()), signal.SIGKILL)
         pytest.fail("the worker goes on with its step")
+
+
+def weigh(payload: dict[str, torch.Tensor], steps: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    """What arrived under each name, after it was written to."""
+    for step in steps:
+        tensor = payload[step]
+        before = tensor.double().tolist()
+        tensor.zero_()
+        yield before, tensor.dtype, tensor.shape, tensor.device.type
+
+
+def test_tensors_of_any_kind_arrive_as_they_were_and_are_the_workers_own(pool: WorkerPool) -> None:
+    whole = torch.arange(24.0).view(4, 6)
+    sent = {
+        "large": torch.linspace(-1, 1, 240_000)[None],
+        "columns": whole[:, 1::2],
+        "turned": whole.T,
+        "empty": torch.zeros(1, 0),
+        "codes": torch.arange(6).view(2, 3),
+        "half": whole.bfloat16(),
+        "lengths": torch.ones(2, dtype=torch.bool),
+    }
+    expected = {name: (tensor.double().tolist(), tensor.dtype, tensor.shape, "cpu") for name, tensor in sent.items()}
+    ((_, found),) = pool.ask(weigh, iter([Job("key", sent, tuple(sent))]))
+    assert dict(zip(sent, found, strict=True)) == expected
+    assert whole.sum() == 276, "written to by another process"
