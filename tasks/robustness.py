@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from types import MappingProxyType
@@ -29,7 +29,7 @@ from bench.api import POSITIVE, SHARE, Audio, Clip, Domain, Job, Metric, Row, Sc
 from bench.data.audio import BadAudio, read_clip, resample, to_channels
 from bench.data.manifests import partners
 from bench.engine.perturbations import louder, narrow, noisy, overlapped, overloaded, within
-from bench.engine.scoring import Pair
+from bench.engine.scoring import Conditions, Pair, conditions_on_gpu
 from bench.engine.scoring import score as scores_of_pair
 from bench.metrics import METRICS, NO_SIGNAL
 from bench.tokens.codes import agreement
@@ -221,29 +221,46 @@ def examine(spec: Spec, seed: int, code: Code, given: Given, others: Mapping[str
     return Examination(spec, seed, code, given, others.get(given.clip.id)).run()
 
 
-def score(pairs: Mapping[str, Pair], steps: Sequence[str]) -> Iterator[Score]:
+def score(pairs: Conditions, steps: Sequence[str]) -> Iterator[Score]:
     """One Score for each step, `condition metric`."""
     for condition, group in groupby((step.split(" ") for step in steps), key=lambda step: step[0]):
         yield from scores_of_pair(pairs[condition], [metric for _, metric in group])
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a clip in this process, while its audio is scored in another."""
+
+    clip: Clip
+    seconds: float
+    columns: Mapping[str, Score]
+    failure: str
+    steps: tuple[str, ...]
+    scores: Mapping[str, Score]  # by step: those that a GPU gave
+
+
 def run(session: Session) -> Iterator[list[Row]]:
     """Rows of one clip at a time."""
-    for (clip, seconds, tried), scores in session.scores(score, _jobs(session)):
-        steps = _steps(tried, clip.domain)
-        found = tried.scores | _drops(dict(zip(steps, scores, strict=True)))
-        why = Score(math.nan, note=tried.failure or MUTE)
-        yield session.clip_rows(clip, {metric.name: found.get(metric.name, why) for metric in session.expected(clip.domain)}, seconds)
+    jobs = _jobs(session)
+    for facts, scores in session.scores(score, _on_gpu(session.device, jobs) if session.on_gpu else jobs):
+        found = {**facts.columns, **_drops({**facts.scores, **dict(zip(facts.steps, scores, strict=True))})}
+        why = Score(math.nan, note=facts.failure or MUTE)
+        rows = {metric.name: found.get(metric.name, why) for metric in session.expected(facts.clip.domain)}
+        yield session.clip_rows(facts.clip, rows, facts.seconds)
 
 
-Key = tuple[Clip, float, Tried]
-
-
-def _jobs(session: Session) -> Iterator[Job[Key, dict[str, Pair]]]:
+def _jobs(session: Session) -> Iterator[Job[Facts, Conditions]]:
     asked = partial(examine, session.spec, session.seed, others=partners(session.data.clips))
     for trial in session.trials(asked, session.todo):
         tried = trial.result or Tried({}, {}, trial.failure)
-        yield Job((trial.clip, trial.seconds, tried), tried.pairs, _steps(tried, trial.clip.domain))
+        steps = _steps(tried, trial.clip.domain)
+        yield Job(Facts(trial.clip, trial.seconds, tried.scores, tried.failure, steps, {}), tried.pairs, steps)
+
+
+def _on_gpu(device: str, jobs: Iterator[Job[Facts, Conditions]]) -> Iterator[Job[Facts, Conditions]]:
+    """The same jobs with the scores that a GPU can give; what is left of each is for a worker process."""
+    for job, scores in conditions_on_gpu(device, jobs):
+        yield replace(job, key=replace(job.key, steps=job.steps, scores=scores))
 
 
 def _steps(tried: Tried, domain: Domain) -> tuple[str, ...]:

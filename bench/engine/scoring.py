@@ -8,11 +8,12 @@ clipped unless the metric's name says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -95,6 +96,64 @@ def on_gpu(device: str, jobs: Iterator[Job[Key, Pair]]) -> Iterator[tuple[Job[Ke
         for group in ahead((_resampled(threads, group) for group in _groups(jobs)), 1):
             found = _on(device, [job.payload for job in group], group[0].steps)
             yield from (_rest(job, scores) for job, scores in zip(group, found, strict=True))
+
+
+Conditions = Mapping[str, Pair]
+"""The pairs of one clip by what was done to it; a step is then `condition metric`."""
+
+
+def conditions_on_gpu(device: str, jobs: Iterator[Job[Key, Conditions]]) -> Iterator[tuple[Job[Key, Conditions], dict[str, Score]]]:
+    """`on_gpu` for clips of several pairs: those of some clips that are asked for the same share a batch."""
+    without: deque[Job[Key, Conditions]] = deque()  # of what could not be coded
+
+    def apart() -> Iterator[Job[_Part[Key], Pair]]:
+        some: list[Job[_Part[Key], Pair]] = []
+        for job in jobs:
+            by_condition = {name: tuple(s.split(" ")[1] for s in steps) for name, steps in groupby(job.steps, lambda s: s.split(" ")[0])}
+            if not by_condition:
+                without.append(job)
+            whole = _Whole(job, len(by_condition))
+            some += [Job(_Part(whole, name), job.payload[name], metrics) for name, metrics in by_condition.items()]
+            if len(some) >= MOST:
+                yield from sorted(some, key=lambda part: (part.payload.domain, part.steps))
+                some = []
+        yield from sorted(some, key=lambda part: (part.payload.domain, part.steps))
+
+    for part, scores in on_gpu(device, apart()):
+        whole = part.key.whole
+        whole.add(part.key.condition, part, scores)
+        while without:
+            yield without.popleft(), {}
+        if not whole.missing:
+            yield Job(whole.job.key, whole.left, whole.steps), whole.scores
+    yield from ((job, {}) for job in without)
+
+
+@dataclass
+class _Whole(Generic[Key]):
+    """A job whose conditions come back one by one."""
+
+    job: Job[Key, Conditions]
+    missing: int
+    left: dict[str, Pair] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
+    scores: dict[str, Score] = field(default_factory=dict)
+
+    def add(self, condition: str, part: Job[_Part[Key], Pair], scores: Mapping[str, Score]) -> None:
+        """What is left of a condition, and its known scores."""
+        self.missing -= 1
+        self.scores |= {f"{condition} {name}": score for name, score in scores.items()}
+        if part.steps:
+            self.left[condition] = part.payload
+            self.steps += tuple(f"{condition} {name}" for name in part.steps)
+
+
+@dataclass(frozen=True)
+class _Part(Generic[Key]):
+    """One condition of a job."""
+
+    whole: _Whole[Key]
+    condition: str
 
 
 def _groups(jobs: Iterator[Job[Key, Pair]]) -> Iterator[list[Job[Key, Pair]]]:

@@ -15,9 +15,9 @@ from bench.api import Audio, Clip, Domain, Job, Reconstruction, Score, Spec
 from bench.data.manifests import open_data
 from bench.engine import scoring
 from bench.engine.run import Options, RunSession, run
-from bench.engine.scoring import Pair, on_gpu, pair_of, score
+from bench.engine.scoring import Conditions, Pair, conditions_on_gpu, on_gpu, pair_of, score
 from bench.metrics import METRICS
-from bench.tasks import reconstruction
+from bench.tasks import reconstruction, robustness
 from tests.conftest import speech_like
 
 SPEECH: tuple[str, ...] = tuple(m.name for m in METRICS.values() if m.score is not None and "speech" in m.rates)
@@ -104,6 +104,56 @@ def test_a_run_whose_metrics_go_to_the_device_has_the_same_rows(tmp_path: Path, 
     for row in plain.rows:
         found = values[row.clip, row.metric]
         assert found.value == pytest.approx(row.value, rel=1e-5, abs=1e-5, nan_ok=True) and found.note == row.note, row
+
+
+def several() -> Iterator[Job[int, Conditions]]:
+    """Clips under conditions, as the suite robustness has them; the second could not be coded."""
+    for n in (0, 1, 2, 3):
+        made: dict[str, tuple[str, ...]] = (
+            {} if n == 1 else {"clean": ("pesq_wb", "stoi", "mel_dac"), "round_2": ("pesq_wb",), "noise": ("stoi",)}
+        )
+        pairs: Conditions = {condition: pair(1.2 + n / 10, 7 * n + i) for i, condition in enumerate(made)}
+        yield Job(n, pairs, tuple(f"{condition} {name}" for condition, names in made.items() for name in names))
+
+
+def test_conditions_of_several_clips_share_a_batch_and_come_back_clip_by_clip(monkeypatch: pytest.MonkeyPatch):
+    sizes: list[int] = []
+    original = scoring._together
+    monkeypatch.setattr(scoring, "_together", lambda device, pairs, steps: (sizes.append(len(pairs)), original(device, pairs, steps))[1])
+    found = list(conditions_on_gpu("cpu", several()))
+    assert sorted(sizes) == [3, 3, 3], "a batch for each set of metrics"
+    assert sorted(job.key for job, _ in found) == [0, 1, 2, 3]
+    jobs = {job.key: job for job in several()}
+    for left, scores in found:
+        job = jobs[left.key]
+        assert set(left.steps) == ({"clean pesq_wb", "round_2 pesq_wb"} if job.steps else set())
+        assert set(left.payload) == {step.split(" ")[0] for step in left.steps}
+        expected = dict(zip(job.steps, robustness.score(job.payload, job.steps), strict=True))
+        there = scores | dict(zip(left.steps, robustness.score(left.payload, left.steps), strict=True))
+        assert set(there) == set(expected)
+        for step, value in there.items():
+            assert value.value == pytest.approx(expected[step].value, rel=1e-5, abs=1e-5), step
+
+
+def test_a_batch_of_conditions_waits_for_no_more_pairs_than_fill_it(monkeypatch: pytest.MonkeyPatch):
+    sizes: list[int] = []
+    original = scoring._together
+    monkeypatch.setattr(scoring, "_together", lambda device, pairs, steps: (sizes.append(len(pairs)), original(device, pairs, steps))[1])
+    monkeypatch.setattr(scoring, "MOST", 2)  # one clip has three
+    assert len(list(conditions_on_gpu("cpu", several()))) == 4 and sizes == [1] * 9
+
+
+def test_robustness_on_the_device_has_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = open_data("mini", 2)
+    (plain,) = run([registry.variant("mulaw")], robustness.SUITE, data, Options(tmp_path / "cpu", workers=1))
+    monkeypatch.setattr(RunSession, "on_gpu", True)
+    (there,) = run([registry.variant("mulaw")], robustness.SUITE, data, Options(tmp_path / "gpu", workers=1))
+    values = {(row.clip, row.metric): row for row in there.rows if row.metric != "seconds"}
+    assert len(values) == len(plain.rows) - len(data.clips) and any("_drop_" in metric for _, metric in values)
+    for row in plain.rows:
+        if row.metric != "seconds":
+            found = values[row.clip, row.metric]
+            assert found.value == pytest.approx(row.value, rel=1e-5, abs=1e-5, nan_ok=True) and found.note == row.note, row
 
 
 def late(wav: torch.Tensor, samples: int) -> torch.Tensor:
