@@ -198,26 +198,35 @@ def _frames(container: InputContainer, troubles: _Troubles) -> Iterator[AudioFra
 
 
 def _stretches(frames: Iterator[AudioFrame]) -> list[Audio]:
-    """Frames side by side that are of one rate and of as many channels."""
-    groups: list[tuple[int, int, list[Tensor]]] = []
+    """Frames side by side that are of one rate, of as many channels and of one kind of sample."""
+    groups: list[tuple[tuple[int, int, np.dtype], list[np.ndarray]]] = []
     count = 0
     for frame in frames:
-        wav, rate = samples(frame), frame.sample_rate
-        _refuse(rate, wav.shape[0])
-        if not groups or groups[-1][:2] != (rate, wav.shape[0]):
-            groups.append((rate, wav.shape[0], []))
-        groups[-1][2].append(wav)
-        count += wav.shape[-1]
-        if count > MAX_SECONDS * rate or count * wav.shape[0] > MAX_SAMPLES:
+        array, rate = _as_decoded(frame), frame.sample_rate
+        _refuse(rate, array.shape[0])
+        kind = rate, array.shape[0], array.dtype
+        if not groups or groups[-1][0] != kind:
+            groups.append((kind, []))
+        groups[-1][1].append(array)
+        count += array.shape[-1]
+        if count > MAX_SECONDS * rate or count * array.shape[0] > MAX_SAMPLES:
             raise BadAudio(f"is more than {min(MAX_SECONDS, count / rate):.0f} s long, which is the limit: split it")
-    return [Audio(torch.cat(wavs, -1), rate) for rate, _, wavs in groups]
+    return [Audio(_scaled(np.concatenate(arrays, -1)), kind[0]) for kind, arrays in groups]
 
 
 def samples(frame: AudioFrame) -> Tensor:
     """A frame -> [C, T] float32, full scale being 1."""
+    return _scaled(_as_decoded(frame))
+
+
+def _as_decoded(frame: AudioFrame) -> np.ndarray:
+    """[C, T], numbers as the decoder gives them."""
     array = frame.to_ndarray()
-    if not frame.format.is_planar:
-        array = array.reshape(-1, frame.layout.nb_channels).T
+    return array if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels).T
+
+
+def _scaled(array: np.ndarray) -> Tensor:
+    """Numbers of any kind of sample -> float32, full scale being 1."""
     if array.dtype == np.uint8:
         array = array.astype(np.float32) / 128 - 1
     elif array.dtype.kind == "i":

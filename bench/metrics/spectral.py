@@ -30,10 +30,22 @@ MFCC_RANGE = 40.0  # dB below the loudest frame of ref: quieter frames are no sp
 SHORTEST = 0.1  # s; also more than half the largest window, which reflection needs
 
 
+@shared
+def _mirrored(pairs: Pairs) -> Pairs:
+    """Signals with both ends reflected as far as the largest window reaches, or as a short clip allows."""
+    reach = min(max(DAC_MELS) // 2, *(len(ref) - 1 for ref in pairs.refs))
+
+    def mirrored(wav: Tensor) -> Tensor:  # joined from parts: torch's own reflection takes ten times as long
+        return torch.cat([wav[1 : reach + 1].flip(0), wav, wav[-reach - 1 : -1].flip(0)])
+
+    return Pairs([(mirrored(ref), mirrored(est)) for ref, est in pairs.each], pairs.sample_rate)
+
+
 def _reflected(pairs: Pairs, window: int, hop: int) -> Frames:
     """Frames whose middle runs from the first sample to the last one."""
-    half = window // 2  # joined from parts: torch's own reflection takes ten times as long
-    return framed(pairs, window, hop, lambda wav: torch.cat([wav[1 : half + 1].flip(0), wav, wav[-half - 1 : -1].flip(0)]))
+    mirrored = _mirrored(pairs)
+    spare = max(0, len(mirrored.refs[0]) - len(pairs.refs[0]) - window) // 2  # a smaller window reaches less far
+    return framed(mirrored, window, hop, lambda wav: wav[spare : len(wav) - spare])
 
 
 def _magnitudes(frames: Frames) -> Iterator[Frames]:
