@@ -21,6 +21,7 @@ from torch import Tensor
 
 from bench.api import Clip, Domain, Failure, Job, Row, Score
 from bench.data import RESAMPLER
+from bench.engine.worker_threads import in_order
 from bench.evaluators import asr as judges
 from bench.evaluators import asr_columns, options
 from bench.evaluators.asr import AsrJudge, Recognizer, heard
@@ -126,12 +127,24 @@ def _jobs(session: Session, recognizer: Recognizer, kept: Answers) -> Iterator[J
 def _found(session: Session, recognizer: Recognizer, jobs: Iterator[Job[Asked, Question]]) -> Iterator[tuple[Asked, list[str | Failure]]]:
     if recognizer.in_workers:
         yield from session.answers(answers, jobs)
+    elif isinstance(recognizer, judges.ManyAtOnce):
+        yield from in_order(groups(jobs, recognizer.at_once), partial(_of_group, recognizer), recognizer.groups)
     else:
-        size = recognizer.at_once if isinstance(recognizer, judges.ManyAtOnce) else 1
-        while group := list(islice(jobs, size)):
-            told = _together(recognizer, group) if isinstance(recognizer, judges.ManyAtOnce) and size > 1 else {}
-            for i, job in enumerate(group):
-                yield job.key, [told[i, step] if (i, step) in told else _here(job.payload, step) for step in job.steps]
+        for job in jobs:
+            yield job.key, [_here(job.payload, step) for step in job.steps]
+
+
+def groups(jobs: Iterator[Job[Asked, Question]], size: int) -> Iterator[list[Job[Asked, Question]]]:
+    """Jobs, so many at a time."""
+    while group := list(islice(jobs, size)):
+        yield group
+
+
+def _of_group(recognizer: judges.ManyAtOnce, group: Sequence[Job[Asked, Question]]) -> list[tuple[Asked, list[str | Failure]]]:
+    told = _together(recognizer, group) if recognizer.at_once > 1 else {}
+    return [
+        (job.key, [told[i, step] if (i, step) in told else _here(job.payload, step) for step in job.steps]) for i, job in enumerate(group)
+    ]
 
 
 def _together(recognizer: judges.ManyAtOnce, group: Sequence[Job[Asked, Question]]) -> dict[tuple[int, str], str]:

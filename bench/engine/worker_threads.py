@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -71,6 +73,28 @@ def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
             yield item
     finally:
         stop.set()
+
+
+def in_order(items: Iterator[Item], work: Callable[[Item], Iterable[Result]], count: int) -> Iterator[Result]:
+    """What work(item) gives for every item, in the order of the items, `count` of them at a time: where one nears its end and keeps
+    fewer cores busy, the next has begun. 1: all is done by this thread, when it is asked for.
+    """
+    if count == 1:
+        for item in items:
+            yield from work(item)
+        return
+    with ThreadPoolExecutor(count) as threads:
+        running: deque[Future[Iterable[Result]]] = deque()
+        try:
+            for item in items:
+                running.append(threads.submit(work, item))
+                if len(running) == count:
+                    yield from running.popleft().result()
+            while running:
+                yield from running.popleft().result()
+        finally:
+            for one in running:
+                one.cancel()
 
 
 class _Shared(Generic[Item]):

@@ -64,6 +64,11 @@ class ManyAtOnce(Protocol):
         """How many; 1: one by one after all."""
         ...
 
+    @property
+    def groups(self) -> int:
+        """How many such groups it may be asked about at a time, by as many threads."""
+        ...
+
     def transcribe_all(self, wavs: Sequence[Tensor], language: str) -> list[str]:
         """What `transcribe` says of each."""
         ...

@@ -89,6 +89,11 @@ class FasterWhisperRecognizer:
         """Clips that it is best asked about together."""
         return AT_ONCE * self.workers * len(WINDOWS)
 
+    @property
+    def groups(self) -> int:
+        """Two, where batches are worked on at a time: the last batches of a group leave cores idle."""
+        return min(2, self.workers)
+
     def hears(self, language: str) -> bool:
         if not self.model.model.is_multilingual:
             return language == "en"

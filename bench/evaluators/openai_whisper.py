@@ -61,6 +61,7 @@ class WhisperRecognizer:
     half: bool = False  # precision
     unknown: Mapping[str, int] = field(default_factory=dict)
     in_workers: bool = False
+    groups: int = 1  # its cache of keys and values serves one at a time
 
     def hears(self, language: str) -> bool:
         from whisper.tokenizer import LANGUAGES

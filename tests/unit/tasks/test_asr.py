@@ -167,6 +167,7 @@ class Choir(Tones):
     """Is asked about four clips together, and cannot bear silence among them."""
 
     at_once: int = 4
+    groups: int = 1
     together: list[int] = field(default_factory=list)
 
     def transcribe_all(self, wavs: Sequence[Tensor], language: str) -> list[str]:
@@ -184,6 +185,8 @@ def test_clips_are_heard_together_and_one_by_one_where_that_fails(data: Data, tm
     ears = Choir(key="c")
     once(changed("first"), suite(judge(ears)), data, tmp_path / "again")
     assert ears.together == [8, 4]  # originals and reconstructions of four clips, then of two
+    two = once(changed("first"), suite(judge(Choir(key="e", at_once=2, groups=2))), data, tmp_path / "two")
+    assert [str(row) for row in two.rows] == [str(row) for row in alone.rows] and read(two) == read(alone)
     silent = once(changed("silence"), suite(judge(Choir(key="d"))), data, tmp_path / "silent")
     assert mean(silent, "wer_tones") == 1 and mean(silent, "wer_tones_original") == 4 / 20
 
