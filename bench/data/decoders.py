@@ -229,6 +229,6 @@ def _scaled(array: np.ndarray) -> Tensor:
     """Numbers of any kind of sample -> float32, full scale being 1."""
     if array.dtype == np.uint8:
         array = array.astype(np.float32) / 128 - 1
-    elif array.dtype.kind == "i":
-        array = array / np.float64(2 ** (8 * array.dtype.itemsize - 1))
+    elif array.dtype.kind == "i":  # rounded once, to float32: what divides is a power of two
+        array = array.astype(np.float32) / np.float32(2 ** (8 * array.dtype.itemsize - 1))
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
