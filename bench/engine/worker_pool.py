@@ -17,14 +17,13 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import cast
 
 from bench.api import Failure, Job, Key, Payload, Result, Score, Task
 
@@ -73,8 +72,8 @@ def _without_main() -> Iterator[None]:
 
 
 class _Packer(pickle.Pickler):
-    """Leaves the samples of tensors where they are, to be sent as they lie. What torch does instead, memory that is made, mapped and
-    handed over through a socket for every tensor, takes a CPU several times as long."""
+    """Writes the samples of tensors as they lie. What torch does instead, memory that is made, mapped and handed over through a socket for
+    every tensor, takes a CPU several times as long."""
 
     def reducer_override(self, obj: object) -> tuple[Callable[..., object], tuple[object]]:
         """What makes a plain tensor again; the rest is pickled as ever."""
@@ -86,20 +85,10 @@ class _Packer(pickle.Pickler):
 
 
 def _send(pipe: Connection, message: object) -> None:
-    """A message in pieces: how many follow, the message without its samples, the samples of each tensor."""
-    samples: list[pickle.PickleBuffer] = []
+    """What the other end's `recv` gives."""
     written = io.BytesIO()
-    _Packer(written, 5, buffer_callback=samples.append).dump(message)
-    pipe.send_bytes(str(len(samples)).encode())
-    for piece in (written.getbuffer(), *(buffer.raw() for buffer in samples)):
-        pipe.send_bytes(piece)
-
-
-def _received(pipe: Connection) -> object:
-    """What `_send` sent."""
-    count = int(pipe.recv_bytes())
-    message, *samples = (pipe.recv_bytes() for _ in range(1 + count))
-    return pickle.loads(message, buffers=[bytearray(piece) for piece in samples])  # of our own parent process; a tensor may be written to
+    _Packer(written, 5).dump(message)  # of protocol 5: an array arrives in memory that may be written to, without another copy
+    pipe.send_bytes(written.getbuffer())
 
 
 class WorkerPool:
@@ -286,7 +275,7 @@ def _serve(pipe: Connection) -> None:
     torch.set_num_threads(1)  # as many processes as cores: more threads would only wait for each other
     while True:
         try:
-            task, payload, steps = cast("tuple[Task, object, Sequence[str]]", _received(pipe))
+            task, payload, steps = pipe.recv()
             try:
                 for result in task(payload, steps):
                     pipe.send(result)
