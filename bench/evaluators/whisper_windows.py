@@ -87,8 +87,7 @@ class Windows:
 
     def _asked(self, wavs: Sequence[Tensor], alike: Sequence[tuple[int, list[int]]]) -> list[tuple[int, Heard]]:
         """Of clips by their windows, each with its answer."""
-        longest_first = sorted(alike, reverse=True)  # the last batches, which leave cores idle, are the short ones
-        batches = [(window, clips[k : k + AT_ONCE]) for window, clips in longest_first for k in range(0, len(clips), AT_ONCE)]
+        batches = [(window, clips[k : k + AT_ONCE]) for window, clips in alike for k in range(0, len(clips), AT_ONCE)]
         with ThreadPoolExecutor(self.workers) as pool:
             answers = list(pool.map(lambda batch: self._batch(batch[0], [wavs[i] for i in batch[1]]), batches))
         return [pair for (_, clips), heard in zip(batches, answers, strict=True) for pair in zip(clips, heard, strict=True)]
