@@ -54,6 +54,7 @@ def test_rows_are_scanned_without_being_kept(tmp_path: Path) -> None:
     def reopened(root: Path) -> int:
         return most(lambda: Store(root, "toy", "codec@v", {}, {}).pooled())
 
+    reopened(tmp_path / "many")  # Python's table of interned strings may grow by megabytes at any new one
     assert reopened(tmp_path / "many") - reopened(tmp_path / "few") < 300 * 1800
 
 
