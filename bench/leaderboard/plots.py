@@ -48,8 +48,13 @@ def measures(boards: Sequence[Board]) -> list[Column]:
     return [c for c in found.values() if c.metric.better or c.metric.name in PRICES]
 
 
+def rises(column: Column) -> bool:
+    """Whether it may be the y axis."""
+    return not column.cost and column.metric.name not in PRICES
+
+
 def _metric(column: Column, domains: Sequence[str], tokenizers: Sequence[Tokenizer]) -> dict[str, object]:
-    triples = {domain: [_triple(t, domain, column) for t in tokenizers] for domain in domains}
+    triples = {domain: [triple(t, domain, column) for t in tokenizers] for domain in domains}
     return {
         "id": column.id,
         "group": column.group,
@@ -58,12 +63,13 @@ def _metric(column: Column, domains: Sequence[str], tokenizers: Sequence[Tokeniz
         "unit": column.metric.shown_unit,
         "better": column.metric.better,
         "across": column.cost or column.suite in ACROSS or column.metric.name in PRICES,
-        "up": not column.cost and column.metric.name not in PRICES,
+        "up": rises(column),
         "domains": {domain: found for domain, found in triples.items() if any(found)},
     }
 
 
-def _triple(tokenizer: Tokenizer, domain: str, column: Column) -> Triple | None:
+def triple(tokenizer: Tokenizer, domain: str, column: Column) -> Triple | None:
+    """[mean, low, high] in the column's unit; [mean] where there is no interval, None where there is no score."""
     entry = entry_of(tokenizer, domain, column)
     found = entry.summaries.get((domain, column.metric.name)) if entry else None
     if found is None or math.isnan(found.mean):

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from bench import registry
 from bench.api import UserError
-from bench.leaderboard import credit, csv_markdown, model_cards, published_page, shell
+from bench.leaderboard import credit, csv_markdown, model_cards, plots, published_page, shell
 from bench.leaderboard.aggregate import Board
 from bench.leaderboard.cells import cell
 from bench.leaderboard.columns import Column, of_board, over
@@ -24,8 +24,8 @@ SHOWN = (  # of `bench show`
 def render(
     tokenizer: Tokenizer, boards: Sequence[Board], tokenizers: Sequence[Tokenizer], y: str, heard: bool, links: shell.Links, data: str
 ) -> str:
-    """The page. `y`: the column that its plot begins with; `heard`: whether the listening page has it; `data`: the address of
-    the numbers."""
+    """The page. `y`: the column that its plot begins with, if the tokenizer has a score there; `heard`: whether the listening page
+    has it; `data`: the address of the numbers."""
     columns = over(boards)
     card = model_cards.card_of(tokenizer.label)
     query = urlencode({"t": tokenizer.label})
@@ -58,8 +58,14 @@ def render(
             for suite, e in tokenizer.entries.items()
         ],
         x="kbps_packed",
-        y=y,
+        y=_begun(tokenizer, boards, y),
     )
+
+
+def _begun(tokenizer: Tokenizer, boards: Sequence[Board], y: str) -> str:
+    """`y`, or the first column in which the tokenizer has a score: one that does not decode has no place in a plot of error rates."""
+    there = [c.id for c in plots.measures(boards) if plots.rises(c) and plots.triple(tokenizer, boards[0].domains[0], c)]
+    return y if y in there or not there else there[0]
 
 
 def _published(one: published.Beside) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """The boards of this repository, and the table of its README, are those of the committed runs."""
 
 import csv
+import json
+import re
 from pathlib import Path
 
 import pandas
@@ -77,3 +79,13 @@ def test_a_codec_that_states_its_delay_has_raw_columns_and_is_compared_without_i
     codec2, opus = lines["codec2@1200bps"], lines["opus@6kbps"]
     assert float(codec2["speech.stoi"]) > float(codec2["speech.stoi_raw"]) + 0.1 and not opus["speech.stoi_raw"]
     assert float(lines["shuffled@float32"]["speech.pesq_wb"]) < 1.1
+
+
+@pytest.mark.parametrize("places", [PLACES, OPEN], ids=["bundled", "open"])
+def test_the_plot_of_a_tokenizers_page_begins_with_a_column_in_which_it_has_a_score(places: Places) -> None:
+    script = (places.out / "assets" / "numbers.js").read_text()
+    numbers = json.loads(script.removeprefix("const numbers = ").removesuffix(";\n"))
+    begun = {metric["id"]: metric["domains"].get(numbers["domains"][0]) for metric in numbers["metrics"]}
+    for place, label in enumerate(numbers["labels"]):
+        (y,) = re.findall(r'data-y="([^"]+)"', (places.out / "tokenizers" / f"{label}.html").read_text())
+        assert (begun[y] or {place: None})[place] is not None, f"{label}: no {y}"
