@@ -23,6 +23,7 @@ from functools import lru_cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 
 from bench.api import Failure, Job, Key, Payload, Result, Score, Task
@@ -32,6 +33,7 @@ class Closed(Exception):
     """The pool was closed while a thread waited."""
 
 
+WINDOWS = 20  # of a step's time limit: the longest that a busy machine may take for one that goes on
 LONGEST_FOLDER = 60  # bytes of its path: a socket's name may have about 100
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
@@ -92,7 +94,7 @@ def _send(pipe: Connection, message: object) -> None:
 
 
 class WorkerPool:
-    """`workers` processes; a step that takes longer than `step_seconds` is killed. Use as a context manager."""
+    """`workers` processes; a step that takes `step_seconds` of CPU time, or so long without any, is killed. Use as a context manager."""
 
     def __init__(self, workers: int, step_seconds: float = 120.0):
         self.workers, self.step_seconds = workers, step_seconds
@@ -209,7 +211,7 @@ class WorkerPool:
         try:
             _send(pipe, message)
             for _ in range(expected):
-                if not pipe.poll(self.step_seconds):
+                if not _answers(process, pipe, self.step_seconds):
                     return Failure(f"stopped: no result after {self.step_seconds:g} s")
                 answer = pipe.recv()
                 if isinstance(answer, Failure):
@@ -250,6 +252,27 @@ class WorkerPool:
         process.kill()
         process.join(5)
         return self._start()
+
+
+def _answers(process: BaseProcess, pipe: Connection, seconds: float) -> bool:
+    """Whether a step ends: it may use so many seconds of CPU time, however long a busy machine takes to give it them; not without any."""
+    begun = before = _cpu_seconds(process.pid)
+    for _ in range(WINDOWS):
+        if pipe.poll(seconds):
+            return True
+        now = _cpu_seconds(process.pid)
+        if now - begun >= 0.9 * seconds or now - before <= 0.01 * seconds:  # it had its time; or it sleeps
+            return False
+        before = now
+    return False
+
+
+def _cpu_seconds(pid: int | None) -> float:
+    """What a process has used so far; 0 where systems do not tell, and a step's time is that of the clock then."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _death(code: int | None) -> str:

@@ -21,7 +21,7 @@ class Options:
     save_audio: Path | None = None
     fresh: bool = False
     fail_fast: bool = False  # the first clip on which a tokenizer fails ends the run
-    metric_seconds: float = 120.0  # a metric that takes longer on one clip is stopped
+    metric_seconds: float = 120.0  # of CPU time: a metric that takes more on one clip is stopped
     batch: int = 0  # clips that the tokenizer is given at once; 0: what is faster on the device
     shard: Shard | None = None  # None: all clips
 

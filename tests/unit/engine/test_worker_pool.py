@@ -25,6 +25,11 @@ def act(payload: str, steps: Sequence[str]) -> Iterator[Score]:
             os._exit(7)
         elif step == "hang":
             time.sleep(60)
+        elif step == "starve":
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                time.sleep(0.1)
+                sum(range(200_000))
         elif step == "nap":
             time.sleep(0.1)
         elif step == "raise":
@@ -121,6 +126,14 @@ def test_a_pool_closed_while_it_starts_leaves_no_word_on_the_terminal(capfd: pyt
             pool.warm()
     time.sleep(0.5)
     assert capfd.readouterr().err == ""
+
+
+def test_a_step_that_a_busy_machine_gives_little_time_goes_on() -> None:
+    with WorkerPool(1) as pool:
+        scores(pool, "one")  # a new worker's first step counts its imports
+        pool.step_seconds = 1
+        assert [score.note for score in scores(pool, "starve", "two")] == ["starve", "two"]
+        assert [score.note for score in scores(pool, "hang")] == ["stopped: no result after 1 s"]
 
 
 def test_processes_end_with_the_pool() -> None:
