@@ -46,7 +46,9 @@ ABOUT_LAYOUTS = (
     "depth has them; delayed: each codebook one frame later than the one before (MusicGen); one late: all but the first one frame "
     "later (Moshi); flattened: one a code. A tokenizer of one codebook has only the last"
 )
-ABOUT_FRONTS = "Best for their price: no tokenizer with fewer bits per second reaches as much in that column"
+ABOUT_FRONTS = (
+    "Best for their price, by means alone: no tokenizer with fewer bits per second reaches as much in that column; intervals may overlap"
+)
 
 
 @dataclass(frozen=True)
