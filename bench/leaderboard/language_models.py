@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.api import Codebook, Spec
+from bench.api import Codebook, Domain, Metric, Spec
+from bench.compare.fronts import Front, Priced, fronts
 from bench.leaderboard import front, shell
 from bench.leaderboard.aggregate import Board
 from bench.leaderboard.cells import NOTHING, Cell, cell
@@ -20,10 +21,12 @@ from bench.leaderboard.columns import Column
 from bench.leaderboard.front import Tokenizer, entry_of
 from bench.records.reader import Kept, natural
 from bench.report import formats, marks
+from bench.statistics.bootstrap import Summary
 from bench.tokens.layouts import layouts
 
 PATH, TITLE = "language-models.html", "For language models"
-DOMAIN, SECONDS = "speech", 30.0
+DOMAIN: Domain = "speech"
+SECONDS = 30.0
 COST = "tokens_per_s"
 PRICE = "lm_bits_per_s"
 SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {  # group -> (suite, column) of the table, in its order
@@ -46,8 +49,13 @@ ABOUT_LAYOUTS = (
     "depth has them; delayed: each codebook one frame later than the one before (MusicGen); one late: all but the first one frame "
     "later (Moshi); flattened: one a code. A tokenizer of one codebook has only the last"
 )
+TOLD: Mapping[bool | None, str] = {True: ", told apart", False: ", not told apart", None: ""}  # of a lead over all cheaper ones
 ABOUT_FRONTS = (
-    "Best for their price, by means alone: no tokenizer with fewer bits per second reaches as much in that column; intervals may overlap"
+    "Best for their price, by means: no tokenizer with fewer bits per second reaches as much in that column. Prices count as measured",
+    "Told apart: that the lead over every cheaper tokenizer is more than chance, at 95 %, by the paired tests of bench compare over "
+    "speakers; in the same way, that a tokenizer is beaten by a cheaper one. Holm's correction is over all questions of the list",
+    "By intervals: told apart is a lead whose 95 % interval meets that of no cheaper tokenizer, each by itself; who is beaten is left open",
+    "What another training of the models that are asked would give is not tested",
 )
 
 
@@ -121,22 +129,34 @@ def spec_of(run: Kept) -> Spec:
 
 
 def _fronts(by_suite: Mapping[str, Board], columns: Sequence[Column], shown: Sequence[Tokenizer]) -> Iterator[str]:
-    """Of each column that ranks, a line with the tokenizers that no cheaper one is as good as, cheapest first (the Pareto front)."""
-    priced = [(t, price) for t in shown if math.isfinite(price := _mean(t, PRICE, by_suite))]
-    ranked = [name for group in RANKED for _, name in SHOWN[group]]
+    """Of each column that ranks, a line with the tokenizers that no cheaper one is as good as, and what is told apart from chance."""
+    prices = {t.label: price for t in shown if math.isfinite(price := _mean(t, PRICE, by_suite))}
+    names = {t.label: t.shown for t in shown}
+    ranked = {name for group in RANKED for _, name in SHOWN[group]}
+    scored: list[tuple[Metric, Sequence[Priced]]] = []
     for column in columns:
-        name, sign = column.metric.name, {"higher": 1, "lower": -1}.get(column.metric.better, 0)
-        if name not in ranked or not sign:
-            continue
-        scored = [(price, -sign * value, t) for t, price in priced if math.isfinite(value := _mean(t, name, by_suite))]
-        best, members = math.inf, []
-        for price, worse, tokenizer in sorted(scored, key=lambda one: one[:2]):
-            if worse < best:
-                best = worse
-                text = cell(entry_of(tokenizer, DOMAIN, column), DOMAIN, column).mean
-                members.append(f"{tokenizer.shown} ({text} for {price:.0f} bit/s)")
-        if len(scored) > 1:
-            yield f"{name}: {', '.join(members)}"
+        if column.metric.name in ranked and column.metric.better in ("higher", "lower"):
+            means = [(t, _mean(t, column.metric.name, by_suite)) for t in shown if t.label in prices]
+            runs = [Priced(t.entries[column.suite].run, prices[t.label], mean) for t, mean in means if math.isfinite(mean)]
+            if len(runs) > 1:
+                scored.append((column.metric, runs))
+    return (_front(found, names) for found in fronts(DOMAIN, scored))
+
+
+def _front(front: Front, names: Mapping[str, str]) -> str:
+    """One line: members, who is beaten beyond chance, and how it was tested where it was not by clips."""
+    leaders, others = ([s for s in front.standings if s.leads is leads] for leads in (True, False))
+    members = [f"{names[s.of.run.label]} ({_shown(front.metric, s.of.mean)} for {s.of.price:.0f} bit/s{TOLD[s.told]})" for s in leaders]
+    parts = [f"{front.metric.name}: {', '.join(members)}"]
+    if any(s.told is not None for s in others):
+        beaten = [names[s.of.run.label] for s in others if s.told]
+        found = f"{formats.few(beaten)} ({len(beaten)} of {len(others)})" if beaten else f"none of {len(others)}"
+        parts.append(f"beaten, told apart: {found}")
+    return "; ".join([*parts, *([front.note] if front.note else [])])
+
+
+def _shown(metric: Metric, mean: float) -> str:
+    return formats.cell(Summary(DOMAIN, metric.name, mean, math.nan, math.nan, 1, 0), metric)
 
 
 def _missing(by_suite: Mapping[str, Board], columns: Sequence[Column], shown: Sequence[Tokenizer]) -> list[str]:
@@ -186,7 +206,7 @@ def to_markdown(boards: Sequence[Board]) -> str:
         return ""
     header = ["tokenizer", *(f"{c.metric.name}{f' {c.arrow}' * bool(c.arrow)}" for c in found.columns), *LAYOUTS.values()]
     lines = [[line.tokenizer.shown, *(one.mean or one.state for one in (*line.cells, *line.positions))] for line in found.lines]
-    ranks = [f"{ABOUT_FRONTS}. {'; '.join(found.fronts)}"] if found.fronts else []
+    ranks = [". ".join(ABOUT_FRONTS), *found.fronts] if found.fronts else []
     notes = [*marks.line(marks.of_run(line.tokenizer.run) for line in found.lines), *ranks, *found.missing]
     out = io.StringIO()
     formats.to_markdown([(f"{DOMAIN}; the last four: positions for {SECONDS:g} s", header, lines)], notes, out)

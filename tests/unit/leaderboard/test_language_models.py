@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bench.compare.fronts import NO_INTERVAL
 from bench.leaderboard import columns, front, language_models, plots, starts
 from bench.leaderboard.aggregate import Board, boards
 from bench.leaderboard.build import Places, write
@@ -66,13 +67,33 @@ def test_a_tokenizer_without_a_run_of_a_suite_is_named() -> None:
     assert [line.cells[1].state for line in found.lines] == ["", "not run"]
 
 
-def test_the_ranks_name_what_nothing_cheaper_is_as_good_as() -> None:
-    assert table(three()).fronts == ("phone_bits_per_s: hubert_kmeans@base-l9-km500 (20.00 for 200 bit/s)",)
+def test_the_ranks_name_what_nothing_cheaper_is_as_good_as_and_why_it_is_not_tested() -> None:
+    why = f"; {NO_INTERVAL}"
+    assert table(three()).fronts == ("phone_bits_per_s: hubert_kmeans@base-l9-km500 (20.00 for 200 bit/s)" + why,)
     dear = [codes("mimi@24khz", 100.0, 30.0), codes("hubert_kmeans@base-l9-km500", 500.0, 20.0)]
     dear += [lm("mimi@24khz", 900.0), lm("hubert_kmeans@base-l9-km500", 200.0)]
     (line,) = table(boards(dear)).fronts
-    assert line == "phone_bits_per_s: hubert_kmeans@base-l9-km500 (20.00 for 200 bit/s), mimi@24khz (30.00 for 900 bit/s)"
+    assert line == "phone_bits_per_s: hubert_kmeans@base-l9-km500 (20.00 for 200 bit/s), mimi@24khz (30.00 for 900 bit/s)" + why
     assert table(three(with_lm=False)).fronts == ()
+
+
+def probe(label: str, errors: list[float]) -> Kept:
+    return made(label, speech({"probe_asr_cer": errors}, speakers=6), suite="probe", codebooks=BOOKS[label], record=PROBE)
+
+
+def test_the_ranks_say_which_leads_and_which_beaten_tokenizers_are_told_apart() -> None:
+    hubert, mimi = "hubert_kmeans@base-l9-km500", "mimi@24khz"
+    prices = [lm(hubert, 200.0), lm(mimi, 900.0)]
+    some = [0.295 + 0.01 * i for i in range(12)]
+    for change, told in (
+        ([-0.1] * 12, "(35 for 200 bit/s), mimi@24khz (25 for 900 bit/s, told apart)"),
+        ([-0.11, 0.09] * 6, "(35 for 200 bit/s), mimi@24khz (34 for 900 bit/s, not told apart)"),
+        ([0.1] * 12, "(35 for 200 bit/s); beaten, told apart: mimi@24khz (1 of 1)"),
+        ([0.11, -0.09] * 6, "(35 for 200 bit/s); beaten, told apart: none of 1"),
+    ):
+        other = [a + b for a, b in zip(some, change, strict=True)]
+        (line,) = table(boards([*prices, probe(hubert, some), probe(mimi, other)])).fronts
+        assert line == f"probe_asr_cer: {hubert} {told}"
 
 
 def test_positions_are_those_of_thirty_seconds_in_each_layout() -> None:
