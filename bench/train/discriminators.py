@@ -46,9 +46,7 @@ class ScaleDiscriminator(nn.Module):
         self.size = size
         self.register_buffer("window", torch.hann_window(size) * (8 / 3 / size) ** 0.5, persistent=False)  # noise keeps its power
         self.layers = nn.ModuleList([weight_norm(nn.Conv2d(2, filters, (3, 8), padding=(1, 3)))])
-        for dilation in DILATIONS:
-            conv = nn.Conv2d(filters, filters, (3, 8), (1, 2), (dilation, 3), (dilation, 1))
-            self.layers.append(weight_norm(conv))
+        self.layers.extend(weight_norm(nn.Conv2d(filters, filters, (3, 8), (1, 2), (1, 3))) for _ in DILATIONS)
         self.layers.append(weight_norm(nn.Conv2d(filters, filters, 3, padding=1)))
         self.last = weight_norm(nn.Conv2d(filters, 1, 3, padding=1))
 
@@ -56,11 +54,25 @@ class ScaleDiscriminator(nn.Module):
         with torch.autocast(wav.device.type, enabled=False):
             spectrum = torch.stft(wav.float(), self.size, self.size // 4, window=self.window, pad_mode="constant", return_complex=True)
             x = torch.view_as_real(spectrum).permute(0, 3, 2, 1)  # [B, 2, frames, bins]
+        x = x.contiguous(memory_format=torch.channels_last)
         features = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE_STFT)
+        for layer, dilation in zip(self.layers, (1, *DILATIONS, 1), strict=True):
+            x = F.leaky_relu(dilated(layer, x, dilation), SLOPE_STFT)
             features.append(x)
         return Opinion(self.last(x).float(), tuple(features))
+
+
+def dilated(conv: nn.Module, x: Tensor, dilation: int) -> Tensor:
+    """A convolution of images [B, C, frames, bins], dilated so many times over time: of every such frame by itself, plain ones.
+
+    On a CPU the gradients of those are three times as fast.
+    """
+    if dilation == 1:
+        return conv(x)
+    frames = x.shape[2]
+    phases = F.pad(x, (0, 0, 0, -frames % dilation)).unflatten(2, (-1, dilation)).permute(0, 3, 2, 4, 1)  # channels last
+    y = conv(phases.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, (-1, dilation))
+    return y.permute(0, 3, 1, 4, 2).flatten(1, 2)[:, :frames].permute(0, 3, 1, 2)
 
 
 class PeriodDiscriminator(nn.Module):

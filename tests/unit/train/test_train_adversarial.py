@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.api import UserError
 from bench.train import codec
 from bench.train.adversarial import AdversarialConfig, adversary, discriminator_loss, feature_loss, generator_loss
 from bench.train.balance import Balancer
-from bench.train.discriminators import Discriminators, DiscriminatorShape, Opinion, PeriodDiscriminator, ScaleDiscriminator
+from bench.train.discriminators import Discriminators, DiscriminatorShape, Opinion, PeriodDiscriminator, ScaleDiscriminator, dilated
 from bench.train.loop import train
 from bench.train.losses import LossConfig
 from bench.train.recipes import Recipe
@@ -36,6 +36,21 @@ QUICK = replace(
 
 def opinions(*logits: float) -> list[Opinion]:
     return [Opinion(torch.full((2, 3), value), (torch.full((2, 4), value),)) for value in logits]
+
+
+@pytest.mark.parametrize("frames", [1, 3, 8, 13])
+@pytest.mark.parametrize("dilation", [1, 2, 4])
+def test_plain_convolutions_of_every_such_frame_are_a_dilated_one(dilation: int, frames: int):
+    torch.manual_seed(0)
+    plain = nn.Conv2d(3, 5, (3, 8), (1, 2), (1, 3)).double()
+    whole = nn.Conv2d(3, 5, (3, 8), (1, 2), (dilation, 3), (dilation, 1)).double()
+    whole.load_state_dict(plain.state_dict())
+    x = torch.randn(2, 3, frames, 33, dtype=torch.float64)
+    found, wanted = dilated(plain, x, dilation), whole(x)
+    torch.testing.assert_close(found, wanted)
+    given = torch.randn_like(wanted)
+    for mine, theirs in zip(*(torch.autograd.grad(y, c.parameters(), given) for y, c in ((found, plain), (wanted, whole))), strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_losses_have_the_values_of_their_formulas():
