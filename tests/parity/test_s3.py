@@ -125,7 +125,7 @@ def test_codes_equal_s3tokenizer(name: str, config: Config) -> None:
         expected, codes = theirs(model, wav), mine.encode(wav)[:, 0]
         assert codes.shape == expected.shape and expected.dtype == codes.dtype
         only_ties(model, codes, expected, hidden(model, wav))
-        assert shape[-1] < 50_000 or len(codes.unique()) > 50
+        assert shape[-1] < 50_000 or len(codes.unique()) > codes.shape[-1] / 5
 
 
 @pytest.mark.parametrize("name", ("v1", "v2"))
