@@ -7,6 +7,8 @@ GPU a suite's metrics may run there, too, many clips at once; then worker proces
 from __future__ import annotations
 
 import datetime
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -54,7 +56,7 @@ from bench.engine.worker_pool import WorkerPool
 from bench.plugins import pieces
 from bench.records import digest, hardware, parquet, provenance
 from bench.records.devices import device_of
-from bench.records.finished import SAME_CODES, Run, finished, label
+from bench.records.finished import CPU_SECONDS, SAME_CODES, Run, finished, label
 from bench.records.hardware import cores
 from bench.records.identity import identity
 from bench.records.options import Options
@@ -370,7 +372,11 @@ def score(session: RunSession, progress: Progress | None = None) -> bool:
 
 def _run_one(session: RunSession, progress: Progress | None) -> Run:
     store, new = session.store, len(session.todo)
+    since = time.process_time() + session.pool.cpu_seconds()
     lacking = score(session, progress)
+    if lacking:  # of a part alone, as of a run that was stopped in between, it would mislead
+        whole = new == len(session.clips)
+        store.note(CPU_SECONDS, time.process_time() + session.pool.cpu_seconds() - since if whole else math.nan)
     where = place(hardware.speed(session.options.device)) if session.suite.sweep else ""
     kept = digest.of_rows(store.path, session.suite.metrics)
     written = to_parquet(store.path, kept.rows, session.pool) if lacking else []

@@ -8,6 +8,7 @@ step that killed a process is known: it becomes a Failure (a score: NaN with a n
 from __future__ import annotations
 
 import io
+import math
 import multiprocessing
 import multiprocessing.util
 import os
@@ -33,6 +34,7 @@ class Closed(Exception):
     """The pool was closed while a thread waited."""
 
 
+PROC = Path("/proc")  # of Linux
 WINDOWS = 20  # of a step's time limit: the longest that a busy machine may take for one that goes on
 LONGEST_FOLDER = 60  # bytes of its path: a socket's name may have about 100
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
@@ -102,6 +104,8 @@ class WorkerPool:
         self._context = multiprocessing.get_context("forkserver") if FORKSERVER else multiprocessing.get_context("spawn")
         self._stop = threading.Event()
         self._idle: list[tuple[BaseProcess, Connection]] = []
+        self._running: list[BaseProcess] = []
+        self._ended = 0.0  # CPU seconds of those that were stopped
         self._lock = threading.Lock()
         self._starting = threading.Lock()
 
@@ -127,6 +131,11 @@ class WorkerPool:
                 return
 
         threading.Thread(target=start_all, daemon=True).start()
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes so far, but for those that died; NaN where the system does not tell."""
+        with self._starting:
+            return self._ended + sum(_cpu_seconds(process.pid) for process in self._running) if PROC.exists() else math.nan
 
     def map(self, task: Task[Payload, Score], jobs: Iterator[Job[Key, Payload]]) -> Iterator[tuple[Key, list[Score]]]:
         """Scores of every job as they are done, in any order. Pulls jobs only as fast as processes take them."""
@@ -231,6 +240,7 @@ class WorkerPool:
             with _without_main():
                 process.start()
             theirs.close()
+            self._running.append(process)
             return process, ours
 
     def _take(self) -> tuple[BaseProcess, Connection]:
@@ -249,6 +259,9 @@ class WorkerPool:
     def _renew(self, worker: tuple[BaseProcess, Connection]) -> tuple[BaseProcess, Connection]:
         process, pipe = worker
         pipe.close()
+        with self._starting:
+            self._ended += _cpu_seconds(process.pid)
+            self._running.remove(process)
         process.kill()
         process.join(5)
         return self._start()
@@ -270,7 +283,7 @@ def _answers(process: BaseProcess, pipe: Connection, seconds: float) -> bool:
 def _cpu_seconds(pid: int | None) -> float:
     """What a process has used so far; 0 where systems do not tell, and a step's time is that of the clock then."""
     with suppress(OSError, ValueError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        fields = (PROC / f"{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0
 

@@ -5,6 +5,7 @@ record of what ran. Everything is inside; runs/ holds the rows that every figure
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from bench.leaderboard import page, shell
 from bench.leaderboard.aggregate import boards
 from bench.listening import samples
 from bench.listening.page import Shown
+from bench.records.finished import CPU_SECONDS
 from bench.records.reader import Kept
-from bench.records.writer import failed_clips, odd_files, replace
+from bench.records.writer import failed_clips, noted, odd_files, replace
 from bench.report import comparability, marks
 from bench.statistics.bootstrap import scarce, summarise
 
@@ -131,7 +133,7 @@ def _notes(runs: Sequence[Kept]) -> list[str]:
 def _facts(run: Kept, files: Mapping[str, tuple[str, str, str]]) -> dict[str, object]:
     """One run, as its run.json states it."""
     identity, record = run.identity, run.record
-    machine = record.get("machine", {})
+    machine, seconds = record.get("machine", {}), noted(record, CPU_SECONDS)
     return {
         "name": f"{run.label}, {run.suite}",
         "facts": {
@@ -147,6 +149,7 @@ def _facts(run: Kept, files: Mapping[str, tuple[str, str, str]]) -> dict[str, ob
             "started": str(record.get("started", "not stated")),
             "commit": record.get("commit") or "an installed package",
             "machine": ", ".join(f"{name} {value}" for name, value in machine.items() if not isinstance(value, dict)) or "not stated",
+            **({"CPU time of all processes": f"{seconds / 60:.1f} minutes"} if seconds is not None and math.isfinite(seconds) else {}),
             "packages": ", ".join(f"{name} {version}" for name, version in sorted(record.get("packages", {}).items())) or "not stated",
             **{key: str(record[key]) for key in ("source", "licence") if record.get(key)},
         },

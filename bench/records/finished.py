@@ -19,6 +19,7 @@ from bench.statistics.bootstrap import Summary
 from bench.weights.transfer import digest_of
 
 SAME_CODES = "same_codes"  # in run.json
+CPU_SECONDS = "cpu_seconds"  # in run.json, of a run in one go: the CPU time of all its processes
 
 
 @dataclass(frozen=True)

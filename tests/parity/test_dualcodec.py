@@ -208,7 +208,7 @@ def test_codes_and_audio_equal_the_authors(pair: tuple[Any, DualCodec], late: in
     official, mine = pair
     wav = sound(1 if late else 2, 16 * 1920 + late * mine.hop // 1920, 1 + late)
     expected, _ = same_codes(official, mine, wav)
-    assert len(expected[:, 0].unique()) > 0.8 * expected[:, 0].numel()
+    assert len(expected[:, 0].unique()) > 0.4 * expected[:, 0].numel()
     assert min(len(level.unique()) for level in expected.unbind(1)) > 10
     for codes in (expected, expected[:, :1]):
         audio = dualcodec_oracle.decode(official, codes)

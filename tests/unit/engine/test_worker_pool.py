@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bench.api import Failure, Job, Score
-from bench.engine.worker_pool import WorkerPool
+from bench.engine.worker_pool import PROC, WorkerPool
 
 
 def act(payload: str, steps: Sequence[str]) -> Iterator[Score]:
@@ -46,6 +46,17 @@ def pool() -> Iterator[WorkerPool]:
 def scores(pool: WorkerPool, *steps: str) -> list[Score]:
     ((_, found),) = pool.map(act, iter([Job("key", "abc", steps)]))
     return found
+
+
+@pytest.mark.skipif(not PROC.exists(), reason="the system does not tell what processes used")
+def test_the_time_of_all_its_processes_is_told_that_of_one_it_killed_too() -> None:
+    with WorkerPool(1, step_seconds=30) as pool:
+        scores(pool, "starve")
+        busy = pool.cpu_seconds()
+        assert busy > 0.1
+        pool.step_seconds = 1
+        scores(pool, "hang")
+        assert pool.cpu_seconds() >= busy
 
 
 def test_scores_come_in_the_order_of_the_steps(pool: WorkerPool) -> None:

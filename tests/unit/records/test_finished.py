@@ -1,6 +1,7 @@
 """A finished run is found again without any work, and one that lacks anything, or was changed, is not taken for it."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from bench.api import TOKENIZER_FAILED, Data, Row, Suite
 from bench.catalog import index, names
 from bench.data.manifests import open_data
 from bench.engine.run import run
-from bench.records.finished import Run, finished
+from bench.records.finished import CPU_SECONDS, Run, finished
 from bench.records.identity import identity
 from bench.records.options import Options
-from bench.records.writer import LAST, SEAL, Store, read_rows, write_rows
+from bench.records.writer import LAST, SEAL, Store, noted, read_rows, write_rows
 
 MULAW = registry.variant("mulaw")
 LIGHT = ("snr", "kbps_packed", "kbps_nominal", "kbps_entropy")
@@ -43,6 +44,18 @@ def test_what_is_found_is_what_the_run_gave(made: Run, suite: Suite, data: Data,
     assert repr(again.digest) == repr(made.digest) and again.folder == made.folder and again.rows == made.rows
     (third,) = run([MULAW], suite, data, Options(tmp_path, workers=1))
     assert third == again
+
+
+def test_what_a_run_in_one_go_cost_is_noted_and_of_one_in_parts_nothing(made: Run, suite: Suite, data: Data, tmp_path: Path) -> None:
+    def cost() -> float | None:
+        return noted(json.loads((made.folder / "run.json").read_text()), CPU_SECONDS)
+
+    whole = cost()
+    assert whole is not None and 0.01 < whole < 100
+    finished_rows = made.folder / "rows.csv"
+    finished_rows.write_text("".join(line for line in finished_rows.read_text().splitlines(keepends=True) if data.clips[1].id not in line))
+    list(run([MULAW], suite, data, Options(tmp_path, workers=1)))
+    assert math.isnan(cost() or 0.0)
 
 
 @pytest.mark.parametrize("options", [{"fresh": True}, {"save_audio": Path("heard")}, {"seed": 1}])
