@@ -147,9 +147,10 @@ class LanguageModel(nn.Module):
     def answers(self, hidden: Tensor, now: Tensor, before: Tensor) -> Tensor:
         """log p [..., C] of the codes `now` from hidden [..., C, D]; `before`: those that are pointed at."""
         asked, found = torch.einsum("...cw,cwr->...cr", hidden, self.answer), []
-        for c, table in enumerate(self.tables):
+        weights = self.weight.split([span.stop - span.start for span in self.spans])  # a slice's gradient would be as large as all
+        for c, (table, own) in enumerate(zip(self.tables, asked.unbind(-2), strict=True)):
             span = self.spans[table]
-            logits = F.linear(asked[..., c, :], self.weight[span.start - 1 : span.stop - 1], self.bias[c])
+            logits = F.linear(own, weights[table], self.bias[c])
             wanted = (now[..., c] - span.start).clamp_min(0)
             found.append(-F.cross_entropy(logits.flatten(0, -2), wanted.flatten(), reduction="none").view_as(wanted))
         there = before > 0
