@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from bench.api import Checkpoint, Codebook, Spec, Variant, sha256_of_all
 from bench.nn.checks import require_codes, require_wav
 from bench.nn.cross_scale import CrossScaleQuantizer
+from bench.nn.onednn import Order
 from bench.nn.swin import SwinStage
 from bench.weights.files import filled_or_drawn, renamed_by, seeded
 
@@ -79,10 +80,29 @@ class Decoder(nn.Module):
         self.last = SwinStage(width, width, config.heads[0], config.layers, config.window)
         self.project1 = nn.Conv2d(width, width * PATCH[0] * PATCH[1], 5, padding=2)
         self.project2 = nn.Conv2d(width, 2, 3, padding=1)
+        self.order = Order()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.project1(self.last(x).permute(0, 3, 1, 2)).unflatten(1, (*PATCH, -1))  # [B, 3, 2, C, H, T]
+        x = self.project1(self.last(x).permute(0, 3, 1, 2))
+        if self.order.serves(x):  # laying patches out as a map takes longer than to convolve them
+            weight, bias = self.order.of(self.project2.weight, over_patches), self.project2.bias
+            assert bias is not None
+            x = F.conv2d(x, weight, bias.repeat(PATCH[0] * PATCH[1]), padding=1).permute(0, 2, 3, 1).unflatten(3, (*PATCH, 2))
+            return x.transpose(2, 3).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+        x = x.unflatten(1, (*PATCH, -1))  # [B, 3, 2, C, H, T]
         return self.project2(x.permute(0, 3, 4, 1, 5, 2).flatten(4, 5).flatten(2, 3))
+
+
+def over_patches(weight: Tensor) -> Tensor:
+    """A convolution's weight [out, in, 3, 3] over bands and spectra as one over patches, [3 * 2 * out, 3 * 2 * in, 3, 3]."""
+
+    def met(size: int) -> Tensor:
+        """[a, k, b, d]: whether tap d of place a of a patch of this size meets place b of patch k, of three."""
+        a, k, b, d = torch.meshgrid(*(torch.arange(n) for n in (size, 3, size, 3)), indexing="ij")
+        return (size * (k - 1) + b - a == d - 1).to(weight)
+
+    parts = torch.einsum("oide,akbd,xlye->axobyikl", weight, met(PATCH[0]), met(PATCH[1]))
+    return parts.flatten(3, 5).flatten(0, 2).contiguous()
 
 
 class Esc(nn.Module):

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn.onednn import Linear
+
 APART = -100.0  # added to the score of two places that do not see each other
 
 
@@ -24,8 +26,8 @@ class SwinLayer(nn.Module):
         super().__init__()
         self.heads, self.window, self.shift = heads, window, shift
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.in_proj, self.out_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.linear1, self.linear2 = nn.Linear(width, ratio * width), nn.Linear(ratio * width, width)
+        self.in_proj, self.out_proj = Linear(width, 3 * width), Linear(width, width)
+        self.linear1, self.linear2 = Linear(width, ratio * width), Linear(ratio * width, width)
         self.bias = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))  # of each difference of two places
         row, column = (x.flatten() for x in torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"))
         down, right = (x[:, None] - x + window - 1 for x in (row, column))
@@ -33,7 +35,7 @@ class SwinLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attention(self.norm1(x))
-        return x + self.linear2(F.gelu(self.linear1(self.norm2(x))))
+        return x + self.linear2(self.linear1(self.norm2(x), after="gelu"))
 
     def attention(self, x: Tensor) -> Tensor:
         size, (_, bands, columns, _) = self.window, x.shape
@@ -41,13 +43,14 @@ class SwinLayer(nn.Module):
         if self.shift:
             x = x.roll((-self.shift, -self.shift), (1, 2))
         grid = x.shape[1] // size, x.shape[2] // size
-        windows = x.unflatten(2, (-1, size)).unflatten(1, (-1, size)).transpose(2, 3).flatten(3, 4).flatten(1, 2)  # [B, N, size^2, C]
-        q, k, v = self.in_proj(windows).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)  # [B, N, heads, size^2, d]
-        bias = self.bias[self.offsets].permute(2, 0, 1)
+        windows = x.unflatten(2, (-1, size)).unflatten(1, (-1, size)).transpose(2, 3).flatten(3, 4).flatten(0, 2)  # [B N, size^2, C]
+        # of five dimensions torch's attention is a third slower: windows are clips of a batch
+        q, k, v = self.in_proj(windows).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [B N, heads, size^2, d]
+        bias = self.bias[self.offsets].permute(2, 0, 1)[None]
         if self.shift:
-            bias = bias + self.apart(grid)[:, None]
-        y = self.out_proj(F.scaled_dot_product_attention(q, k, v, bias).transpose(2, 3).flatten(3))
-        y = y.unflatten(1, grid).unflatten(3, (size, size)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+            bias = (bias + self.apart(grid)[:, None]).repeat(len(x), 1, 1, 1)
+        y = self.out_proj(F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).flatten(2))
+        y = y.unflatten(0, (-1, *grid)).unflatten(3, (size, size)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
         if self.shift:
             y = y.roll((self.shift, self.shift), (1, 2))
         return y[:, :bands, :columns]
@@ -74,7 +77,7 @@ class SwinStage(nn.Module):
         self.step = step
         width = 2 * inputs if step == "down" else inputs
         self.norm = nn.Identity() if step == "same" else nn.LayerNorm(width)
-        self.project = nn.Identity() if step == "same" else nn.Linear(width, 2 * outputs if step == "up" else outputs, bias=False)
+        self.project = nn.Identity() if step == "same" else Linear(width, 2 * outputs if step == "up" else outputs, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:

@@ -61,6 +61,17 @@ def test_codes_and_audio_equal_the_authors(case: dict, tmp_path: Path) -> None:
     assert case["samples"] < 16_000 or (all(len(level.unique()) > 8 for level in codes.unbind(1)) and audio.std() > 0.02)
 
 
+@torch.no_grad()
+def test_patches_are_convolved_as_the_map_that_they_make() -> None:
+    decoder = VARIANTS["tiny"].load(VARIANTS["tiny"].spec).decoder  # pyright: ignore[reportAttributeAccessIssue]
+    x = torch.randn(2, 64, 24, 6)
+    found = decoder(x)
+    with torch.backends.mkldnn.flags(enabled=False):
+        expected = decoder(x)
+    assert found.shape == expected.shape == (2, 2, 192, 48)
+    torch.testing.assert_close(found, expected)
+
+
 def test_a_file_that_lacks_a_tensor_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not fit this configuration"):
         loaded(2, tmp_path, without="decoder.blocks.1.swint_blocks.1.mlp.linear_2.bias")
