@@ -12,16 +12,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bench.nn.hubert import HubertShape
+from bench.nn.speaker_codes import SpeakerShape
+from bench.tokenizers.bicodec import Config
 from tests.parity.wavtokenizer_recipe import Shapes, uniform
 
 STORED = Path(__file__).with_name("bicodec.json")
 CASES = ((2, 12_001), (1, 399), (1, 98_000))  # clips, samples
 LOUD = (1.0, 0.02, 4.0)  # times a clip's samples: of usual loudness, so quiet that its peak counts, so loud that it must be turned down
-SPEECH, WIDTH, HIDDEN, LATENTS, SIZE, FILTERS = 32, 24, 48, 40, 512, 48
-LAYERS = 12  # of the ConvNeXt stacks
-AVERAGED = (11, 14, 16)
-MELS, SUMMARY, VECTORS = 128, 16, 32
-STEPS = (4,) * 6
+SMALL = Config(
+    HubertShape(32, 2, 64, 16, conv_norm="layer", conv_bias=True, pre_norm=True, position_kernel=16, position_groups=4),
+    width=24,
+    hidden=48,
+    latents=40,
+    size=512,
+    speaker=SpeakerShape(summary=16),
+    filters=48,
+)
 BOOK = "quantizer.codebook.weight"
 Around = tuple[list[float], list[float]]
 

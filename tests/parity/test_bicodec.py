@@ -16,52 +16,30 @@ from torch.nn import functional as F
 
 from bench.api import UserError
 from bench.nn.bicodec_names import UNUSED, renamed
-from bench.nn.hubert import HubertShape
-from bench.nn.speaker_codes import SpeakerShape
 from bench.tokenizers import bicodec
 from bench.tokenizers.bicodec import VARIANTS, BiCodec, Config, levelled, load
-from tests.parity.bicodec_recipe import (
-    AVERAGED,
-    CASES,
-    FILTERS,
-    HIDDEN,
-    LATENTS,
-    LAYERS,
-    LOUD,
-    MELS,
-    SIZE,
-    SPEECH,
-    STEPS,
-    SUMMARY,
-    VECTORS,
-    WIDTH,
-    stored,
-    weights,
-)
+from tests.parity.bicodec_recipe import CASES, LOUD, SMALL, stored, weights
 from tests.parity.ties import Level, ties
 from tests.parity.wavtokenizer_recipe import heard, sound
 
-SMALL = Config(
-    HubertShape(SPEECH, 2, 2 * SPEECH, 16, conv_norm="layer", conv_bias=True, pre_norm=True, position_kernel=16, position_groups=4),
-    AVERAGED,
-    WIDTH,
-    HIDDEN,
-    LAYERS,
-    LATENTS,
-    SIZE,
-    SpeakerShape(MELS, summary=SUMMARY, vectors=VECTORS, steps=STEPS),
-    FILTERS,
-)
 ROUGHER = 10  # times the rounding that `ties` allows by itself: some fifty layers, then 8 dimensions of many
 
 
-def model_of(state: dict[str, Tensor], folder: Path) -> BiCodec:
+def model_of(state: dict[str, Tensor], folder: Path, config: Config = SMALL) -> BiCodec:
     """Ours with the weights of such a file."""
     path = folder / "bicodec.safetensors"
     save_file(state, path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(bicodec.CONFIGS, "16khz", SMALL)
+        patch.setitem(bicodec.CONFIGS, "16khz", config)
         return load(VARIANTS["16khz"].spec, path)
+
+
+def level_of(model: BiCodec, wav: Tensor) -> Level:
+    """What the codebook looks up, in float64; the authors' is not stored, ours is within rounding of it."""
+    (book,) = model.quantizer.codebooks()
+    given = torch.stack([levelled(clip) for clip in wav])
+    unit = F.normalize(book.in_proj(model.encoder(given)).double()).transpose(1, 2)
+    return Level(unit, F.normalize(book.codebook.weight.double()), torch.full(unit.shape[:2], float(ROUGHER)))
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +60,7 @@ def test_codes_and_audio_equal_the_authors(facts: dict, model: BiCodec, case: in
     wav = sound(clips, samples, 0) * torch.tensor(LOUD)[:clips, None, None]
     codes, sent = model.encode(wav)
     assert torch.equal(sent, side)
-    (book,) = model.quantizer.codebooks()
-    given = torch.stack([levelled(clip) for clip in wav])
-    unit = F.normalize(book.in_proj(model.encoder(given)).double()).transpose(1, 2)
-    ties(codes, expected, [Level(unit, F.normalize(book.codebook.weight.double()), torch.full(unit.shape[:2], float(ROUGHER)))])
+    ties(codes, expected, [level_of(model, wav)])
     decoded = model.decode(expected, side)
     assert decoded.shape == (clips, 1, made["decoded"])
     torch.testing.assert_close(heard(decoded), torch.tensor(made["heard"]), rtol=0, atol=1e-5)

@@ -37,18 +37,24 @@ def loaded(state: dict[str, Tensor], folder: Path) -> Voxtral:
     return made(SPEC, SMALL, folder / "consolidated.pt")
 
 
+def only_ties(mine: Voxtral, wav: Tensor, codes: Tensor, expected: Tensor) -> None:
+    """Of the semantic codes, proven; a digit may differ where its number is between two steps."""
+    assert mine.encoder is not None
+    points, numbers = mine.encoder(wav).split([mine.config.semantic, mine.config.digits], dim=1)
+    ties(codes[:, :1], expected[:, :1], residual_levels(points, [mine.codebook.vectors()[0]], expected[:, :1]))
+    differ = codes[:, 1:] != expected[:, 1:]
+    between = ((numbers.tanh() + 1) / 2 * (mine.config.steps - 1)) % 1
+    assert ((between - 0.5).abs()[differ] < 1e-4).all() and differ.double().mean() < 1e-3, "more than ties"
+
+
 @pytest.mark.parametrize("case", CASES)
 @torch.inference_mode()
 def test_codes_and_audio_equal_vllm_omni(case: dict, tmp_path: Path) -> None:
     mine = loaded(state(), tmp_path)
     wav, expected = sound(case["clips"], case["frames"] * SMALL.hop, RECORD["seed"]), torch.tensor(case["codes"])
     codes = mine.encode(wav)
-    assert codes.shape == expected.shape and mine.encoder is not None
-    points, numbers = mine.encoder(wav).split([SMALL.semantic, SMALL.digits], dim=1)
-    ties(codes[:, :1], expected[:, :1], residual_levels(points, [mine.codebook.vectors()[0]], expected[:, :1]))
-    differ = codes[:, 1:] != expected[:, 1:]
-    between = ((numbers.tanh() + 1) / 2 * (SMALL.steps - 1)) % 1
-    assert ((between - 0.5).abs()[differ] < 1e-4).all() and differ.double().mean() < 1e-3, "more than ties"
+    assert codes.shape == expected.shape
+    only_ties(mine, wav, codes, expected)
     audio = mine.decode(expected)
     assert audio.shape == (case["clips"], 1, case["samples"])
     torch.testing.assert_close(heard(audio), torch.tensor(case["heard"]), rtol=1e-5, atol=1e-5)

@@ -16,6 +16,7 @@ import json
 import sys
 import types
 import warnings
+from collections.abc import Iterable
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -24,30 +25,13 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from tests.parity.bicodec_recipe import (
-    AVERAGED,
-    CASES,
-    FILTERS,
-    HIDDEN,
-    LATENTS,
-    LAYERS,
-    LOUD,
-    MELS,
-    SIZE,
-    SPEECH,
-    STEPS,
-    STORED,
-    SUMMARY,
-    VECTORS,
-    WIDTH,
-    Around,
-    weights,
-)
+from bench.tokenizers.bicodec import HOP, RATE, Config
+from tests.parity.bicodec_recipe import CASES, LOUD, SMALL, STORED, Around, weights
 from tests.parity.wavtokenizer_recipe import Shapes, heard, sound
 from tests.parity.write_wavtokenizer import rounded
 
 COMMIT = "2f1ea9082400547642241f5271b6f941c9f439d1"  # of the authors' repository
-RATE, HOP, REFERENCE = 16_000, 320, 96_000
+REFERENCE = 96_000  # samples
 UNUSED = (
     "postnet.",
     "speaker_encoder.speaker_encoder.pool.",
@@ -89,8 +73,9 @@ def stand_ins() -> dict[str, types.ModuleType]:
 class Official(nn.Module):
     """The authors' classes as their `audio_tokenizer.py` uses them, which wants files."""
 
-    def __init__(self, checkout: Path):
+    def __init__(self, checkout: Path, config: Config):
         super().__init__()
+        self.averaged, shape, speaker = config.averaged, config.speech, config.speaker
         transformers: Any = importlib.import_module("transformers")  # before the stand-ins, which it would look at
         importlib.import_module("transformers.audio_utils")
         self.processor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True)
@@ -98,7 +83,8 @@ class Official(nn.Module):
             warnings.simplefilter("ignore", FutureWarning)  # weight_norm is old
             parts = {name: importlib.import_module(f"sparktts.{path}") for name, path in MODULES.items()}
             made: Any = types.SimpleNamespace(**parts)
-            stack = {"vocos_dim": WIDTH, "vocos_intermediate_dim": HIDDEN, "vocos_num_layers": LAYERS, "out_channels": LATENTS}
+            stack = {"vocos_dim": config.width, "vocos_intermediate_dim": config.hidden, "vocos_num_layers": config.layers}
+            stack["out_channels"] = config.latents
             self.model = made.bicodec.BiCodec(
                 mel_params={
                     "sample_rate": RATE,
@@ -107,28 +93,30 @@ class Official(nn.Module):
                     "hop_length": HOP,
                     "mel_fmin": 10,
                     "mel_fmax": None,
-                    "num_mels": MELS,
+                    "num_mels": speaker.mels,
                 },
-                encoder=made.encoder.Encoder(SPEECH, **stack),
-                decoder=made.wave.WaveGenerator(LATENTS, FILTERS, [8, 5, 4, 2], [16, 11, 8, 4]),
-                quantizer=made.quantizer.FactorizedVectorQuantize(LATENTS, SIZE, 8, 0.25),
-                speaker_encoder=made.speaker.SpeakerEncoder(MELS, LATENTS, SUMMARY, VECTORS, list(STEPS), 1),
-                prenet=made.decoder.Decoder(LATENTS, condition_dim=LATENTS, **stack),
-                postnet=made.decoder.Decoder(LATENTS, **stack | {"vocos_num_layers": 2}),
+                encoder=made.encoder.Encoder(shape.dimension, **stack),
+                decoder=made.wave.WaveGenerator(config.latents, config.filters, [8, 5, 4, 2], [16, 11, 8, 4]),
+                quantizer=made.quantizer.FactorizedVectorQuantize(config.latents, config.size, 8, 0.25),
+                speaker_encoder=made.speaker.SpeakerEncoder(
+                    speaker.mels, config.latents, speaker.summary, speaker.vectors, list(speaker.steps), 1
+                ),
+                prenet=made.decoder.Decoder(config.latents, condition_dim=config.latents, **stack),
+                postnet=made.decoder.Decoder(config.latents, **stack | {"vocos_num_layers": 2}),
             )
             self.levelled = made.audio.audio_volume_normalize
         self.speech = transformers.Wav2Vec2Model(
             transformers.Wav2Vec2Config(
-                hidden_size=SPEECH,
-                num_hidden_layers=max(AVERAGED) + 1,
-                num_attention_heads=2,
-                intermediate_size=2 * SPEECH,
-                conv_dim=(16,) * 7,
+                hidden_size=shape.dimension,
+                num_hidden_layers=max(config.averaged) + 1,
+                num_attention_heads=shape.heads,
+                intermediate_size=shape.feedforward,
+                conv_dim=(shape.channels,) * 7,
                 conv_bias=True,
                 feat_extract_norm="layer",
                 do_stable_layer_norm=True,
-                num_conv_pos_embeddings=16,
-                num_conv_pos_embedding_groups=4,
+                num_conv_pos_embeddings=shape.position_kernel,
+                num_conv_pos_embedding_groups=shape.position_groups,
             )
         )
 
@@ -152,7 +140,13 @@ class Official(nn.Module):
         states = self.speech(values, output_hidden_states=True).hidden_states
         reference = torch.from_numpy(clip).float()
         reference = reference.repeat(REFERENCE // len(clip) + 1) if REFERENCE > len(clip) else reference
-        return {"feat": reduce(torch.add, [states[layer] for layer in AVERAGED]) / len(AVERAGED), "ref_wav": reference[None, :REFERENCE]}
+        features = reduce(torch.add, [states[layer] for layer in self.averaged]) / len(self.averaged)
+        return {"feat": features, "ref_wav": reference[None, :REFERENCE]}
+
+    def encode(self, wavs: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """Clips [1, T] -> codes [B, F], side codes [B, 1, N], one by one."""
+        codes, side = zip(*(self.model.tokenize(self.heard(wav)) for wav in wavs), strict=True)
+        return torch.cat(codes), torch.cat(side)
 
 
 MODULES = {
@@ -183,8 +177,7 @@ def book_facts(model: Official) -> Around:
 @torch.no_grad()
 def measure(model: Official, count: int, samples: int) -> dict[str, Any]:
     """What the authors' code makes of some clips, one by one."""
-    given = [model.heard(wav) for wav in clips(count, samples)]
-    codes, side = (torch.cat(found) for found in zip(*(model.model.tokenize(batch) for batch in given), strict=True))
+    codes, side = model.encode(clips(count, samples))
     wav = model.model.detokenize(codes, side)
     return {
         "clips": count,
@@ -201,7 +194,7 @@ def main(checkout: Path) -> None:
     sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted((checkout / "sparktts").rglob("*.py")))).hexdigest()
     record: dict[str, object] = {"commit": COMMIT, "sources": sources, "torch": torch.__version__}
     record["written by"] = "tests/parity/write_bicodec.py"
-    model = Official(checkout).eval()
+    model = Official(checkout, SMALL).eval()
     around = book_facts(model)
     model.fill(weights(model.shapes(), around))
     cases = [measure(model, count, samples) for count, samples in CASES]

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.tokenizers.esc import Config
-from tests.parity.esc_recipe import CASES, LEVELS, SMALL, STORED, Books, book, weights
-from tests.parity.wavtokenizer_recipe import heard, sound
+from tests.parity.esc_recipe import CASES, SMALL, STORED, Books, book, weights
+from tests.parity.wavtokenizer_recipe import Shapes, heard, sound
 from tests.parity.write_wavtokenizer import rounded
 
 COMMIT = "1ec4cf3fa2beb7825df1ecb322a357b0784215b2"  # of the authors' repository
@@ -87,11 +87,23 @@ def settle(model: Any, state: dict[str, Tensor]) -> Books:
         for m, vq in enumerate(level.vqs):
             name, seen = f"quantizers.{i}.vqs.{m}.embedding.weight", list[Tensor]()
             with mock.patch.object(vq, "encode", side_effect=lambda z, vq=vq, seen=seen: (seen.append(z), vq.quantize_to_code(z))[1]):
-                model.encode(wav, LEVELS)
+                model.encode(wav, len(model.quantizers))
             points = seen[0][0]
             books[name] = [rounded(points.mean(0), 3), rounded(points.std(0), 3)]
             vq.embedding.weight.copy_(book(name, list(state[name].shape), SEED, books[name]))
     return books
+
+
+def fill(model: Any) -> tuple[Shapes, Books]:
+    """Gives the authors' codec the recipe's weights: their shapes, and where the codebooks are."""
+    shapes = {name: list(value.shape) for name, value in sorted(model.state_dict().items()) if not name.endswith(DERIVED)}
+    state = weights(shapes, SEED, {})
+    model.load_state_dict(state, strict=False)
+    books = settle(model, state)
+    left, unknown = model.load_state_dict(weights(shapes, SEED, books), strict=False)
+    if unknown or not all(name.endswith(DERIVED) for name in left):
+        raise ValueError(f"the checkout has other weights than the recipe: {left[:3]} are missing, {unknown[:3]} unknown")
+    return shapes, books
 
 
 @torch.no_grad()
@@ -105,13 +117,7 @@ def measure(model: Any, clips: int, samples: int, levels: int) -> dict[str, Any]
 
 def main(checkout: Path) -> None:
     model = official_model(checkout, SMALL)
-    shapes = {name: list(value.shape) for name, value in sorted(model.state_dict().items()) if not name.endswith(DERIVED)}
-    state = weights(shapes, SEED, {})
-    model.load_state_dict(state, strict=False)
-    books = settle(model, state)
-    left, unknown = model.load_state_dict(weights(shapes, SEED, books), strict=False)
-    if unknown or not all(name.endswith(DERIVED) for name in left):
-        raise ValueError(f"the checkout has other weights than the recipe: {left[:3]} are missing, {unknown[:3]} unknown")
+    shapes, books = fill(model)
     cases = [measure(model, *case) for case in CASES]
     print(f"different codes of each codebook: {[len(set(codes)) for codes in cases[0]['codes'][0]]}")
     record = {"commit": COMMIT, "torch": torch.__version__, "written by": "tests/parity/write_esc.py", "shapes": shapes, "seed": SEED}

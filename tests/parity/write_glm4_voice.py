@@ -67,23 +67,24 @@ def codes(model: Any, wav: Tensor, pooled: list[Tensor] | None = None) -> list[i
     return found[features.attention_mask[:, ::2][:, ::4].bool()].tolist()
 
 
-def run(checkout: Path, config: Config, cases: tuple[int, ...]) -> dict[str, Any]:
-    """Weights' shapes, where the codebook lies, and the codes of each case."""
-    model = official_model(checkout, config)
+def fill(model: Any) -> dict[str, Any]:
+    """Gives the authors' encoder the recipe's weights: what `weights` is told of them."""
     shapes = {name: list(value.shape) for name, value in sorted(model.state_dict().items())}
-    zeros, pooled = [0.0] * config.encoder.dimension, list[Tensor]()
+    zeros, pooled = [0.0] * model.config.d_model, list[Tensor]()
     model.load_state_dict(weights(shapes, SEED, zeros, zeros), strict=True)
     codes(model, sound(1, 160_000, SEED + 100)[0, 0], pooled)
     middle, spread = rounded(pooled[0][0].mean(-1), 3), rounded(0.6 * pooled[0][0].std(-1), 3)
     model.load_state_dict(weights(shapes, SEED, middle, spread), strict=True)
-    found = [{"samples": samples, "codes": codes(model, sound(1, samples, SEED)[0, 0])} for samples in cases]
-    print(f"{len({code for case in found for code in case['codes']})} different codes of {sum(len(case['codes']) for case in found)}")
-    return {"shapes": shapes, "seed": SEED, "middle": middle, "spread": spread, "cases": found}
+    return {"shapes": shapes, "seed": SEED, "middle": middle, "spread": spread}
 
 
 def main(checkout: Path) -> None:
     record: dict[str, object] = {"commit": COMMIT, "torch": torch.__version__, "written by": "tests/parity/write_glm4_voice.py"}
-    record |= run(checkout, SMALL, CASES)
+    model = official_model(checkout, SMALL)
+    record |= fill(model)
+    found = [{"samples": samples, "codes": codes(model, sound(1, samples, SEED)[0, 0])} for samples in CASES]
+    print(f"{len({code for case in found for code in case['codes']})} different codes of {sum(len(case['codes']) for case in found)}")
+    record |= {"cases": found}
     STORED.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -93,40 +93,55 @@ def official_model(codec: str, beside: str, config: Config) -> Any:
     return official.__dict__["VoxtralTTSAudioTokenizer"](vllm_config=whole).eval()
 
 
-def fill(model: Any, state: dict[str, Tensor]) -> None:
+def put(model: Any, state: dict[str, Tensor]) -> None:
     """Give the package's model these weights."""
     model.load_state_dict(state, strict=True)
     model.quantizer.semantic_codebook._embedding = None  # derived once, from the sums
 
 
 @torch.no_grad()
+def fill(model: Any, config: Config) -> dict[str, Any]:
+    """Gives the package's model the recipe's weights: what `weights` is told of them."""
+    shapes = {name: list(value.shape) for name, value in sorted(model.state_dict().items())}
+    zeros = [0.0] * config.semantic
+    put(model, weights(shapes, SEED, zeros, zeros))
+    points = model._forward_encoder(sound(1, 60 * config.hop, SEED + 100))[0, : config.semantic]
+    middle, spread = rounded(points.mean(-1), 3), rounded(0.6 * points.std(-1), 3)
+    put(model, weights(shapes, SEED, middle, spread))
+    return {"shapes": shapes, "seed": SEED, "middle": middle, "spread": spread}
+
+
+def encode(model: Any, wav: Tensor) -> Tensor:
+    """Codes of clips, one by one: of a batch their encoder lays the clips end to end."""
+    return torch.cat([model.quantizer.encode(model._forward_encoder(clip)) for clip in wav.split(1)])
+
+
+def sources(wheel: Path) -> tuple[str, str]:
+    """The file of the codec, and the one beside it."""
+    with zipfile.ZipFile(wheel) as archive:
+        codec, beside = (archive.read(name).decode() for name in (CODEC, BESIDE))
+    return codec, beside
+
+
+@torch.no_grad()
 def measure(model: Any, clips: int, frames: int) -> dict[str, Any]:
     """What the package makes of one batch, in float32."""
-    wavs = sound(clips, frames * SMALL.hop, SEED).split(1)  # their encoder takes one clip: it lays those of a batch end to end
-    codes = torch.cat([model.quantizer.encode(model._forward_encoder(wav)) for wav in wavs])
+    codes = encode(model, sound(clips, frames * SMALL.hop, SEED))
     wav = model.decode(codes, dtype=torch.float32)
     kept = {"codes": codes.tolist(), "samples": wav.shape[-1], "heard": [rounded(clip, 8) for clip in heard(wav)]}
     return {"clips": clips, "frames": frames} | kept
 
 
-@torch.no_grad()
 def main(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        codec, beside = (archive.read(name).decode() for name in (CODEC, BESIDE))
+    codec, beside = sources(wheel)
     model = official_model(codec, beside, SMALL)
-    shapes = {name: list(value.shape) for name, value in sorted(model.state_dict().items())}
-    zeros = [0.0] * SMALL.semantic
-    fill(model, weights(shapes, SEED, zeros, zeros))
-    points = model._forward_encoder(sound(1, 60 * SMALL.hop, SEED + 100))[0, : SMALL.semantic]
-    middle, spread = rounded(points.mean(-1), 3), rounded(0.6 * points.std(-1), 3)
-    fill(model, weights(shapes, SEED, middle, spread))
+    facts = fill(model, SMALL)
     cases = [measure(model, *case) for case in CASES]
     for k in range(1 + SMALL.digits):
         print(f"codebook {k}: {len({code for case in cases for clip in case['codes'] for code in clip[k]})} different codes")
     record = {"wheel": wheel.name, "source": hashlib.sha256(codec.encode()).hexdigest(), "torch": torch.__version__}
     record |= {"written by": "tests/parity/write_voxtral.py"}
-    whole = record | {"shapes": shapes, "seed": SEED, "middle": middle, "spread": spread, "cases": cases}
-    STORED.write_text(json.dumps(whole, separators=(",", ":")) + "\n", encoding="utf-8")
+    STORED.write_text(json.dumps(record | facts | {"cases": cases}, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

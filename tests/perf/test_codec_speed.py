@@ -4,14 +4,23 @@
     SPEED_CLOCK=cpu OMP_NUM_THREADS=1 nice pytest tests/perf/test_codec_speed.py -m perf -s        # beside other work
     SPEED_FAMILIES=mimi,dac-44khz SPEED_BATCHES=1 SPEED_SECONDS=2 SPEED_TURNS=9 pytest tests/perf/test_codec_speed.py -m perf -s
 
-The oracles are `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtokenizer`, `qwen-tts`, `dualcodec`, `ai-edge-litert` and
-`transformers`. For
-WavTokenizer, WAVTOKENIZER_CHECKOUT names a checkout of https://github.com/jishengpeng/WavTokenizer; for BigCodec, BIGCODEC_CHECKOUT one of
-https://github.com/Aria-K-Alethia/BigCodec; for LLM-Codec, LLM_CODEC_CHECKOUT one of https://github.com/yangdongchao/LLM-Codec; for Lyra,
-LYRA_WEIGHTS names the folder of its three files, and for Stable Codec, STABLE_CODEC_PACKAGES that of its two packages; for
-vq-wav2vec, FAIRSEQ_CHECKOUT one of https://github.com/facebookresearch/fairseq; for CPC, CPC_CHECKOUT one of
-https://github.com/facebookresearch/CPC_audio; for SpectroStream, SPECTROSTREAM_PYTHON a Python with `magenta-rt`
-(tests/parity/spectrostream_oracle.py). What is missing is skipped.
+The oracles are the packages `encodec`, `descript-audio-codec`, `moshi`, `snac`, `speechtokenizer`, `qwen-tts`, `dualcodec`, `focalcodec`,
+`s3tokenizer`, `jukebox-infer`, `nemo_toolkit`, `ai-edge-litert` and `transformers`, and what these name; what is missing is skipped:
+
+    AMPHION_CHECKOUT        https://github.com/open-mmlab/Amphion (FACodec)
+    BICODEC_CHECKOUT        https://github.com/SparkAudio/Spark-TTS
+    BIGCODEC_CHECKOUT       https://github.com/Aria-K-Alethia/BigCodec
+    CPC_CHECKOUT            https://github.com/facebookresearch/CPC_audio
+    ESC_CHECKOUT            https://github.com/yzGuu830/efficient-speech-codec
+    FAIRSEQ_CHECKOUT        https://github.com/facebookresearch/fairseq (vq-wav2vec)
+    GLM4_VOICE_CHECKOUT     https://github.com/THUDM/GLM-4-Voice
+    LLM_CODEC_CHECKOUT      https://github.com/yangdongchao/LLM-Codec
+    LYRA_WEIGHTS            the folder of Lyra's three files
+    SPECTROSTREAM_PYTHON    a Python with `magenta-rt` (tests/parity/spectrostream_oracle.py)
+    STABLE_CODEC_PACKAGES   the folder of Stable Codec's two packages
+    TICODEC_CHECKOUT        https://github.com/y-ren16/TiCodec
+    VOXTRAL_WHEEL           the wheel of vllm-omni (tests/parity/write_voxtral.py)
+    WAVTOKENIZER_CHECKOUT   https://github.com/jishengpeng/WavTokenizer
 
 Printed, not asserted: machines are noisy. What is asserted is that codes and audio of the very tensors that are timed are equal. A ratio
 is the median over turns of (their time / our time), with the smallest and the largest beside it. "of floor" is the time that the
@@ -38,10 +47,11 @@ from tests.perf.contest import Contest, Contests, in_turns, ratio
 from tests.perf.dualcodec_contests import dualcodec
 from tests.perf.nemo_contests import nanocodec
 from tests.perf.newer_contests import encodec_32khz, facodec, focalcodec, lyra, qwen3_tts, s3, snac, speechtokenizer, xcodec
-from tests.perf.single_codebook_contests import bigcodec
+from tests.perf.single_codebook_contests import bicodec, bigcodec
 from tests.perf.spectrostream_contests import spectrostream
 from tests.perf.taae_contests import stablecodec
-from tests.perf.unit_contests import LARGE, STABLE, cpc, units, vq_wav2vec
+from tests.perf.transformer_contests import esc, voxtral
+from tests.perf.unit_contests import LARGE, STABLE, cpc, glm4_voice, units, vq_wav2vec, w2v_bert
 from tests.perf.words_contests import llm_codec
 from tests.perf.xcodec2_contests import semantic_snake
 
@@ -63,7 +73,10 @@ FAMILIES: dict[str, Contests] = {
     "spectrostream": spectrostream,
     "speechtokenizer": speechtokenizer,
     "xcodec": xcodec,
+    "bicodec": bicodec,
     "bigcodec": bigcodec,
+    "esc": esc,
+    "voxtral": voxtral,
     "xcodec2": semantic_snake("xcodec2"),
     "neucodec": semantic_snake("neucodec"),
     "dualcodec-12hz": dualcodec("12hz"),
@@ -87,6 +100,8 @@ FAMILIES: dict[str, Contests] = {
     "vq_wav2vec-gumbel": vq_wav2vec("gumbel"),
     "vq_wav2vec-kmeans": vq_wav2vec("kmeans"),
     "cpc-big": cpc,
+    "w2v-bert-l17": w2v_bert,
+    "glm4_voice": glm4_voice,
 }
 CHOSEN = os.environ.get("SPEED_FAMILIES", ",".join(FAMILIES)).split(",")
 if strangers := set(CHOSEN) - set(FAMILIES):

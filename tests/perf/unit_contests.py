@@ -1,4 +1,4 @@
-"""The contests of the speech encoders with k-means units, HuBERT, wav2vec 2.0, WavLM and CPC, and of vq-wav2vec."""
+"""The contests of what encodes only: HuBERT, wav2vec 2.0, WavLM, w2v-BERT and CPC with k-means units, vq-wav2vec, GLM-4-Voice."""
 
 from __future__ import annotations
 
@@ -17,8 +17,18 @@ from bench.nn.hubert import Hubert
 from bench.nn.hubert_names import renamed
 from bench.nn.kmeans import Units
 from bench.nn.quantize import nearest
+from bench.tokenizers import glm4_voice as glm
 from bench.weights.files import fold_weight_norm
-from tests.parity import cpc_recipe, test_cpc, test_vq_wav2vec, vq_wav2vec_recipe, write_cpc, write_vq_wav2vec
+from tests.parity import (
+    cpc_recipe,
+    glm4_voice_recipe,
+    test_cpc,
+    test_vq_wav2vec,
+    vq_wav2vec_recipe,
+    write_cpc,
+    write_glm4_voice,
+    write_vq_wav2vec,
+)
 from tests.parity.ties import residual_levels
 from tests.parity.wavtokenizer_recipe import sound
 from tests.perf.contest import Call, Contest, Contests, same_codes
@@ -119,3 +129,57 @@ def cpc(batch: int, seconds: float, device: str) -> Iterator[Contest]:
         return same_codes(mine.encode(wav), theirs(), residual_levels(hidden.transpose(1, 2), [mine.centroids], theirs()))
 
     yield Contest("cpc_kmeans@big-l2-km50 encode", {"ours": lambda: mine.encode(wav), "official": theirs}, equal)
+
+
+def w2v_bert(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    """Against transformers' network cut off after the layer, its feature extractor included."""
+    from tests.parity import test_w2v_bert
+
+    if device != "cpu":
+        pytest.skip("their features are numpy's")
+    layer = 17
+    model = test_w2v_bert.alive("600m", layer - 1)
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        mine = test_w2v_bert.units_of(model, layer, Path(folder), patch)
+    wav = sound(batch, round(16_000 * seconds), 1)
+
+    def theirs() -> Tensor:
+        hidden = test_w2v_bert.official(model, wav, layer)
+        return nearest(hidden.flatten(0, 1), mine.centroids, mine.half_norms).view(batch, 1, -1)
+
+    def equal() -> str:
+        hidden = test_w2v_bert.official(model, wav, layer)
+        torch.testing.assert_close(mine.features(wav), hidden, rtol=0, atol=1e-4)
+        return same_codes(mine.encode(wav), theirs(), residual_levels(hidden.transpose(1, 2), [mine.centroids], theirs()))
+
+    yield Contest(f"{mine.spec.label} encode", {"ours": lambda: mine.encode(wav), "transformers, cut": theirs}, equal)
+
+
+def glm4_voice(batch: int, seconds: float, device: str) -> Iterator[Contest]:
+    """At the official size, clip by clip on their side; GLM4_VOICE_CHECKOUT names a checkout of the authors' code."""
+    checkout = os.environ.get("GLM4_VOICE_CHECKOUT")
+    if not checkout or device != "cpu":
+        pytest.skip("name a checkout of https://github.com/THUDM/GLM-4-Voice in GLM4_VOICE_CHECKOUT; its features are numpy's")
+    config, spec = glm.CONFIGS["12.5hz"], glm.VARIANTS["12.5hz"].spec
+    official = write_glm4_voice.official_model(Path(checkout), config)
+    facts = write_glm4_voice.fill(official)
+    with TemporaryDirectory() as folder:
+        torch.save(glm4_voice_recipe.weights(**facts), Path(folder) / "model.pt")
+        mine = glm.made(spec, config, Path(folder) / "model.pt")
+    wav = sound(batch, round(16_000 * seconds), 1)
+
+    def theirs() -> Tensor:
+        return torch.tensor([write_glm4_voice.codes(official, clip) for clip in wav[:, 0]])[:, None]
+
+    def equal() -> str:
+        """Features are alike; of random weights all frames are, too, so that float32 does not always tell the nearest of 16,384 vectors."""
+        pooled, found = list[Tensor](), mine.encode(wav)
+        for clip in wav[:, 0]:
+            write_glm4_voice.codes(official, clip, pooled)
+        hidden = torch.cat(pooled).transpose(1, 2)[:, : found.shape[-1]]
+        torch.testing.assert_close(mine.features(wav), hidden, rtol=0, atol=1e-4)
+        share = (found == theirs()).double().mean().item()
+        assert share > 0.85, f"{share:.2%} of the codes are equal"
+        return f"{100 * share:.2f} % of {found.numel()} codes equal"
+
+    yield Contest(f"{mine.spec.label} encode", {"ours": lambda: mine.encode(wav), "official": theirs}, equal)
