@@ -22,6 +22,7 @@ transformers = pytest.importorskip("transformers")
 SMALL = W2vBertShape(64, heads=2, feedforward=128, kernel=7, before=16, after=4)
 SIZES = [pytest.param("small", id="small"), pytest.param("600m", id="full", marks=pytest.mark.slow)]
 NAME = "600m-l17-km500"
+ROUGHER = 3  # times the rounding that `ties` allows: that of distances, small beside the features' own length
 
 
 @torch.no_grad()
@@ -54,11 +55,12 @@ def case(request: pytest.FixtureRequest) -> tuple[Any, int]:
 
 
 def units_of(model: Any, layers: int, folder: Path, patch: pytest.MonkeyPatch) -> Units:
-    """The tokenizer with the weights of one file, its centroids features that occur."""
+    """The tokenizer with the weights of one file, its centroids around features that occur, which themselves are all but equal in pairs."""
     shape = SMALL if model.config.hidden_size == 64 else w2vbert_kmeans.SHAPES["600m"]
     patch.setitem(w2vbert_kmeans.FAMILY.shapes, "600m", shape)  # type: ignore[arg-type]
     patch.setattr(type(w2vbert_kmeans.FAMILY), "parts", lambda _self, _name: ("600m", layers, 500))
     seen = torch.cat([official(model, sound(1, 96_000, seed), layers)[0] for seed in (5, 6)])
+    seen += seen.std(0) * torch.randn(seen.shape, generator=torch.Generator().manual_seed(0))
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
     save_file(state | {"centroids": seen[:500].contiguous()}, folder / "units.safetensors")
     both = folder / "units.safetensors"
@@ -75,7 +77,8 @@ def test_features_and_units_equal_transformers(case: tuple[Any, int], tmp_path: 
         torch.testing.assert_close(mine.features(wav), expected, rtol=0, atol=1e-4)
         units = torch.cdist(expected.double(), mine.centroids.double()[None]).argmin(-1)[:, None]  # the definition, in double precision
         codes = mine.encode(wav)
-        ties(codes, units, residual_levels(expected.transpose(1, 2), [mine.centroids], units))
+        levels = residual_levels(expected.transpose(1, 2), [mine.centroids], units)
+        ties(codes, units, (level._replace(size=ROUGHER * level.size) for level in levels))
         assert codes.shape == (clips, 1, (samples - 240) // 320)
         assert samples < 20_000 or len(codes.unique()) > 50
 
