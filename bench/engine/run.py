@@ -375,8 +375,7 @@ def _run_one(session: RunSession, progress: Progress | None) -> Run:
     since = time.process_time() + session.pool.cpu_seconds()
     lacking = score(session, progress)
     if lacking:  # of a part alone, as of a run that was stopped in between, it would mislead
-        whole = new == len(session.clips)
-        store.note(CPU_SECONDS, time.process_time() + session.pool.cpu_seconds() - since if whole else math.nan)
+        store.note(CPU_SECONDS, time.process_time() + session.pool.cpu_seconds() - since if store.begun else math.nan)
     where = place(hardware.speed(session.options.device)) if session.suite.sweep else ""
     kept = digest.of_rows(store.path, session.suite.metrics)
     written = to_parquet(store.path, kept.rows, session.pool) if lacking else []

@@ -178,7 +178,7 @@ class Store:
         fresh: bool = False,
         part: Path = Path(),
     ):
-        """`part`: of a shard, its folder in that of the whole run."""
+        """`part`: of a shard, its folder in that of the whole run. `begun`, then: whether there was nothing of the run before."""
         self.key = key_of(identity)
         self.folder = folder_of(root, suite, label, identity) / part
         self.path = self.folder / "rows.csv"
@@ -194,7 +194,8 @@ class Store:
         run = self.folder / "run.json"
         if fresh:
             self.path.unlink(missing_ok=True)
-        if not self.path.exists():
+        self.begun = not self.path.exists()
+        if self.begun:
             replace(run, json.dumps({"key": self.key, "identity": identity, **record}, indent=1, sort_keys=True) + "\n")
             replace(self.path, ",".join(COLUMNS) + "\n")
         heal(self.path)

@@ -46,14 +46,18 @@ def test_what_is_found_is_what_the_run_gave(made: Run, suite: Suite, data: Data,
     assert third == again
 
 
-def test_what_a_run_in_one_go_cost_is_noted_and_of_one_in_parts_nothing(made: Run, suite: Suite, data: Data, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stopped", ["before its first rows", "between clips"])
+def test_what_a_run_in_one_go_cost_is_noted_and_of_one_in_parts_nothing(
+    made: Run, suite: Suite, data: Data, tmp_path: Path, stopped: str
+) -> None:
     def cost() -> float | None:
         return noted(json.loads((made.folder / "run.json").read_text()), CPU_SECONDS)
 
     whole = cost()
     assert whole is not None and 0.01 < whole < 100
-    finished_rows = made.folder / "rows.csv"
-    finished_rows.write_text("".join(line for line in finished_rows.read_text().splitlines(keepends=True) if data.clips[1].id not in line))
+    rows = made.folder / "rows.csv"
+    lines = rows.read_text().splitlines(keepends=True)
+    rows.write_text("".join(lines[:1] if stopped == "before its first rows" else [line for line in lines if data.clips[1].id not in line]))
     list(run([MULAW], suite, data, Options(tmp_path, workers=1)))
     assert math.isnan(cost() or 0.0)
 
