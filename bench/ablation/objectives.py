@@ -34,7 +34,7 @@ AIMS: Mapping[str, tuple[str, ...]] = {  # term of a loss -> beginnings of the c
 def adversarial(design: Design) -> AdversarialConfig | None:
     """The discriminator, from the first step with codes on."""
     shape = SHAPES.get(design.discriminator)
-    return AdversarialConfig(start=0, part=0.5, shape=shape) if shape else None
+    return AdversarialConfig(start=0, alone=0, part=0.5, shape=shape) if shape else None
 
 
 def aimed_at(design: Design) -> tuple[str, ...]:

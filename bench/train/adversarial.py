@@ -20,10 +20,11 @@ Kind = Literal["hinge", "squares"]
 
 @dataclass(frozen=True)
 class AdversarialConfig:
-    """From step `start` on the codec also learns to pass for a recording; the discriminator learns every `every` steps."""
+    """From step `start` on a discriminator learns; `alone` steps later the codec also learns to pass for a recording."""
 
     start: int
-    every: int = 1
+    alone: int = 200  # first of those steps, in which it learns unheard: one that knows nothing yet would only do harm
+    every: int = 1  # steps, that it learns
     part: float = 0.33  # of each crop that is heard, from a random moment on: the time that it takes is in proportion
     kind: Kind = "hinge"
     rate: float = 1e-3  # of the discriminator's AdamW; it rises and falls as the codec's does

@@ -142,7 +142,8 @@ def backward(run: Run, ref: Tensor, est: Tensor, unheard: dict[str, Tensor], sha
     if judge and plan:
         with torch.autocast(torch.device(run.device).type, torch.bfloat16, enabled=run.recipe.bf16):
             opinions, judged = judge.losses(ref, heard, (run.step - plan.start) % plan.every == 0, drawn(run, 5))
-        terms |= opinions
+        if run.step >= plan.start + plan.alone:
+            terms |= opinions
     if direct:
         weighted(weights, terms | unheard).backward()
         return terms | unheard

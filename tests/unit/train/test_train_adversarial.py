@@ -25,7 +25,7 @@ from tests import training
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = DiscriminatorShape(windows=(512, 256), filters=4, periods=(2, 5), channels=(4, 8))
-PLAN = AdversarialConfig(start=3, every=2, shape=SMALL)
+PLAN = AdversarialConfig(start=3, alone=0, every=2, shape=SMALL)
 QUICK = replace(
     training.QUICK,
     plain=2,
@@ -86,12 +86,23 @@ def test_a_period_network_never_mixes_the_phases():
     assert moved.tolist() == [False, False, False, True, False]
 
 
-def test_a_scale_network_hears_the_phase_and_is_as_loud_as_the_noise():
+def test_a_scale_network_hears_the_phase_and_roots_of_magnitudes_of_the_power_of_the_noise():
     network = ScaleDiscriminator(256, 4)
     wav = torch.randn(1, 4_000, generator=torch.Generator().manual_seed(0))
     assert not torch.allclose(network(wav).logits, network(-wav).logits)
-    spectrum = torch.stft(wav, 256, 64, window=network.window, return_complex=True)
-    assert float(spectrum.abs().square().mean()) == pytest.approx(1, abs=0.1)
+    heard: list[Tensor] = []
+    network.layers[0].register_forward_pre_hook(lambda _, args: heard.append(args[0]))
+    network(wav)
+    network(0.1 * wav)
+    loud, quiet = (torch.linalg.vector_norm(x, dim=1) for x in heard)
+    assert float(loud.pow(4).mean()) == pytest.approx(1, abs=0.1)
+    torch.testing.assert_close(quiet[loud > 0.5], 0.1**0.5 * loud[loud > 0.5], rtol=1e-2, atol=0)
+
+
+def test_a_scale_network_gives_silence_a_gradient_that_is_finite():
+    wav = torch.zeros(1, 2_000, requires_grad=True)
+    (gradient,) = torch.autograd.grad(ScaleDiscriminator(256, 4)(wav).logits.sum(), wav)
+    assert bool(torch.isfinite(gradient).all()) and bool(gradient.any())
 
 
 def test_the_default_width_is_for_a_cpu():
@@ -210,6 +221,22 @@ def test_a_discriminator_changes_nothing_before_it_starts(weights_after: Callabl
     assert all(torch.equal(a, b) for a, b in zip(weights_after(off, 3).values(), weights_after(late, 3).values(), strict=True))
     soon = replace(late, adversarial=replace(PLAN, start=2))
     assert not all(torch.equal(a, b) for a, b in zip(weights_after(off, 3).values(), weights_after(soon, 3).values(), strict=True))
+
+
+def test_a_discriminator_that_learns_alone_is_not_heard(make_data: Callable[..., Path], tmp_path: Path):
+    data = str(make_data(4, seconds=1.0, rate=24_000))
+    recipe = replace(QUICK, report_every=1, adversarial=replace(PLAN, start=2, alone=2, every=1))
+    train("mimi", data, tmp_path / "run", 6, variant="tiny", recipe=recipe)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    has = {name: [line["step"] for line in lines if name in line] for name in ("adversarial", "features", "discriminator")}
+    assert has["discriminator"] == [3, 4, 5, 6] and has["adversarial"] == has["features"] == [5, 6]
+
+
+def test_a_discriminator_changes_nothing_while_it_learns_alone(weights_after: Callable[[Recipe, int], dict[str, Tensor]]):
+    off, alone = (replace(QUICK, adversarial=plan) for plan in (None, replace(PLAN, start=2, alone=2)))
+    assert all(torch.equal(a, b) for a, b in zip(weights_after(off, 4).values(), weights_after(alone, 4).values(), strict=True))
+    soon = replace(QUICK, adversarial=replace(PLAN, start=2, alone=1))
+    assert not all(torch.equal(a, b) for a, b in zip(weights_after(off, 4).values(), weights_after(soon, 4).values(), strict=True))
 
 
 def test_what_is_not_heard_still_counts_beside_balanced_losses(weights_after: Callable[[Recipe, int], dict[str, Tensor]]):
