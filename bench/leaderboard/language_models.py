@@ -16,10 +16,12 @@ from bench.api import Codebook, Domain, Metric, Spec
 from bench.compare.fronts import Front, Priced, fronts
 from bench.leaderboard import front, shell
 from bench.leaderboard.aggregate import Board
-from bench.leaderboard.cells import NOTHING, Cell, cell
+from bench.leaderboard.cells import NOT_RUN, NOTHING, Cell, cell
 from bench.leaderboard.columns import Column
 from bench.leaderboard.front import Tokenizer, entry_of
+from bench.records.finished import CPU_SECONDS
 from bench.records.reader import Kept, natural
+from bench.records.writer import noted
 from bench.report import formats, marks
 from bench.statistics.bootstrap import Summary
 from bench.tokens.layouts import layouts
@@ -49,6 +51,10 @@ ABOUT_LAYOUTS = (
     "depth has them; delayed: each codebook one frame later than the one before (MusicGen); one late: all but the first one frame "
     "later (Moshi); flattened: one a code. A tokenizer of one codebook has only the last"
 )
+MINUTES = "minutes of lm"
+ABOUT_MINUTES = (
+    "CPU time of all processes that the suite lm took, on the machine that its run names, in minutes; runs stopped on the way have none"
+)
 TOLD: Mapping[bool | None, str] = {True: ", told apart", False: ", not told apart", None: ""}  # of a lead over all cheaper ones
 ABOUT_FRONTS = (
     "Best for their price, by means: no tokenizer with fewer bits per second reaches as much in that column. Prices count as measured",
@@ -61,11 +67,12 @@ ABOUT_FRONTS = (
 
 @dataclass(frozen=True)
 class Line:
-    """A tokenizer: a cell for each column, then one for each layout."""
+    """A tokenizer: a cell for each column, then one for each layout, then what the suite lm took."""
 
     tokenizer: Tokenizer
     cells: tuple[Cell, ...]
     positions: tuple[Cell, ...]
+    minutes: Cell
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def table(boards: Sequence[Board], tokenizers: Sequence[Tokenizer]) -> Table:
     kept = [i for i in range(len(columns)) if any(cells[t.label][i].mean for t in shown)]
     there = [t for t in shown if any(cells[t.label][i].mean for i in kept if not columns[i].cost)]
     order = sorted(there, key=lambda t: (*(_mean(t, name, by_suite) for name in (PRICE, COST)), natural(t.label)))
-    lines = tuple(Line(t, tuple(cells[t.label][i] for i in kept), tuple(positions(t.run))) for t in order)
+    lines = tuple(Line(t, tuple(cells[t.label][i] for i in kept), tuple(positions(t.run)), minutes(t)) for t in order)
     found = tuple(columns[i] for i in kept)
     return Table(found, lines, tuple(_missing(by_suite, found, order)), tuple(_fronts(by_suite, found, order)))
 
@@ -118,6 +125,16 @@ def positions(run: Kept) -> list[Cell]:
     """What 30 s take in each layout; of one that the tokenizer does not have, nothing."""
     found = {layout.name: layout for layout in layouts(spec_of(run))}
     return [Cell(f"{found[name].positions(SECONDS):,}") if name in found else NOTHING for name in LAYOUTS]
+
+
+def minutes(tokenizer: Tokenizer) -> Cell:
+    """The CPU time that its run of the suite lm took."""
+    if (entry := tokenizer.entries.get("lm")) is None:
+        return NOT_RUN
+    seconds = noted(entry.run.record, CPU_SECONDS)
+    if seconds is None or math.isnan(seconds):
+        return Cell(state="not run", why="not in one go since runs note their time")
+    return Cell(f"{seconds / 60:.1f}")
 
 
 def spec_of(run: Kept) -> Spec:
@@ -190,6 +207,8 @@ def render(boards: Sequence[Board], tokenizers: Sequence[Tokenizer], links: shel
         found=found,
         layouts=list(LAYOUTS.values()),
         about_layouts=ABOUT_LAYOUTS,
+        minutes=MINUTES if any(line.minutes.mean for line in found.lines) else "",
+        about_minutes=ABOUT_MINUTES,
         x=f"lm/{PRICE}" if f"lm/{PRICE}" in ids else COST,
         y=next((name for name in KEPT if name in ids), ids[-1] if ids else ""),
         kinds=[(kind, words) for kind, words in front.KINDS.items() if any(line.tokenizer.kind == kind for line in found.lines)],

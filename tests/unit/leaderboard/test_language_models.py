@@ -96,6 +96,18 @@ def test_the_ranks_say_which_leads_and_which_beaten_tokenizers_are_told_apart() 
         assert line == f"probe_asr_cer: {hubert} {told}"
 
 
+def test_what_a_run_of_lm_took_is_told_where_it_was_noted() -> None:
+    runs = [codes("mimi@24khz", 100.0, 9.0), codes("hubert_kmeans@base-l9-km500", 500.0, 20.0)]
+    runs += [lm("mimi@24khz", 900.0), lm("hubert_kmeans@base-l9-km500", 200.0)]
+    runs[2].record["cpu_seconds"] = 90.0
+    hubert, mimi = table(boards(runs)).lines
+    assert mimi.minutes.mean == "1.5" and hubert.minutes.state == "not run" and "in one go" in hubert.minutes.why
+    assert [line.minutes.state for line in table(three(with_lm=False)).lines] == ["not run", "not run"]
+    told = language_models.render(boards(runs), front.tokenizers(boards(runs)), (), "")
+    assert ">1.5<" in told and language_models.ABOUT_MINUTES in told
+    assert language_models.MINUTES not in language_models.render(three(), front.tokenizers(three()), (), "")
+
+
 def test_positions_are_those_of_thirty_seconds_in_each_layout() -> None:
     hubert, mimi = table(three()).lines
     assert [cell.mean for cell in mimi.positions] == ["375", "382", "376", "3,000"]
