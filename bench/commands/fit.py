@@ -44,7 +44,8 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--steps", type=positive, default=20_000, metavar="N", help="total steps, including those before --resume (default: 20000)"
     )
-    verb.add_argument("--weights", type=Path, metavar="PATH", help="initialise from this file instead of randomly")
+    about = "initialise from this file instead of randomly; the recipe is then that of further training, if the family has one"
+    verb.add_argument("--weights", type=Path, metavar="PATH", help=about)
     verb.add_argument("--new-codebooks", action="store_true", help="with --weights: initialise new codebooks by k-means")
     verb.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     arguments.device(verb)
@@ -92,7 +93,7 @@ def train(options: argparse.Namespace) -> int:
             o.resume,
             o.save_every,
             made,
-            recipe_files.read(file, recipe_of(family)) if file else None,
+            recipe_files.read(file, recipe_of(family, o.weights is not None and not o.new_codebooks)) if file else None,
             weights=o.weights,
             new_codebooks=o.new_codebooks,
         )

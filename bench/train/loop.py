@@ -31,7 +31,7 @@ from bench.train import card, codec, hubert, layers
 from bench.train.check import heldout_scores
 from bench.train.export import export
 from bench.train.recipe_files import keep
-from bench.train.recipes import OWN, RECIPES, UNIT_RECIPES, Recipe, UnitRecipe
+from bench.train.recipes import FURTHER, OWN, RECIPES, UNIT_RECIPES, Recipe, UnitRecipe
 from bench.train.state import Progress, Run, load, report, save, trim_log
 
 R = TypeVar("R", bound=Progress)
@@ -58,7 +58,7 @@ def train(
     """
     if new_codebooks and weights is None:
         raise UserError("--new-codebooks belongs to --weights: without it all codebooks are new")
-    recipe = recipe or recipe_of(family)
+    recipe = recipe or recipe_of(family, weights is not None and not new_codebooks)
     if (out / "checkpoint.pt").exists() and not resume:
         raise UserError(f"{out} holds a run already: go on with --resume, or give another folder with --out")
     device_of(device)
@@ -90,9 +90,9 @@ def train(
     return path
 
 
-def recipe_of(family: str) -> Recipe | UnitRecipe:
-    """How a family is trained unless told otherwise; UserError where nobody wrote that down."""
-    recipes = RECIPES | UNIT_RECIPES
+def recipe_of(family: str, further: bool = False) -> Recipe | UnitRecipe:
+    """How a family is trained, or trained `further`, unless told otherwise; UserError where nobody wrote that down."""
+    recipes = RECIPES | UNIT_RECIPES | (FURTHER if further else {})
     if FILE.fullmatch(family):
         return OWN
     if family not in recipes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bench.train.adversarial import AdversarialConfig
 from bench.train.data import Augment
+from bench.train.discriminators import DiscriminatorShape
 from bench.train.losses import LossConfig
 
 
@@ -46,6 +47,18 @@ RECIPES: dict[str, Recipe] = {
     "soundstream": Recipe(plain=0, bypass=0.0, dropout=1.0, adversarial=AdversarialConfig(start=0)),
 }
 
+
+# A run from trained weights learns with discriminators, where its family has a recipe here. The losses have shares of the gradient: by
+# their own sizes that of the log-mel distance is nine times as long as all that discriminators say (shipped wavtokenizer, 150 steps).
+FURTHER: dict[str, Recipe] = {
+    "wavtokenizer": Recipe(
+        plain=0,
+        bypass=0.0,
+        rate=3e-4,
+        loss=LossConfig(balance=0.2, mel=1.5, stft=0.5, wave=0.1, adversarial=1.0, features=3.0),
+        adversarial=AdversarialConfig(start=0, alone=150, shape=DiscriminatorShape(periods=())),
+    ),
+}
 
 OWN = Recipe(plain=300, start=300, bypass=0.3)  # of a codec in a file of its own, as that of the small ones above
 

@@ -14,7 +14,7 @@ from bench.train import loop
 from bench.train.adversarial import AdversarialConfig
 from bench.train.loop import recipe_of, train
 from bench.train.recipe_files import KEPT, keep, read
-from bench.train.recipes import OWN, RECIPES, UNIT_RECIPES
+from bench.train.recipes import FURTHER, OWN, RECIPES, UNIT_RECIPES, Recipe
 from tests import training
 
 
@@ -61,7 +61,7 @@ def test_what_no_recipe_has_is_an_error_of_one_line(tmp_path: Path, text: str, t
 
 
 def test_the_recipe_that_a_run_keeps_is_read_as_it_was(tmp_path: Path) -> None:
-    for recipe in (*RECIPES.values(), *UNIT_RECIPES.values()):
+    for recipe in (*RECIPES.values(), *FURTHER.values(), *UNIT_RECIPES.values()):
         (tmp_path / KEPT).unlink(missing_ok=True)
         keep(recipe, tmp_path)
         blank = replace(recipe, seconds=9.0)
@@ -82,6 +82,29 @@ def test_a_run_goes_on_with_the_recipe_that_it_began_with(make_data: Callable[..
             recipe=replace(quick, rate=1.0, loss=replace(quick.loss, mel=2.0)),
             resume=True,
         )
+
+
+def test_a_run_from_trained_weights_has_the_recipe_of_further_training_where_there_is_one() -> None:
+    further = recipe_of("wavtokenizer", True)
+    assert isinstance(further, Recipe) and further.adversarial and recipe_of("wavtokenizer") == RECIPES["wavtokenizer"]
+    assert recipe_of("mimi", True) == RECIPES["mimi"]
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"), [(["--weights", "w"], FURTHER), (["--weights", "w", "--new-codebooks"], RECIPES), ([], RECIPES)]
+)
+def test_weights_ask_for_further_training(
+    words: list[str], wanted: dict[str, Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def prepare(family: str, variant: str, data: str, recipe: Recipe, *_: object) -> None:
+        raise UserError("further" if replace(recipe, bf16=True) == FURTHER[family] else "first")
+
+    monkeypatch.setattr(loop.codec, "prepare", prepare)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("")
+    for more in ([], ["--recipe", str(recipe)]):
+        assert main(["train", "wavtokenizer", "--data", "mini", "--out", str(tmp_path / "out"), *words, *more]) == 2
+        assert capsys.readouterr().err.strip().endswith("further" if wanted is FURTHER else "first")
 
 
 def test_a_codec_in_a_file_of_its_own_has_the_recipe_of_small_ones() -> None:
