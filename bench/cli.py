@@ -12,7 +12,8 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import NoReturn
 
 from bench.api import UserError
@@ -98,10 +99,24 @@ def _act(words: list[str]) -> int:
     if not words:
         parser.print_help()
         return 0
+    _check_flags(words, verbs)
     options, rest = parser.parse_known_args(config.read(words, verbs))
     if rest:  # argparse would say so in the name of the whole program
         raise UserError(f"unknown words: {' '.join(rest)} (see bench {words[0]} --help)")
     return options.verb(options)
+
+
+def _check_flags(words: Sequence[str], verbs: Mapping[str, argparse.ArgumentParser]) -> None:
+    """A flag that its command does not have is told before what is lacking: it is mostly a mistyped one of those."""
+    if (verb := verbs.get(words[0])) is None:
+        return
+    known = verb._option_string_actions
+    for word in takewhile(lambda word: word != "--", words[1:]):
+        if word.startswith("--") and (flag := word.partition("=")[0]) not in known:
+            from bench.catalog.names import nearest
+
+            near = nearest(flag, [name for name in known if name.startswith("--")]).removesuffix(".")
+            raise UserError(f"unknown flag {flag}{near} (see bench {words[0]} --help)")
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

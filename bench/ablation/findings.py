@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,7 +13,7 @@ import torch
 
 from bench.ablation.designs import FACTORS, SAMPLE_RATE, Design
 from bench.ablation.network import network, spec_of
-from bench.ablation.study import Study, fair, judge
+from bench.ablation.study import Study, fair, judge, read
 from bench.api import Metric, Suite, UserError
 from bench.engine.run import Progress
 from bench.records.writer import replace
@@ -90,7 +89,7 @@ def chosen(study: Study, suites: Sequence[Suite], known: Mapping[str, Metric], n
 
 def _finding(study: Study, design: Design, base: Design, names: Sequence[str], table: Mapping[tuple[Design, str], list[float]]) -> Finding:
     values = {name: table[design, name] for name in names}
-    seconds = [json.loads((study.folder(design, seed) / "model.json").read_text())["s_per_step"] for seed in study.seeds]
+    seconds = [read(study.folder(design, seed) / "model.json", "s_per_step")["s_per_step"] for seed in study.seeds]
     parameters, products = cost(design)
     return Finding(
         design,

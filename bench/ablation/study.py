@@ -74,7 +74,7 @@ def budget_of(study: Study, corpus: Corpus, steps: int | None, minutes: float) -
     path = study.out / "study.json"
     facts = {"training_data": study.data.sha256, "crop": CROP}
     if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read(path, "budget", "facts")
         if kept["facts"] != facts:
             raise UserError(f"{study.out} holds a study on other data: give that data, or another folder with --out")
         if steps is not None and kept["budget"]["steps"] != steps:
@@ -90,6 +90,17 @@ def budget_of(study: Study, corpus: Corpus, steps: int | None, minutes: float) -
     machine = {"device": hardware.record(study.device), "threads": torch.get_num_threads()}
     write(path, json.dumps({"budget": asdict(how), "facts": facts, "machine": machine}, indent=1, sort_keys=True) + "\n")
     return how
+
+
+def read(path: Path, *names: str) -> dict:
+    """A file that a study keeps, with at least these facts."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [name for name in names if name not in found]:
+            raise ValueError(f"{', '.join(missing)} is not there")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}): remove {path.parent}, or give another --out") from error
+    return found
 
 
 def fitting(study: Study, corpus: Corpus, budget: Budget, seconds: float) -> int:

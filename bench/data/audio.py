@@ -135,4 +135,4 @@ def write(path: Path, wav: Tensor, sample_rate: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, wav.T.numpy(), sample_rate, subtype="FLOAT")
     except (OSError, soundfile.LibsndfileError) as error:
-        raise UserError(f"{path}: audio cannot be written ({error}): give another folder") from error
+        raise UserError(f"{path}: audio cannot be written ({getattr(error, 'strerror', '') or error}): give another folder") from error

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 import bench
 from bench.ablation import findings, study, tables, training
 from bench.ablation.designs import DISCRIMINATORS, LOSSES, Design, changed, varied
-from bench.ablation.study import Study
+from bench.ablation.study import Study, read
 from bench.api import UserError
 from bench.data.manifests import open_data
 from bench.records.writer import read_rows
@@ -70,6 +70,14 @@ def test_losses_and_discriminators_are_what_the_design_says(value: tuple[str, st
     assert ("discriminator" in first) == (design.discriminator != "none") == ("features" in first)
     assert ("envelope" in first) == (design.losses == "spectral+envelope")
     assert "discriminator" not in (tmp_path / "before" / "log.jsonl").read_text()
+
+
+@pytest.mark.parametrize("text", ['{"budget": ', "{}", "7", '{"budget": {"steps": 2}}'])
+def test_a_damaged_study_is_told(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"study.json is damaged \(.+\): remove .+, or give another --out"):
+        read(path, "budget", "facts")
 
 
 def test_no_steps_are_not_taken_for_one(tmp_path: Path) -> None:

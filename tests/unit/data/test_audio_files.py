@@ -9,8 +9,8 @@ import pytest
 import soundfile
 import torch
 
-from bench.api import Audio
-from bench.data.audio import BadAudio, decode_file, mixed
+from bench.api import Audio, UserError
+from bench.data.audio import BadAudio, decode_file, mixed, write
 from tests.conftest import speech_like
 from tests.unit.data.mutated_audio import SOURCES, source
 
@@ -243,3 +243,9 @@ def test_a_run_keeps_what_is_odd_in_a_file_with_its_rows(tmp_path: Path, make_da
     assert {row.note for row in done.rows if row.clip == "b.wav"} >= {
         "its channels cancel each other out: their mix is silent, the file itself is not"
     }
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"clip.wav: audio cannot be written \(Not a directory\): give another folder"):
+        write(tmp_path / "file" / "below" / "clip.wav", torch.zeros(1, 8), 16_000)
