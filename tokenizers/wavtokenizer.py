@@ -145,7 +145,7 @@ def released(repository: str, revision: str, file: str, sha256: str) -> Checkpoi
     return Checkpoint(file, sha256, f"https://huggingface.co/novateur/{repository}/resolve/{revision}/{file}")
 
 
-MINI_WEIGHTS = Checkpoint("wavtokenizer_mini.safetensors", "9519115aa411bb37ac1ec203dce584ea453a4dd47e185bcb3863544ad1712d3b")
+MINI_WEIGHTS = Checkpoint("wavtokenizer_mini.safetensors", "e04d9403ffbaec1cd1af9d25fb2509a5d675ef3896564dd0a2ce9c8643e24321")
 CHECKPOINTS = {  # they differ in what they were trained on: small on LibriTTS, medium on 10,000 hours, large on 80,000
     "large-speech-75tps": released(
         "WavTokenizer-large-speech-75token",
