@@ -7,50 +7,28 @@ the cluster's own. Wall times are printed beside it.
 """
 
 import json
-import os
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from bench import registry
-from bench.data.manifests import open_data
 from bench.engine import cluster
 from bench.engine.cluster import Cluster, Unit
 from bench.engine.cluster_run import FEWEST
-from bench.engine.cluster_worker import Files, Work, Worker
 from bench.records.identity import identity
 from bench.records.options import Options
 from bench.records.shards import Shard
 from bench.records.writer import key_of
 from tests.conftest import speech_like
+from tests.perf.timed_worker import TIMES, Timed, work
 
 ray = pytest.importorskip("ray", reason="needs ray: pip install -c constraints.txt ray")
 pytestmark = pytest.mark.perf
 SHARDS, SECONDS, TURNS = 8, 5.0, 2
 LEAST = 0.9
-TIMES = "times.json"
-LIGHT = ("kbps_packed", "kbps_nominal")
-
-
-class Timed(Worker):
-    """Says with each shard when it had it, and what it cost its process."""
-
-    def shard(self, key: str, shard: Shard) -> Files:
-        start, cpu = time.time(), time.process_time()
-        files = super().shard(key, shard)
-        told = {"worker": os.getpid(), "start": start, "end": time.time(), "cpu": time.process_time() - cpu}
-        return {**files, TIMES: json.dumps(told).encode()}
-
-
-def work(data: Path) -> Work:
-    suite = registry.load_suite("reconstruction")
-    light = tuple(metric for metric in suite.metrics if metric.name in LIGHT)
-    return Work([registry.untrained(registry.variant("encodec@24khz-6kbps"), 0)], replace(suite, metrics=light), open_data(str(data)))
 
 
 @pytest.fixture(scope="module")
