@@ -93,7 +93,7 @@ def train(options: argparse.Namespace) -> int:
             o.resume,
             o.save_every,
             made,
-            recipe_files.read(file, recipe_of(family, o.weights is not None and not o.new_codebooks)) if file else None,
+            recipe_files.read(file, recipe_of(family, o.weights, o.new_codebooks)) if file else None,
             weights=o.weights,
             new_codebooks=o.new_codebooks,
         )

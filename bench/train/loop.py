@@ -58,7 +58,7 @@ def train(
     """
     if new_codebooks and weights is None:
         raise UserError("--new-codebooks belongs to --weights: without it all codebooks are new")
-    recipe = recipe or recipe_of(family, weights is not None and not new_codebooks)
+    recipe = recipe or recipe_of(family, weights, new_codebooks)
     if (out / "checkpoint.pt").exists() and not resume:
         raise UserError(f"{out} holds a run already: go on with --resume, or give another folder with --out")
     device_of(device)
@@ -90,9 +90,9 @@ def train(
     return path
 
 
-def recipe_of(family: str, further: bool = False) -> Recipe | UnitRecipe:
-    """How a family is trained, or trained `further`, unless told otherwise; UserError where nobody wrote that down."""
-    recipes = RECIPES | UNIT_RECIPES | (FURTHER if further else {})
+def recipe_of(family: str, weights: Path | None = None, new_codebooks: bool = False) -> Recipe | UnitRecipe:
+    """How a family is trained, or further trained from weights, unless told otherwise; UserError where nobody wrote that down."""
+    recipes = RECIPES | UNIT_RECIPES | (FURTHER if weights and not new_codebooks else {})
     if FILE.fullmatch(family):
         return OWN
     if family not in recipes:

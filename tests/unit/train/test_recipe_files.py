@@ -85,9 +85,9 @@ def test_a_run_goes_on_with_the_recipe_that_it_began_with(make_data: Callable[..
 
 
 def test_a_run_from_trained_weights_has_the_recipe_of_further_training_where_there_is_one() -> None:
-    further = recipe_of("wavtokenizer", True)
+    further = recipe_of("wavtokenizer", Path("w"))
     assert isinstance(further, Recipe) and further.adversarial and recipe_of("wavtokenizer") == RECIPES["wavtokenizer"]
-    assert recipe_of("mimi", True) == RECIPES["mimi"]
+    assert recipe_of("mimi", Path("w")) == RECIPES["mimi"]
 
 
 @pytest.mark.parametrize(
