@@ -28,7 +28,7 @@ from bench.records.finished import Run
 from bench.records.options import Options
 from bench.records.writer import replace as write
 from bench.train.data import Corpus
-from bench.train.loop import keep_memory
+from bench.train.heap import kept_memory
 
 BEFORE = 2  # times the steps with codes: the steps without, which all seeds' designs share
 JUDGED = 1.5  # s a clip and model, about, that the budget leaves for judging
@@ -117,9 +117,9 @@ def fitting(study: Study, corpus: Corpus, budget: Budget, seconds: float) -> int
     return steps
 
 
+@kept_memory()
 def train(study: Study, corpus: Corpus, budget: Budget, say: Say) -> None:
     """Every model that is not there yet."""
-    keep_memory()
     for number, (design, seed) in enumerate(study.models, 1):
         where, before = study.folder(design, seed), study.before(design, seed)
         if (where / "model.json").exists():

@@ -21,6 +21,11 @@ def settled() -> float:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):  # not glibc
         pass
+    return held()
+
+
+def held() -> float:
+    """What this process holds at this moment."""
     return _kib(STATUS, "VmRSS")
 
 

@@ -106,14 +106,15 @@ def one_step(run: Run, steps: int) -> dict[str, Tensor]:
     rise, fall = min(1.0, (run.step + 1) / recipe.rise), 0.5 + 0.5 * math.cos(math.pi * min(1.0, run.step / steps))
     for group in run.optimizer.param_groups:
         group["lr"] = recipe.rate * rise * fall
-    wav = batch(run, run.step)
+    moment = run.step % recipe.pool if run.settled and recipe.pool else run.step
+    wav = batch(run, moment)
     quantized: Quantized | None = None
     with torch.autocast(torch.device(run.device).type, torch.bfloat16, enabled=recipe.bf16):
         with torch.set_grad_enabled(not run.settled):
             latents = encoded = codec.latents(wav)
         unquantized = codebooks.bypass(run.model, latents)
         if run.started is not None:
-            quantized = quantize(run, latents)
+            quantized = quantize(run, latents, moment)
             free = torch.rand(recipe.batch, generator=drawn(run, 3)) < (0.0 if run.settled else recipe.bypass * (1 - run.step / steps))
             latents = torch.where(free[:, None, None].to(run.device), unquantized, quantized.x)
         est = codec.synthesis(latents if quantized else unquantized)
@@ -214,10 +215,11 @@ def many_latents(run: Run, count: int) -> Tensor:
     return torch.cat(batches)
 
 
-def quantize(run: Run, latents: Tensor) -> Quantized:
+def quantize(run: Run, latents: Tensor, moment: int) -> Quantized:
     """Codes of latents in full precision: rounded latents would fall to other codes.
 
-    Once settled, they are those that encoding will give, found by its own search.
+    Once settled, they are those that encoding will give, found by its own search, which takes as long as half of all else: of a batch
+    that comes again they are kept.
     """
     codebooks.hold(run.model)
     quantizer, latents, generator = run.codec.quantizer, latents.float(), drawn(run, 1)
@@ -226,6 +228,8 @@ def quantize(run: Run, latents: Tensor) -> Quantized:
         if not run.settled:
             return quantizer(latents, depth.to(run.device), generator)
         codebooks.freeze(run.model)
-        codes = quantizer.encode(latents, run.levels)
+        codes = run.searched[moment] if moment in run.searched else quantizer.encode(latents, run.levels)
+        if run.recipe.pool:
+            run.searched[moment] = codes
         parts = [quantizer.decode(one[None, :levels]) for one, levels in zip(codes, depth.tolist(), strict=True)]
         return Quantized(torch.cat(parts), codes, latents.new_zeros(()))

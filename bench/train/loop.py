@@ -7,13 +7,13 @@ at the end `weights.safetensors` and `card.md`.
 
 from __future__ import annotations
 
-import ctypes
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from bench.records.devices import device_of
 from bench.train import card, codec, hubert, layers
 from bench.train.check import heldout_scores
 from bench.train.export import export
+from bench.train.heap import kept_memory
 from bench.train.recipe_files import keep
 from bench.train.recipes import FURTHER, OWN, RECIPES, UNIT_RECIPES, Recipe, UnitRecipe
 from bench.train.state import Progress, Run, load, report, save, trim_log
@@ -37,6 +38,7 @@ from bench.train.state import Progress, Run, load, report, save, trim_log
 R = TypeVar("R", bound=Progress)
 
 
+@kept_memory()
 def train(
     family: str,
     data: str,
@@ -64,11 +66,37 @@ def train(
     device_of(device)
     if weights and isinstance(recipe, UnitRecipe):
         raise UserError(f"{family} is trained from the beginning only: leave --weights out")
-    keep_memory()
     whole = recipe
     if recipe.bf16 and torch.device(device).type == "cpu" and not bfloat16_pays():
         print("float32: this processor is slower at bfloat16 products", file=sys.stderr)
         recipe = replace(recipe, bf16=False)
+    make = partial(_made, family, variant, data, out, steps, seed, device, save_every, weights, new_codebooks, whole)
+    try:
+        return make(recipe)
+    except HalfWrong as why:  # nothing of the run is kept yet
+        print(f"float32: {why}", file=sys.stderr)
+        return make(replace(recipe, bf16=False))
+
+
+class HalfWrong(Exception):
+    """The first step of a run in half precision was not what float32 makes of it."""
+
+
+def _made(
+    family: str,
+    variant: str,
+    data: str,
+    out: Path,
+    steps: int,
+    seed: int,
+    device: str,
+    save_every: int,
+    weights: Path | None,
+    new_codebooks: bool,
+    whole: Recipe | UnitRecipe,
+    recipe: Recipe | UnitRecipe,
+) -> Path:
+    """The run by `recipe`, from its beginning or its checkpoint to its weights and its card, which tells of the `whole` recipe."""
     if isinstance(recipe, UnitRecipe):
         with folder(out):
             units = hubert.prepare(family, variant, data, recipe, seed, device)
@@ -165,7 +193,7 @@ def _proven_step(run: R, steps: int, one_step: Callable[[R, int], dict[str, Tens
     with compared([run.model]) as wrong:
         terms = one_step(run, steps)
     if line := refusal(wrong, torch.bfloat16):
-        raise UserError(line)
+        raise HalfWrong(line)
     return terms
 
 
@@ -182,11 +210,3 @@ def bfloat16_pays() -> bool:
         return min(times)
 
     return seconds(torch.bfloat16) < seconds(torch.float32)
-
-
-def keep_memory() -> None:
-    """Ask glibc to keep freed blocks: a step frees and takes the same ones, and fresh pages cost a fifth of its time."""
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if hasattr(libc, "mallopt"):
-        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-            libc.mallopt(option, 2**30)  # type: ignore[union-attr]

@@ -26,6 +26,7 @@ class Recipe:
     start: int = 480  # crops whose latents the codebooks are started on, by k-means
     settle: float = 0.1  # last share of the steps: the encoder stands still, its codebooks are fitted once more, the decoder learns on
     refit: int = 1800  # crops that they are fitted on
+    pool: int = 0  # above 0: once settled, so many batches come again and again, and each is searched for its codes once
     dropout: float = 0.3  # share of crops rebuilt from fewer codebooks
     ema: float = 0.999  # of the weights, a step
     bf16: bool = True

@@ -95,6 +95,7 @@ class Run(Progress):
     balancer: Balancer | None = None
     adversary: Adversary | None = None
     teaching: Teaching | None = None
+    searched: dict[int, Tensor] = field(default_factory=dict)  # once settled: codes of a batch that comes again, by its number
 
     @property
     def codec(self) -> Trainable:

@@ -15,13 +15,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from bench.api import UserError
 from bench.data.manifests import open_data
 from bench.nn.quantize import Codebook, ResidualQuantizer
+from bench.throughput import memory
 from bench.tokenizers.mimi import VARIANTS, Mimi
 from bench.train import codebooks
 from bench.train.data import Augment, crops, mono, pack
+from bench.train.heap import kept_memory
 from bench.train.loop import train
 from bench.train.losses import LossConfig, Magnitude, SpectralLoss, mel_filters
 from tests import training
@@ -218,13 +221,64 @@ def test_fitting_again_brings_codebooks_nearer_to_the_latents():
     assert all(bool(part.initialized) for part in model.modules() if isinstance(part, Codebook))
 
 
-@pytest.mark.parametrize("pays", [True, False])
-def test_a_processor_that_is_slow_at_bfloat16_trains_in_float32(
-    pays: bool, make_data: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_settled_run_may_go_through_the_same_batches_and_search_each_once(
+    make_data: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data = str(make_data(4, seconds=1.0, rate=24_000))
+    weights = train("mimi", data, tmp_path / "first", 6, variant="tiny", recipe=QUICK)
+    kind, searched = type(tiny().quantizer), 0
+    plain = kind.encode
+
+    def counted(self: nn.Module, x: Tensor, levels: int) -> Tensor:
+        nonlocal searched
+        searched += self.training or x.shape[0] == QUICK.batch
+        return plain(self, x, levels)
+
+    monkeypatch.setattr(kind, "encode", counted)
+    still = replace(QUICK, settle=1.0, plain=0)  # the first step goes as ever, all others are settled
+    made, calls = {}, {}
+    for pool in (0, 9, 2):
+        searched = 0
+        made[pool] = load_file(
+            train("mimi", data, tmp_path / str(pool), 7, variant="tiny", recipe=replace(still, pool=pool), weights=weights)
+        )
+        calls[pool] = searched
+    assert calls == {0: 6, 9: 6, 2: 2}
+    assert all(torch.equal(made[0][name], made[9][name]) for name in made[0])  # kept codes are those that a search would find
+    assert not all(torch.equal(made[0][name], made[2][name]) for name in made[0])
+
+
+@pytest.mark.skipif(not memory.RESET.exists(), reason="this system does not tell what a process holds")
+def test_freed_memory_is_kept_while_training_and_given_back_afterwards():
+    def left() -> float:
+        before = memory.held()
+        torch.ones(50_000_000)  # 200 MB
+        return memory.held() - before
+
+    memory.settled()
+    with kept_memory():
+        kept = left()
+    memory.settled()
+    assert kept > 190e6
+    assert left() < 10e6
+
+
+@pytest.mark.parametrize("pays, wrong", [(True, ""), (False, ""), (True, "torch computes a product wrongly")])
+def test_a_processor_that_is_slow_or_wrong_at_bfloat16_trains_in_float32(
+    pays: bool,
+    wrong: str,
+    make_data: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
     data = str(make_data(3, seconds=1.0, rate=24_000))
     full = load_file(train("mimi", data, tmp_path / "float32", 3, variant="tiny", recipe=replace(QUICK, bf16=False)))
     monkeypatch.setattr("bench.train.loop.bfloat16_pays", lambda: pays)
+    monkeypatch.setattr("bench.train.loop.refusal", lambda found, dtype: wrong)  # whatever this processor does
     given = load_file(train("mimi", data, tmp_path / "run", 3, variant="tiny", recipe=replace(QUICK, bf16=True)))
-    assert all(torch.equal(given[name], full[name]) for name in full) is not pays
-    assert ("float32" in capsys.readouterr().err) is not pays
+    half = pays and not wrong
+    assert all(torch.equal(given[name], full[name]) for name in full) is not half
+    told = capsys.readouterr().err
+    assert ("float32" in told) is not half and wrong in told
+    assert log(tmp_path / "run", "step") == log(tmp_path / "float32", "step")
