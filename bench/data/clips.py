@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import overload
 
 from bench.api import DOMAINS, Clip
+from bench.data.on_disk import OnDisk
 
 HASH = 32  # bytes of a sha256
 USUAL = ["", 0, "", "", "en", "", "", [], []]  # of the path (as the id), the domain and what follows it: not written where it ends a line
@@ -24,7 +25,7 @@ USUAL = ["", 0, "", "", "en", "", "", [], []]  # of the path (as the id), the do
 class Clips(Sequence[Clip]):
     """Clips whose files lie below one folder, all or, by their places, some of those that were packed."""
 
-    def __init__(self, folder: Path, lines: bytes, ends: array[int], hashes: bytes, chosen: Sequence[int] | None = None):
+    def __init__(self, folder: Path, lines: bytes | OnDisk, ends: array[int], hashes: bytes | OnDisk, chosen: Sequence[int] | None = None):
         """`lines`: a JSON array for each clip, `ends`: where each ends, `hashes`: 32 bytes for each."""
         self.folder, self.lines, self.ends, self.hashes = folder, lines, ends, hashes
         self._chosen = range(len(ends)) if chosen is None else chosen

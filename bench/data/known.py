@@ -22,12 +22,14 @@ from pathlib import Path
 from bench.api import UserError
 from bench.data.clips import Clips
 from bench.data.folders import content_of
+from bench.data.on_disk import OnDisk
 from bench.weights.download import cache_folder
 
 FILES, BYTES = 200, 2**26  # data of fewer files, and fewer bytes that were hashed, are opened at once anyway
 TICK = 2 * 10**9  # ns
+BLOCK = 2**20  # bytes
 CODE = (  # all that opens data
-    *("known", "clips", "manifests", "manifest_clips", "manifest_lines", "folders", "signatures", "unicode_forms"),
+    *("known", "clips", "on_disk", "manifests", "manifest_clips", "manifest_lines", "folders", "signatures", "unicode_forms"),
     *("own_data", "kaldi", "tar_shards", "parquet_tables", "column_names"),
     *("public/clips", "public/layouts", "public/places", "public/records", "public/sets"),
 )
@@ -125,7 +127,8 @@ def opened(
     `verify`: every file is read, whatever is noted.
     """
     place = cache_folder() / "known" / hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:24]
-    known = None if verify else _recalled(place, folder or (source if source.is_dir() else source.parent))
+    home = folder or (source if source.is_dir() else source.parent)
+    known = None if verify else _recalled(place, home)
     if known is not None:
         now = state(known.opened.clips)
         if now.sha256 == known.state and now.newest < known.noted - TICK:
@@ -134,14 +137,16 @@ def opened(
     new = read(hashes)
     if len(new.clips) >= FILES or hashes.read >= BYTES or place.exists():
         sizes = array("q", (number for clip in new.clips for number in hashes.facts.get(str(clip.path), NEVER)))
-        _keep(place, Known(new, state(new.clips).sha256, noted, sizes))
+        made = Known(new, state(new.clips).sha256, noted, sizes)
+        if _keep(place, made) and (kept := _recalled(place, home)):
+            return kept.opened  # the same clips, which take hardly any memory
     return new
 
 
-def _keep(place: Path, known: Known) -> None:
+def _keep(place: Path, known: Known) -> bool:
     """All of it or nothing, and nothing where the cache folder cannot be written: the next one to open the data looks for itself."""
     clips = known.opened.clips
-    parts = [clips.lines, clips.ends.tobytes(), clips.hashes, array("q", known.sizes).tobytes()]
+    parts = [clips.lines[:], clips.ends.tobytes(), clips.hashes[:], array("q", known.sizes).tobytes()]
     facts = {"made_by": _made_by(), "state": known.state, "noted": known.noted, "sha256": known.opened.sha256, "notes": known.opened.notes}
     proof = hashlib.sha256(b"".join(parts)).hexdigest()
     header = json.dumps(facts | {"proof": proof, "lengths": [len(part) for part in parts]})
@@ -153,20 +158,26 @@ def _keep(place: Path, known: Known) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _recalled(place: Path, folder: Path) -> Known | None:
     """What is kept there; None where there is nothing, or what another version or a broken disk left."""
     try:
-        header, _, body = place.read_bytes().partition(b"\n")
-        facts = json.loads(header)
-        if facts["made_by"] != _made_by() or facts["proof"] != hashlib.sha256(body).hexdigest():
+        file = place.open("rb")
+        facts, start, proof = json.loads(file.readline()), file.tell(), hashlib.sha256()
+        if facts["made_by"] != _made_by():
             return None
-        bounds = list(accumulate(facts["lengths"], initial=0))
-        lines, ends, hashes, sizes = (body[a:b] for a, b in pairwise(bounds))
-        clips = Clips(folder, lines, array("q", ends), hashes)
+        while block := file.read(BLOCK):
+            proof.update(block)
+        if facts["proof"] != proof.hexdigest():
+            return None
+        bounds = list(accumulate(facts["lengths"], initial=start))
+        lines, ends, hashes, sizes = (OnDisk(file, a, b) for a, b in pairwise(bounds))
+        clips = Clips(folder, lines, array("q", ends[:]), hashes)
         notes, noted = tuple(map(str, facts["notes"])), int(facts["noted"])
-        return Known(Opened(clips, str(facts["sha256"]), notes), str(facts["state"]), noted, array("q", sizes))
+        return Known(Opened(clips, str(facts["sha256"]), notes), str(facts["state"]), noted, array("q", sizes[:]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

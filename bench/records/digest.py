@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from io import BufferedRandom
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def digest(rows: Iterable[Row], metrics: Sequence[Metric]) -> Digest:
 class _Scores:
     """Every score with its weight and the place of its clip in the domain, metric by metric in a file."""
 
-    def __init__(self, file: BinaryIO, metrics: Sequence[Metric]):
+    def __init__(self, file: BufferedRandom, metrics: Sequence[Metric]):
         self._file, self._metrics = file, {metric.name: metric for metric in metrics}
         self._buffers: dict[tuple[str, str], array[float]] = defaultdict(lambda: array("d"))
         self._parts: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)  # where they lie in the file, and how many bytes
@@ -103,15 +103,19 @@ class _Scores:
             speakers = self._speakers[domain].places() if domain in self._speakers else np.empty(0)
             for name, metric in self._metrics.items():
                 if (domain, name) in self._buffers:
-                    values, weights, places = self._read(domain, name).reshape(-1, 3).T.copy()
+                    values, weights, places = self._read(domain, name).reshape(-1, 3).T
                     yield summary_of(domain, metric, values, weights, speakers[places.astype(np.int64)], self._missing[domain, name])
 
     def _read(self, domain: str, metric: str) -> np.ndarray:
-        parts = [self._buffers[domain, metric].tobytes()]
-        for start, size in reversed(self._parts[domain, metric]):
+        rest, parts = self._buffers[domain, metric], self._parts[domain, metric]
+        spilt = sum(size for _, size in parts) // rest.itemsize
+        found, at = np.empty(spilt + len(rest)), 0  # filled where it lies: a copy of a large one is as large
+        for start, size in parts:
             self._file.seek(start)
-            parts.append(self._file.read(size))
-        return np.frombuffer(b"".join(reversed(parts)))
+            self._file.readinto(found[at : at + size // rest.itemsize].data)
+            at += size // rest.itemsize
+        found[spilt:] = rest
+        return found
 
 
 class _Names:

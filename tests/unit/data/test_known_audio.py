@@ -4,6 +4,7 @@ import ast
 import json
 import multiprocessing
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from bench.api import Clip, UserError
 from bench.data import known
 from bench.data.clips import Clips, packed, select
 from bench.data.manifests import open_data
+from bench.data.on_disk import OnDisk
 
 MANY = known.FILES
 
@@ -155,10 +157,22 @@ def test_a_broken_note_is_made_anew(tmp_path: Path, cache: Path, hashed: Callabl
     (place,) = cache.iterdir()
     whole = place.read_bytes()
     for content in (broken, whole[:-1], whole.replace(b"000000", b"999999"), whole.replace(b'"made_by": "', b'"made_by": "0')):
+        place.unlink()  # the clips of `first` lie in the file that was there
         place.write_bytes(content)
         hashed()
         assert open_data(str(folder)) == first and hashed() == MANY
         assert open_data(str(folder)) == first and hashed() == 0
+
+
+def test_clips_stay_on_the_disk_and_outlive_their_file(tmp_path: Path, cache: Path) -> None:
+    folder = folder_of(tmp_path / "data")
+    new, known = open_data(str(folder)).clips, open_data(str(folder)).clips
+    assert all(isinstance(clips, Clips) and isinstance(clips.lines, OnDisk) and isinstance(clips.hashes, OnDisk) for clips in (new, known))
+    (place,) = cache.iterdir()
+    place.unlink()
+    assert new == known and len({clip.sha256 for clip in known}) == MANY
+    elsewhere = pickle.loads(pickle.dumps(known[5:9]))
+    assert elsewhere == new[5:9] and isinstance(elsewhere.lines, bytes)
 
 
 def test_small_data_leave_nothing_in_the_cache(tmp_path: Path, cache: Path) -> None:
