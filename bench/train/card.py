@@ -30,9 +30,9 @@ AIMED = {  # term of a loss -> what it looks at, and which scores are therefore 
 
 
 def write(
-    out: Path, spec: Spec, model: nn.Module, recipe: Recipe | UnitRecipe, data: Data, seed: int, device: str, begun: Path | None
+    out: Path, spec: Spec, model: nn.Module, recipe: Recipe | UnitRecipe, data: Data, seed: int, device: str, begun: str = ""
 ) -> Path:
-    """`card.md` in the folder of a finished run, whose weights and log lie there; `begun`: weights that it started from."""
+    """`card.md` in the folder of a finished run, whose weights and log lie there; `begun`: weights that it started from, in words."""
     weights = out / "weights.safetensors"
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     steps = [line for line in lines if "of" in line]
@@ -50,7 +50,7 @@ def write(
     training = [
         ("data", f"{data.name}: {len(data.clips):,} clips, sha256 `{data.sha256}`"),
         ("speakers", f"{len({clip.speaker for clip in data.clips if clip.speaker})} named, at most {recipe.heldout} of them held out"),
-        ("begun from", f"`{begun.name}`, sha256 `{sha256_of(begun)}`" if begun else "random weights"),
+        ("begun from", begun or "random weights"),
         ("steps", f"{last:,} of {recipe.batch} crops of {recipe.seconds:g} s: {hours:.2g} h of audio went by; seed {seed}"),
         ("machine", f"{processor(device)}, {torch.get_num_threads()} threads, {pace:.2g} s per step"),
         ("learnt by", _aims(recipe)),

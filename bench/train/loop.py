@@ -34,6 +34,7 @@ from bench.train.heap import kept_memory
 from bench.train.recipe_files import keep
 from bench.train.recipes import FURTHER, OWN, RECIPES, UNIT_RECIPES, Recipe, UnitRecipe
 from bench.train.state import Progress, Run, load, report, save, trim_log
+from bench.weights.download import sha256_of
 
 R = TypeVar("R", bound=Progress)
 
@@ -105,16 +106,17 @@ def _made(
         line, facts = registry.variant(codec.label(family, variant)), open_data(data)
         loop(units, recipe, out, steps, save_every, hubert.one_step, hubert.scores)
         path = layers.export(units, out / "weights.safetensors")
-        card.write(out, line.spec, units.learner.encoder, whole, facts, seed, device, None)
+        card.write(out, line.spec, units.learner.encoder, whole, facts, seed, device)
         return path
     with folder(out):
         run = codec.prepare(family, variant, data, recipe, seed, device, weights, new_codebooks)
+        run.begun = f"`{weights.name}`, sha256 `{sha256_of(weights)}`" if weights else ""
         go_on(run, out)
         keep(whole, out)
     line, facts = registry.variant(codec.label(family, variant)), open_data(data)
     loop(run, recipe, out, steps, save_every, codec.one_step, heldout_scores)
     path = export(run.model, run.average, out / "weights.safetensors")
-    card.write(out, line.spec, run.model, whole, facts, seed, device, weights)
+    card.write(out, line.spec, run.model, whole, facts, seed, device, run.begun)
     return path
 
 

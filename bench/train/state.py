@@ -77,6 +77,7 @@ class Progress:
     started: int | None = None  # step from which on a codec learns with codes
     settled: bool = False  # from here on only the decoder of a codec learns
     average: dict[str, Tensor] = field(default_factory=dict)  # of the weights
+    begun: str = ""  # the weights that it began from, in words; "": random ones
     beside: dict[str, Stateful] = field(default_factory=dict)  # what else learns and is not shipped: a discriminator, its optimizer, ...
 
 
@@ -129,7 +130,7 @@ def at_average(run: Progress) -> Iterator[None]:
 
 def save(run: Progress, path: Path) -> None:
     """All that the next step needs, under its name only when it is whole."""
-    state = {"step": run.step, "seed": run.seed, "started": run.started, "settled": run.settled, "average": run.average}
+    state = {"step": run.step, "seed": run.seed, "started": run.started, "settled": run.settled, "average": run.average, "begun": run.begun}
     state |= {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}
     state |= {"beside": {name: part.state_dict() for name, part in run.beside.items()}}
     part = path.with_suffix(".part")
@@ -148,6 +149,9 @@ def load(run: Progress, path: Path) -> None:
         raise UserError(f"{path} cannot be read as a checkpoint ({error}): give another folder with --out") from error
     if state["seed"] != run.seed:
         raise UserError(f"{path} was begun with seed {state['seed']}, not {run.seed}: give that seed, or another folder with --out")
+    if run.begun and state.get("begun", run.begun) != run.begun:
+        began = state["begun"] or "random weights"
+        raise UserError(f"{path} was begun from {began}: leave --weights out, or give another folder with --out")
     try:
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
@@ -160,6 +164,7 @@ def load(run: Progress, path: Path) -> None:
         why = str(error).splitlines()[0]
         raise UserError(f"{path} belongs to another configuration ({why}): give another folder with --out") from error
     run.step, run.started, run.settled, run.average = state["step"], state["started"], state["settled"], state["average"]
+    run.begun = state.get("begun", run.begun)
 
 
 def report(path: Path, facts: dict[str, float]) -> None:

@@ -93,6 +93,10 @@ def test_a_run_from_weights_begins_where_they_ended(make_data: Callable[..., Pat
     assert all(torch.allclose(begun[name].float(), first[name].float(), atol=0.05) for name in first if "embedding_sum" not in name)
     assert log(tmp_path / "begun", "stoi")[0] == pytest.approx(log(tmp_path / "first", "stoi")[-1], abs=0.02)
     assert torch.load(tmp_path / "begun" / "checkpoint.pt", weights_only=True)["started"] == 0
+    train("mimi", str(data), tmp_path / "begun", 3, resume=True, variant="tiny", recipe=slow)  # the word need not be said again
+    assert "| begun from | `weights.safetensors`, sha256 `" in (tmp_path / "begun" / "card.md").read_text()
+    with pytest.raises(UserError, match=r"was begun from `weights.safetensors`, .*: leave --weights out"):
+        train("mimi", str(data), tmp_path / "begun", 4, resume=True, variant="tiny", recipe=slow, weights=tmp_path / "begun" / weights.name)
     with pytest.raises(UserError, match="leave --weights out"):
         train("hubert_kmeans", str(data), tmp_path / "units", 2, weights=weights)
 
