@@ -96,11 +96,17 @@ def tokenize(options: argparse.Namespace) -> int:
         terminal.say(f"{sum(note == why for note in done.failed.values())} of {done.clips} clips have no tokens: {why}", red=True)
     if done.fresh < done.clips:
         note(o, f"{done.clips - done.fresh} clips were there already")
-    print(f"{done.tokens:,} tokens of {done.clips - len(done.failed)} clips, {done.seconds / 3600:.2f} h, in {done.shards} shards")
+    length = f"{done.seconds / 3600:.2f} h" if done.seconds >= 3600 else f"{done.seconds:.4g} s"
+    many = f"{_several(done.clips - len(done.failed), 'clip')}, {length}, in {_several(done.shards, 'shard')}"
+    print(f"{done.tokens:,} tokens of {many}")
     print(
         f"tokens: {done.folder}; what they mean: {done.folder / 'vocabulary.json'}; back to audio: bench detokenize {done.folder} --out DIR"
     )
     return 1 if done.failed else 0
+
+
+def _several(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
 
 
 def detokenize(options: argparse.Namespace) -> int:
