@@ -12,6 +12,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -74,6 +75,10 @@ class Clips(Sequence[Clip]):
 
     def domains(self) -> Counter[str]:
         """How many clips each domain has."""
+        return self._domains.copy()
+
+    @cached_property
+    def _domains(self) -> Counter[str]:
         return Counter(DOMAINS[_full(self._line(i))[2]] for i in self._chosen)
 
     def _some(self, chosen: Sequence[int]) -> Clips:
