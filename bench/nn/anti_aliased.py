@@ -79,6 +79,8 @@ def anti_aliased_snake(channels: int, inplace: bool = False) -> AntiAliased:
 
 def held(x: Tensor, first: Tensor, last: Tensor, left: int, right: int) -> Tensor:
     """x [B, C, T] after the first sample of `first`, `left` times, and before the last one of `last`, `right` times."""
+    if not left and not right:  # a piece in the middle: nothing to copy
+        return x
     ends = first[..., :1].expand(-1, -1, left), last[..., -1:].expand(-1, -1, right)
     return joined([ends[0], x, ends[1]])
 
