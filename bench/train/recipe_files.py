@@ -97,6 +97,8 @@ def _plain(value: object, hint: object, where: str) -> object:
         raise UserError(f"{where} must be {wanted[hint]}, not {value!r}")
     if name in AT_LEAST_ONE and value < 1 or name in ABOVE_NONE and value <= 0:  # type: ignore[operator]
         raise UserError(f"{where} must be {'at least 1' if name in AT_LEAST_ONE else 'above 0'}, not {value!r}")
+    if hint is int and value < 0:  # type: ignore[operator]  # steps and counts
+        raise UserError(f"{where} must be at least 0, not {value!r}")
     return float(value) if hint is float else value  # type: ignore[arg-type]
 
 

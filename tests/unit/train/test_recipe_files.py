@@ -43,6 +43,7 @@ def test_a_table_gives_discriminators_to_a_recipe_without_any(tmp_path: Path) ->
     [
         ("bach = 4", "did you mean 'batch'"),
         ("batch = 0", "batch must be at least 1"),
+        ("pool = -5", "pool must be at least 0"),
         ("batch = 1.5", "batch must be a whole number"),
         ("batch = true", "batch must be a whole number"),
         ("rate = nan", "rate must be a number"),
