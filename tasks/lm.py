@@ -35,7 +35,7 @@ from bench.tokens.alignment import words
 if TYPE_CHECKING:
     from bench.api import Session
 
-VERSION = 3
+VERSION = 4
 SEEDS = 3
 DOMAIN: Domain = "speech"
 SPEECH: Mapping[Domain, int] = {DOMAIN: 0}

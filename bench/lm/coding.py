@@ -29,6 +29,7 @@ from bench.lm.windows import Window
 CONTEXT, SHORT = 8.0, 2.0  # seconds that a model sees at most, and in the other column
 TEST_BATCH = 40.0  # seconds of audio at once
 RATE = 3e-3  # the highest learning rate of the suite
+ANSWERED = 300.0  # codes of a second of audio that it learns from at most in a step
 ROUNDS, LEAST = 50, 1e-4  # of fitting the mixture; the smallest share of the zero-order model
 
 
@@ -48,6 +49,7 @@ class Training:
     body: Body = BODIES["small"]
     device: str = "cpu"
     peak: float = RATE  # the highest learning rate
+    answered: float = math.inf  # codes of a second of audio that a step learns from at most: of a longer stream, those of random frames
     dropout: float = 0.0  # the share of what each layer adds that is left out, anew in every step
     keep: Path | None = None  # the file that its weights are left in
     start: Path | None = None  # the file of the weights that it begins with

@@ -14,7 +14,7 @@ import numpy as np
 from bench.api import TOKENIZER_FAILED, Clip, Failure, Job
 from bench.data.audio import BadAudio
 from bench.lm import layouts, outcomes
-from bench.lm.coding import RATE, Training
+from bench.lm.coding import ANSWERED, RATE, Training
 from bench.lm.network import BODIES
 from bench.lm.options import PREQUENTIAL, Options
 from bench.lm.prequential import blocks
@@ -162,7 +162,7 @@ class Models:
         layout, body = layouts.of_spec(key.layout, self.session.spec), BODIES[self.options.body]
         steps = budget(self.heard.length(train))
         made = Training(layout, self.alphabet, self.heard.streams, train, self.dev_clips, test, self.rate, key.seed, steps, body)
-        return replace(made, peak=RATE, keep=self.weights if key == self.first and self.options.following else None)
+        return replace(made, peak=RATE, answered=ANSWERED, keep=self.weights if key == self.first and self.options.following else None)
 
     @property
     def first(self) -> Key:

@@ -4,6 +4,7 @@ What takes seconds runs by default. The full list: `pytest -m slow tests/unit/lm
 are smaller than the suite's and learn faster, and what is asked of them is the same.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from bench.lm.layouts import NAMES, layout
 from bench.lm.network import Body
 from bench.lm.streams import Alphabet, Stream
 from bench.lm.training import PARTS, Learner, Outcome, Point, learn, settled
+from bench.lm.windows import Window
 from tests.toy_sources import FRAMES, PEAK, RATE, cost, source
 
 TWO_LAYERS = Body(64, 2, 32, 1)
@@ -35,10 +37,11 @@ def uniform(clips: int = 120, columns: int = 3, size: int = 16, frames: int = FR
     return np.random.default_rng(3).integers(size, size=(clips, frames, columns))
 
 
-@pytest.mark.parametrize("name", ["depth", "delayed"])
-def test_the_entropy_rate_of_a_small_source_is_met(name: str) -> None:
+@pytest.mark.parametrize(("name", "answered"), [("depth", math.inf), ("delayed", math.inf), ("depth", RATE)])
+def test_the_entropy_rate_of_a_small_source_is_met(name: str, answered: float) -> None:
+    """Of two codes a frame: with RATE answers a second, half of the frames are learned from."""
     made = source(2, 4)
-    found = cost(made.sample(300, FRAMES, 1), (4, 4), name, steps=280)
+    found = cost(made.sample(300, FRAMES, 1), (4, 4), name, steps=280, answered=answered)
     assert found.within(made.entropies()[name], 0.04), (found, made.entropies())
     assert found.outcome.converged and found.zero > 1.2 * found.bits
 
@@ -198,6 +201,19 @@ def test_a_training_ends_where_nothing_is_gained() -> None:
 def test_a_stopped_training_is_not_taken_up_in_the_middle() -> None:
     with pytest.raises(ValueError, match="begins again"):
         next(learn(small(), ("part",) * (PARTS - 1)))
+
+
+@pytest.mark.parametrize(("answered", "count"), [(math.inf, 128), (300.0, 128), (100.0, 64), (1.0, 1)])
+def test_of_a_stream_of_many_codes_a_second_the_codes_of_some_frames_are_learned_from(answered: float, count: int) -> None:
+    """Two clips of 64 frames, 100 a second, of two codes: 200 codes a second."""
+    learner = Learner(small(answered=answered))
+    batch = [Window("c0", 0, 64, 0), Window("c1", 0, 64, 0)]
+    chosen, others = learner._answered(batch), learner._answered(batch)
+    assert len(chosen) == count and len(set(chosen.tolist())) == count and 0 <= int(chosen.min()) <= int(chosen.max()) < 128
+    assert torch.equal(chosen, others) == (count == 128)
+    before = {name: weight.clone() for name, weight in learner.model.named_parameters()}
+    learner._learned(batch)
+    assert any(not torch.equal(weight, before[name]) for name, weight in learner.model.named_parameters())
 
 
 def test_a_code_that_was_never_learned_has_a_finite_price() -> None:
