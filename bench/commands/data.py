@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bench.api import UserError
 from bench.commands import arguments
 from bench.commands.arguments import console
+from bench.commands.terminal import several
 
 if TYPE_CHECKING:
     from bench.commands.arguments import Verbs
@@ -87,7 +88,7 @@ def _fetch(options: argparse.Namespace) -> int:
     for name in options.name:
         found = told_data(name)
         speakers = len({clip.speaker for clip in found.clips if clip.speaker})
-        print(f"{found.name}: {len(found.clips)} clips, {speakers} speakers, sha256 {found.sha256[:8]}")
+        print(f"{found.name}: {several(len(found.clips), 'clip')}, {several(speakers, 'speaker')}, sha256 {found.sha256[:8]}")
     return 0
 
 
@@ -106,9 +107,9 @@ def _prepare(options: argparse.Namespace) -> int:
     data = told_data(options.name[0])
     with progress(options) as report:
         made = prepare(data, options.out, how, report)
-    print(f"{options.out}: {made.clips} clips, {made.seconds / 60:.1f} min; {made.cut:.1f} s of silence cut off")
+    print(f"{options.out}: {several(made.clips, 'clip')}, {made.seconds / 60:.1f} min; {made.cut:.1f} s of silence cut off")
     if made.held:
-        print(f"{made.held} clips are softer than {level:g} LUFS, as their peaks would have been beyond full scale")
+        print(f"softer than {level:g} LUFS: {several(made.held, 'clip')}, whose peaks would have been beyond full scale")
     for line in made.left_out:
         print(f"left out: {line}", file=sys.stderr)
     if any(clip.alignment for clip in data.clips):

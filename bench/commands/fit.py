@@ -11,6 +11,7 @@ from bench.api import UserError
 from bench.commands import arguments
 from bench.commands.arguments import clips, positive
 from bench.commands.progress import progress
+from bench.commands.terminal import several
 from bench.records.devices import device_of, refuse_word
 
 if TYPE_CHECKING:
@@ -143,10 +144,11 @@ def kmeans(options: argparse.Namespace) -> int:
     variant = registry.with_weights(variant, o.weights) if o.weights else variant
     with progress(options) as report:
         r = fit(variant, data, o.out, o.seed, device_of(o.device), o.frames, report)
-    print(f"{r.clusters} clusters of {r.dimension} values, fitted to {r.frames} frames of {r.clips} clips, {r.seconds:.0f} s")
+    heard = f"{several(r.frames, 'frame')} of {several(r.clips, 'clip')}"
+    print(f"{r.clusters} clusters of {r.dimension} values, fitted to {heard}, {r.seconds:.0f} s")
     print(f"inertia {r.inertia:.4g} a frame, {100 * r.explained:.1f} % of the variance explained")
     print(f"{r.used} of {r.clusters} in use, perplexity {r.perplexity:.1f}, {r.restarted} started again")
     if r.failures:
-        print(f"{r.failures} clips could not be read", file=sys.stderr)
+        print(f"could not be read: {several(r.failures, 'clip')}", file=sys.stderr)
     print(f"codebook: {o.out}" + (f"; use it: bench check {variant.spec.label} --weights {o.out}" if variant.checkpoint else ""))
     return 0

@@ -106,6 +106,11 @@ def say(line: str, red: bool = False) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def several(count: int, name: str) -> str:
+    """So many of a thing, whose name takes an s: 1 clip, 1,000 clips."""
+    return f"{count:,} {name}{'s' * (count != 1)}"
+
+
 def _say(line: str, code: int) -> int:
     say(line)
     return code

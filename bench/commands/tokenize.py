@@ -95,18 +95,14 @@ def tokenize(options: argparse.Namespace) -> int:
     for why in list(dict.fromkeys(done.failed.values()))[:3]:
         terminal.say(f"{sum(note == why for note in done.failed.values())} of {done.clips} clips have no tokens: {why}", red=True)
     if done.fresh < done.clips:
-        note(o, f"{done.clips - done.fresh} clips were there already")
+        note(o, f"already there: {terminal.several(done.clips - done.fresh, 'clip')}")
     length = f"{done.seconds / 3600:.2f} h" if done.seconds >= 3600 else f"{done.seconds:.4g} s"
-    many = f"{_several(done.clips - len(done.failed), 'clip')}, {length}, in {_several(done.shards, 'shard')}"
+    many = f"{terminal.several(done.clips - len(done.failed), 'clip')}, {length}, in {terminal.several(done.shards, 'shard')}"
     print(f"{done.tokens:,} tokens of {many}")
     print(
         f"tokens: {done.folder}; what they mean: {done.folder / 'vocabulary.json'}; back to audio: bench detokenize {done.folder} --out DIR"
     )
     return 1 if done.failed else 0
-
-
-def _several(count: int, name: str) -> str:
-    return f"{count:,} {name}{'s' * (count != 1)}"
 
 
 def detokenize(options: argparse.Namespace) -> int:
@@ -121,5 +117,5 @@ def detokenize(options: argparse.Namespace) -> int:
     with stdout_to_stderr(), progress(o) as report:
         written = decoding.detokenize(o.tokens, o.out, o.weights, device_of(o.device), report)
     for label, files in written.items():
-        print(f"{len(files)} clips decoded by {label}: {files[0].parent if files else o.out}")
+        print(f"{terminal.several(len(files), 'clip')} decoded by {label}: {files[0].parent if files else o.out}")
     return 0

@@ -422,7 +422,7 @@ def test_what_forbids_some_use_is_said_and_accepted_before_the_first_byte(
     assert error.count("\n") == 1 and not hub.asked
     assert main(["data", "fetch", "esc50", "--accept-licence", "CC-BY-NC-3.0"]) == 0
     said = capsys.readouterr()
-    assert said.out.startswith("esc50: 1 clips, 0 speakers, sha256 ") and "fetching esc50 (" in said.err
+    assert said.out.startswith("esc50: 1 clip, 0 speakers, sha256 ") and "fetching esc50 (" in said.err
 
 
 def test_a_small_disk_is_told_before_the_first_byte(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
