@@ -180,6 +180,17 @@ def test_shards_are_plain_tables(form: shards.Form, make_data: Callable[..., Pat
     assert (grid[0, 1:] == np.array([c["size"] for c in json.loads((out / "vocabulary.json").read_text())["streams"]])[1:]).all()
 
 
+@pytest.mark.parametrize("label", ["mimi@tiny", "dac@tiny"])
+def test_clips_that_are_encoded_together_have_the_tokens_of_clips_alone(label: str, make_data: Callable[..., Path], tmp_path: Path) -> None:
+    """Each is longer than the one before: in a batch they are filled up."""
+    data, found = make_data(5, seconds=0.5), []
+    for size in ("1", "3"):
+        out = tmp_path / size
+        assert run("tokenize", data, "--tokenizer", label, "--out", out, "--batch-size", size) == 0
+        found.append([(row.id, row.tokens.tolist()) for row in bench.load_tokens(out).rows()])
+    assert len(found[0]) == 5 and found[0] == found[1]
+
+
 def test_hugging_face_datasets_loads_the_folder(make_data: Callable[..., Path], tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="datasets is not installed")
     for form in shards.FORMS:
