@@ -49,7 +49,7 @@ def test_a_script_of_the_workflow_is_bash_and_calls_targets_that_exist(script: s
 def test_the_workflow_tests_every_python_that_the_package_allows() -> None:
     assert WORKFLOW["jobs"]["tests"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert PROJECT["requires-python"] == ">=3.11,<3.14"
-    assert set(WORKFLOW["jobs"]) == {"lint", "tests", "build", "docs", "image"}
+    assert set(WORKFLOW["jobs"]) == {"lint", "tests", "slow", "build", "docs", "image"}
     assert WORKFLOW["permissions"] == {"contents": "read"}
 
 
