@@ -47,6 +47,7 @@ class Item:
     after: str
     start: float
     end: float
+    speaker: str = ""  # of a file of items, which says so; a manifest's word counts before it
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,11 @@ def _items(path: Path) -> dict[str, tuple[Item, ...]]:
     for number, cells in lines:
         if len(cells) != len(ITEM_COLUMNS):
             raise UserError(f"{path}:{number}: {len(cells)} cells, not {len(ITEM_COLUMNS)}: {' '.join(ITEM_COLUMNS)}")
-        name, onset, offset, phone, before, after, _ = cells
+        name, onset, offset, phone, before, after, speaker = cells
         start, end = _seconds(path, number, onset), _seconds(path, number, offset)
         if end <= start:
             raise UserError(f"{path}:{number}: the offset, {offset}, is not after the onset, {onset}")
-        found.setdefault(name, []).append(Item(spelled(phone), spelled(before), spelled(after), start, end))
+        found.setdefault(name, []).append(Item(spelled(phone), spelled(before), spelled(after), start, end, speaker))
     return {name: tuple(items) for name, items in found.items()}
 
 

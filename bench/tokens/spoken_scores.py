@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,11 +44,11 @@ def phone_scores(clips: Sequence[Encoded], rates: Sequence[float], seed: int) ->
         codes = [at(clip.codes[k], rate, times) for (clip, _), (times, _) in zip(heard, sampled, strict=True)]
         found.append(of_phones(codes, [said for _, said in sampled], voices, seed))
     said = [(clip, phone) for clip, phones in heard for phone in spoken(phones) if phone.start < clip.seconds]
-    told = held_out.told(
+    asked = Asked(
         [segments(clip.codes, rates, phone.start, phone.end) for clip, phone in said],
         [phone.name for _, phone in said],
         [_reading(clip) for clip, _ in said],
-        seed,
+        "phones",
     )
     per_second = len(said) / math.fsum(clip.seconds for clip, _ in heard)
     return {
@@ -55,24 +56,24 @@ def phone_scores(clips: Sequence[Encoded], rates: Sequence[float], seed: int) ->
         "pnmi_raw": mean_of([Score(one.information.raw) for one in found]),
         "phone_purity": mean_of([Score(one.phone_purity) for one in found]),
         "cluster_purity": mean_of([Score(one.cluster_purity) for one in found]),
-        "phone_bits_per_s": _held_out(told.bits * per_second, "phones"),
+        "phone_bits_per_s": asked.told(seed, per_second),
     }
 
 
 def speaker_scores(clips: Sequence[Encoded], rates: Sequence[float], seed: int) -> Scores:
-    """speaker_bits_1s."""
+    """speaker_bits_1s, of the whole and of each table."""
     windows = [
         (clip, start) for clip in clips if clip.clip.speaker for start in np.arange(0, clip.seconds - WINDOW + 1e-6, WINDOW).tolist()
     ]
     if not windows:
         return {"speaker_bits_1s": missing(f"needs clips of {WINDOW:g} s and more whose speaker is named")}
-    told = held_out.told(
+    asked = Asked(
         [segments(clip.codes, rates, start, start + WINDOW) for clip, start in windows],
         [clip.clip.speaker for clip, _ in windows],
         [_reading(clip) for clip, _ in windows],
-        seed,
+        "speakers",
     )
-    return {"speaker_bits_1s": _held_out(told.bits, "speakers")}
+    return {"speaker_bits_1s": asked.told(seed)}
 
 
 def _reading(clip: Encoded) -> str:
@@ -81,21 +82,37 @@ def _reading(clip: Encoded) -> str:
     return f"{clip.clip.speaker}\0{text}" if clip.clip.speaker and text else clip.clip.id
 
 
-def _held_out(value: float, what: str) -> Scored:
-    if math.isnan(value):
-        return missing(f"needs two {what} and {held_out.FOLDS} clips at least, to learn from some what the others tell")
-    return Scored(Score(value))
+@dataclass(frozen=True)
+class Asked:
+    """Segments, of each the codes of every table, and what they are to tell; a group, of readings that are alike, stays together."""
+
+    segments: Sequence[Sequence[np.ndarray]]
+    labels: Sequence[str]
+    groups: Sequence[str]
+    what: str
+
+    def told(self, seed: int, factor: float = 1.0) -> Scored:
+        """Bits a segment, times a factor: of all codes together, and of each table's by themselves."""
+        whole = self._bits(self.segments, seed)
+        if math.isnan(whole):
+            return missing(f"needs two {self.what} and {held_out.FOLDS} clips at least, to learn from some what the others tell")
+        tables = range(len(self.segments[0]))
+        each = [self._bits([[codes[k]] for codes in self.segments], seed) for k in tables] if len(tables) > 1 else [whole]
+        return Scored(Score(factor * whole), tuple(Score(factor * bits) for bits in each))
+
+    def _bits(self, segments: Sequence[Sequence[np.ndarray]], seed: int) -> float:
+        return held_out.told(segments, self.labels, self.groups, seed).bits
 
 
 def abx_scores(clips: Sequence[Encoded], rates: Sequence[float], seed: int) -> Scores:
     """The ABX columns."""
-    items = [(clip, item) for clip in clips if clip.alignment and clip.clip.speaker for item in clip.alignment.items]
+    items = [(clip, item) for clip in clips if clip.alignment for item in clip.alignment.items if _voice(clip, item)]
     if not items:
         note = NO_PHONES if not any(clip.alignment for clip in clips) else "needs triphones of named speakers"
         return dict.fromkeys(ABX_COLUMNS, missing(note))
     fastest = max(rates)
     counted = [(clip, item, codes) for clip, item in items if (codes := _codes_in(item, clip.seconds, fastest)) >= 2]
-    tokens = [abx.Token(clip.clip.speaker, item.name, (item.before, item.after), _coded(clip, rates, item)) for clip, item, _ in counted]
+    tokens = [abx.Token(_voice(clip, item), item.name, (item.before, item.after), _coded(clip, rates, item)) for clip, item, _ in counted]
     return {
         "abx_within": _abx(tokens, abx.within(tokens, seed), len(rates)),
         "abx_across": _abx(tokens, abx.across(tokens, seed), len(rates)),
@@ -104,6 +121,10 @@ def abx_scores(clips: Sequence[Encoded], rates: Sequence[float], seed: int) -> S
         else missing("no item has 2 codes"),
         "abx_excluded": Scored(Score(float(len(items) - len(counted)))),
     }
+
+
+def _voice(clip: Encoded, item: Item) -> str:
+    return clip.clip.speaker or item.speaker
 
 
 def _codes_in(item: Item, seconds: float, rate: float) -> int:

@@ -98,7 +98,7 @@ def test_what_is_wrong_in_a_file_is_said_with_its_name(tmp_path: Path, name: str
 
 def test_a_file_of_items_has_items_and_no_phones(tmp_path: Path) -> None:
     found = read(clip(tmp_path / "a.item", ITEMS))
-    assert found and found.phones == () and found.items == (Item("AH", "B", "T", 0.1, 0.4),)
+    assert found and found.phones == () and found.items == (Item("AH", "B", "T", 0.1, 0.4, "s1"),)
 
 
 def test_triphones_have_no_silence_and_no_gap() -> None:

@@ -189,23 +189,72 @@ def test_a_codebook_of_one_code_shares_nothing(sung: Path) -> None:
     assert math.isnan(pooled(found)["shared_share"]) and "one code alone is in use" in note(found, "shared_share")
 
 
+def spoken_tones(rng: np.random.Generator, number: int) -> tuple[list[int], np.ndarray]:
+    """A clip of 20 phones of a tenth of a second, each a tone."""
+    tones = (np.cumsum(rng.integers(1, 4, 20)) % 4).tolist()  # no two alike in a row: warping would make one of them
+    return tones, melody(tones, 0.1) + 1e-3 * np.random.default_rng(number).standard_normal(20 * 1600)
+
+
+def aligned(folder: Path, clips: Sequence[tuple[str, str, np.ndarray]], name: str, lines: Sequence[str]) -> Path:
+    """Clips whose manifest names a file of alignments."""
+    data(folder, clips)
+    (folder / name).write_text("\n".join(lines))
+    manifest = folder / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace('"domain"', f'"alignment": "{name}", "domain"'))
+    return folder
+
+
 def test_phones_as_codes_are_told_apart_and_random_codes_are_not(tmp_path: Path) -> None:
-    """The audio is a tone for each phone, 20 to a clip, as the alignment says."""
     rng, clips, lines = np.random.default_rng(2), [], []
     for i in range(24):
-        tones = (np.cumsum(rng.integers(1, 4, 20)) % 4).tolist()  # no two alike in a row: warping would make one of them
-        clips.append((f"s{i % 3}", "", melody(tones, 0.1) + 1e-3 * rng.standard_normal(20 * 1600)))
+        tones, wav = spoken_tones(rng, i)
+        clips.append((f"s{i % 3}", "", wav))
         lines += [f"{i:02} 1 {k / 10} 0.1 {'abcd'[tone]}" for k, tone in enumerate(tones)]
-    folder = data(tmp_path / "d", clips)
-    (folder / "phones.ctm").write_text("\n".join(lines))
-    manifest = folder / "manifest.jsonl"
-    manifest.write_text(manifest.read_text().replace('"domain"', '"alignment": "phones.ctm", "domain"'))
+    folder = aligned(tmp_path / "d", clips, "phones.ctm", lines)
     found, chance = pooled(ran(folder, variant(tones_heard, 16))), pooled(ran(folder, variant(random_codes, 16), "random"))
     assert found["pnmi"] > 0.95 and found["phone_purity"] > 0.95 and found["abx_within"] < 0.01 and found["abx_across"] < 0.01
     assert found["phone_bits_per_s"] == pytest.approx(10 * 2, rel=0.1) and found["abx_codes_per_item"] == pytest.approx(15, abs=1)
+    assert found["phone_bits_per_s_cb1"] == found["phone_bits_per_s"]
     assert abs(chance["pnmi"]) < 0.02 and abs(chance["phone_bits_per_s"]) < 0.5
     assert chance["abx_within"] == pytest.approx(0.5, abs=0.03) and chance["abx_across"] == pytest.approx(0.5, abs=0.03)
     assert abs(chance["speaker_bits_1s"]) < 0.15
+
+
+def test_of_two_codebooks_each_says_what_it_tells_by_itself(tmp_path: Path) -> None:
+    """The first hears tones, the second the channel's hum: one a voice."""
+    rng, clips, lines = np.random.default_rng(2), [], []
+    for i in range(24):
+        tones, wav = spoken_tones(rng, i)
+        clips.append((f"s{i % 3}", "", wav + 2.0 * (i % 3)))
+        lines += [f"{i:02} 1 {k / 10} 0.1 {'abcd'[tone]}" for k, tone in enumerate(tones)]
+
+    class Both(Plain):
+        def encode(self, wav: Tensor) -> Tensor:
+            hum = (wav[:, :, ::320].mean(-1, keepdim=True) / 2).round()
+            tones = tones_heard(wav - 2 * hum)
+            return torch.cat([tones, hum.long().expand_as(tones)], 1)
+
+    two = Variant(Spec("both", "v", RATE, (Codebook(16, 50.0), Codebook(3, 50.0)), decodes=False), Both)
+    found = pooled(ran(aligned(tmp_path / "d", clips, "phones.ctm", lines), two))
+    assert found["phone_bits_per_s"] == pytest.approx(20, rel=0.1)
+    assert found["phone_bits_per_s_cb1"] == pytest.approx(20, rel=0.1) and abs(found["phone_bits_per_s_cb2"]) < 0.5
+    # a little more than log2 3: of 24 clips the shares of the voices differ from fold to fold
+    assert found["speaker_bits_1s"] == pytest.approx(math.log2(3), rel=0.15)
+    assert found["speaker_bits_1s_cb2"] == pytest.approx(math.log2(3), rel=0.15) and abs(found["speaker_bits_1s_cb1"]) < 0.15
+
+
+def test_a_file_of_items_is_the_abx_test_and_says_who_speaks_where_the_manifest_does_not(tmp_path: Path) -> None:
+    rng, clips, lines = np.random.default_rng(2), [], ["#file onset offset #phone prev-phone next-phone speaker"]
+    for i in range(24):
+        tones, wav = spoken_tones(rng, i)
+        clips.append(("", "", wav))
+        said = ["abcd"[tone] for tone in tones]
+        for k in range(1, 19):
+            lines.append(f"{i:02} {(k - 1) / 10:.1f} {(k + 2) / 10:.1f} {said[k]} {said[k - 1]} {said[k + 1]} s{i % 3}")
+    found = ran(aligned(tmp_path / "d", clips, "triphones.item", lines), variant(tones_heard, 16))
+    assert pooled(found)["abx_within"] < 0.01 and pooled(found)["abx_across"] < 0.01
+    assert pooled(found)["abx_codes_per_item"] == pytest.approx(15, abs=1)
+    assert math.isnan(pooled(found)["phone_bits_per_s"]) and "alignment" in note(found, "phone_bits_per_s")
 
 
 def test_the_controls_are_the_floor_and_the_ceiling_of_the_bundled_corpus(tmp_path: Path) -> None:
