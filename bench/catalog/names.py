@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import os
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from bench.api import UserError, Variant
 from bench.catalog import index
@@ -53,7 +53,8 @@ def suites() -> list[str]:
 
 def split(words: Sequence[str]) -> list[str]:
     """The parts of comma lists; a path that exists stays whole."""
-    parts = [[word] if Path(word).exists() else [part.strip() for part in word.split(",")] for word in words]
+    # Path.exists would raise for a list that is longer than a file's name may be
+    parts = [[word] if os.path.exists(word) else [part.strip() for part in word.split(",")] for word in words]
     found = [part for several in parts for part in several if part]
     if not found:
         raise UserError("no name is given: write as mimi or mimi,opus@12kbps")

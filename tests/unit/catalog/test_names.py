@@ -72,6 +72,11 @@ def test_a_path_with_a_comma_is_one_name(tmp_path: Path) -> None:
     assert names.tokenizers([str(path)]) == [str(path)]
 
 
+def test_a_list_may_be_longer_than_a_files_name() -> None:
+    every = names.labels()
+    assert len(",".join(every)) > 255 and names.tokenizers([",".join(every)]) == every
+
+
 def test_every_hub_id_is_of_a_variant_that_is_there() -> None:
     assert set(names.hub_ids().values()) <= set(names.labels())
     assert all(name.count("/") == 1 for name in names.hub_ids())
