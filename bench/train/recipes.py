@@ -52,6 +52,17 @@ RECIPES: dict[str, Recipe] = {
 # A run from trained weights learns with discriminators, where its family has a recipe here. The losses have shares of the gradient: by
 # their own sizes that of the log-mel distance is nine times as long as all that discriminators say (shipped wavtokenizer, 150 steps).
 FURTHER: dict[str, Recipe] = {
+    # Distill-MOS of 12 speakers held out of the training data: +.24 in 2,400 of 6,000 steps; +.11 in 3,000 without periods and with an
+    # encoder that stands still
+    "encodec": Recipe(
+        plain=0,
+        start=200,
+        refit=1200,
+        bypass=0.0,
+        rate=3e-4,
+        loss=LossConfig(balance=0.2, mel=1.5, stft=0.5, wave=0.1, adversarial=1.0, features=3.0),
+        adversarial=AdversarialConfig(start=0, alone=100),
+    ),
     "wavtokenizer": Recipe(
         plain=0,
         bypass=0.0,
