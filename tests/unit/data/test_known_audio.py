@@ -172,7 +172,7 @@ def test_clips_stay_on_the_disk_and_outlive_their_file(tmp_path: Path, cache: Pa
     place.unlink()
     assert new == known and len({clip.sha256 for clip in known}) == MANY
     elsewhere = copy.deepcopy(known[5:9])  # as another process gets them
-    assert elsewhere == new[5:9] and isinstance(elsewhere.lines, bytes)
+    assert elsewhere == new[5:9] and isinstance(elsewhere, Clips) and isinstance(elsewhere.lines, bytes)
 
 
 def test_small_data_leave_nothing_in_the_cache(tmp_path: Path, cache: Path) -> None:
@@ -233,6 +233,7 @@ def test_packed_clips_are_the_clips() -> None:
 
 def test_packed_clips_take_a_tenth_of_what_objects_take() -> None:
     clips: Clips = packed((Clip(f"{i:06}.wav", Path(f"/data/{i:06}.wav"), f"{i:064x}", speaker="anna") for i in range(2000)), Path("/data"))
+    assert isinstance(clips.lines, bytes) and isinstance(clips.hashes, bytes)
     assert (len(clips.lines) + len(clips.hashes) + 8 * len(clips.ends)) / len(clips) < 100
 
 

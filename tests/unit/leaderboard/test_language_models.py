@@ -1,5 +1,6 @@
 """The table for language models: what has rows is shown, what has none is named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bench.compare.fronts import NO_INTERVAL
@@ -99,7 +100,7 @@ def test_the_ranks_say_which_leads_and_which_beaten_tokenizers_are_told_apart() 
 def test_what_a_run_of_lm_took_is_told_where_it_was_noted() -> None:
     runs = [codes("mimi@24khz", 100.0, 9.0), codes("hubert_kmeans@base-l9-km500", 500.0, 20.0)]
     runs += [lm("mimi@24khz", 900.0), lm("hubert_kmeans@base-l9-km500", 200.0)]
-    runs[2].record["cpu_seconds"] = 90.0
+    runs[2] = replace(runs[2], record={**runs[2].record, "cpu_seconds": 90.0})
     hubert, mimi = table(boards(runs)).lines
     assert mimi.minutes.mean == "1.5" and hubert.minutes.state == "not run" and "in one go" in hubert.minutes.why
     assert [line.minutes.state for line in table(three(with_lm=False)).lines] == ["not run", "not run"]

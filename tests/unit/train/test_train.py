@@ -234,6 +234,7 @@ def test_a_settled_run_may_go_through_the_same_batches_and_search_each_once(
 
     def counted(self: nn.Module, x: Tensor, levels: int) -> Tensor:
         nonlocal searched
+        assert isinstance(self, kind)
         searched += self.training or x.shape[0] == QUICK.batch
         return plain(self, x, levels)
 

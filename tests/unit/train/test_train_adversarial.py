@@ -49,7 +49,9 @@ def test_plain_convolutions_of_every_such_frame_are_a_dilated_one(dilation: int,
     found, wanted = dilated(plain, x, dilation), whole(x)
     torch.testing.assert_close(found, wanted)
     given = torch.randn_like(wanted)
-    for mine, theirs in zip(*(torch.autograd.grad(y, c.parameters(), given) for y, c in ((found, plain), (wanted, whole))), strict=True):
+    for mine, theirs in zip(
+        *(torch.autograd.grad(y, list(c.parameters()), given) for y, c in ((found, plain), (wanted, whole))), strict=True
+    ):
         torch.testing.assert_close(mine, theirs)
 
 
