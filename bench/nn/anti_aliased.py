@@ -17,13 +17,14 @@ from torch.nn import functional as F
 
 from bench.nn.causal_snake import SnakeBeta
 from bench.nn.flow import Flow
-from bench.nn.onednn import Order, convolved, joined, ordered
+from bench.nn.onednn import Order, Unordered, convolved, joined, ordered
 
 TAPS = 12
 REACH = TAPS // 4  # samples on either side that each of the two filters hears
 KAISER = 0.1102 * (2.285 * (TAPS // 2 - 1) * math.pi * 1.2 + 7.95 - 8.7)  # its shape, for a transition of 0.6 of the original rate
 
 Phases = tuple[Tensor, Tensor]
+Filters = tuple[Tensor | Unordered, Tensor | Unordered]
 
 
 def low_pass() -> Tensor:
@@ -64,7 +65,7 @@ class AntiAliased(nn.Module):
         even, odd = self._weights(x, 1, decimating)
         return depthwise(b[..., :-1], odd, onto=depthwise(a[..., 1:], even))
 
-    def _weights(self, x: Tensor, at: int, phases: Callable[[Tensor, int], Phases]) -> Phases:
+    def _weights(self, x: Tensor, at: int, phases: Callable[[Tensor, int], Phases]) -> Filters:
         """Of the filter up (0) or down (1), in oneDNN's order where x takes its path."""
         order, filter = self.orders[at], (self.up, self.down)[at]
         if not order.serves(x):
@@ -96,14 +97,14 @@ def decimating(filter: Tensor, channels: int) -> Phases:
     return filter[..., 1::2].expand(channels, 1, -1), filter[..., 0::2].expand(channels, 1, -1)
 
 
-def _ordered(filter: Tensor, phases: Callable[[Tensor, int], Phases], channels: int) -> Phases:
+def _ordered(filter: Tensor, phases: Callable[[Tensor, int], Phases], channels: int) -> Filters:
     even, odd = (ordered(weight.contiguous(), groups=channels) for weight in phases(filter, channels))
     return even, odd
 
 
-def depthwise(x: Tensor, weight: Tensor, onto: Tensor | None = None) -> Tensor:
+def depthwise(x: Tensor, weight: Tensor | Unordered, onto: Tensor | None = None) -> Tensor:
     """x [B, C, T] through one filter for each channel, without padding, added to `onto`, which may be overwritten."""
-    if weight.is_mkldnn:
+    if isinstance(weight, Unordered) or weight.is_mkldnn:
         return convolved(x, weight, None, onto=onto, groups=x.shape[1])
     y = F.conv1d(x, weight, groups=x.shape[1])
     return y if onto is None else onto + y

@@ -13,9 +13,9 @@ from itertools import groupby
 
 from torch import Tensor, nn
 
-from bench.nn.onednn import for_onednn, joined
+from bench.nn.onednn import WIDE, for_onednn, joined
 
-CACHED = 100_000  # floats of a piece: a core's second-level cache holds a few of them
+CACHED = 100_000 if WIDE else 400_000  # floats of a piece: a core's second-level cache holds a few; without AVX-512 long ones gain more
 LEAST = 128  # samples of a piece: more than the layers of a stage keep
 WHOLE = 1 << 40  # samples of a piece: all that there are
 A_CHANNEL = 2  # samples of a piece for each channel, at least: or the weights are read too often

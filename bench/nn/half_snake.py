@@ -13,14 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.conv import CausalConv1d, Memory
 from bench.nn.flow import samples
-from bench.nn.onednn import Order, convolved, for_onednn, joined, ordered
+from bench.nn.onednn import Order, convolved, for_onednn, joined, ordered, sine_
 from bench.nn.seanet import through
 from bench.nn.stream import in_pieces
 
@@ -133,11 +132,7 @@ class HalfSnake(nn.Module):
             return torch.cat([waves, F.leaky_relu(x[:, half:], SLOPE)], dim=1)
         rows = x.transpose(1, 2)
         result = F.leaky_relu(rows, SLOPE)
-        sine = rows[..., :half] * self.alpha
-        if sine.dtype == torch.float32:
-            np.sin(sine.numpy(), out=sine.numpy())  # torch's takes three times as long
-        else:
-            sine.sin_()
+        sine = sine_(rows[..., :half] * self.alpha)
         result[..., :half] = torch.addcmul(rows[..., :half], sine.square_(), height)
         return result.transpose(1, 2)
 

@@ -54,16 +54,38 @@ def no_grad() -> Iterator[None]:
 def test_a_convolution_is_torchs_whichever_order_the_processor_wants(one_order: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onednn, "ONE_ORDER", one_order)
     monkeypatch.setattr(onednn, "UNFOLDED", 3000)  # so that long signals are unfolded piece by piece
-    for stride, dilation, padding, taps in ((1, 1, 0, 7), (1, 3, 2, 3), (4, 1, 0, 8), (5, 2, 3, 5), (2, 1, 0, 1)):
+    ways = {"unfolded": 0, "plain": 0}
+    for name, module, way in (("_unfolded", onednn, "unfolded"), ("conv2d", nn.functional, "plain")):
+        monkeypatch.setattr(module, name, counted(getattr(module, name), ways, way))
+    for stride, dilation, padding, taps in ((1, 1, 0, 7), (1, 3, 2, 3), (1, 1, 1, 2), (4, 1, 0, 8), (5, 2, 3, 5), (2, 1, 0, 1)):
         weight, bias = random(48, 64, taps), random(48)
         kept = onednn.ordered(weight, stride, dilation)
-        assert (kept.ndim == 2) is (not one_order and taps * 48 * 64 > onednn.FEW)
-        for length in (19, 20, 57):
-            x = random(2, 64, length)
+        assert isinstance(kept, onednn.Unordered) is not one_order
+        for length in (19, 20, 57, 500):
+            x, before = random(2, 64, length), dict(ways)
             wanted = nn.functional.conv1d(x, weight, bias, stride, padding, dilation)
             torch.testing.assert_close(onednn.convolved(x, kept, bias, stride, dilation, padding=padding), wanted, rtol=1e-4, atol=1e-4)
             added = onednn.convolved(x, kept, bias, stride, dilation, wanted.clone(), padding)
             torch.testing.assert_close(added, 2 * wanted, rtol=1e-4, atol=1e-4)
+            way = "" if one_order else "plain" if stride == 1 and taps > 2 and length == 500 else "unfolded"
+            assert {name: ways[name] - before[name] for name in ways} == {name: 2 * (name == way) for name in ways}
+
+
+@pytest.mark.parametrize("one_order", [True, False])
+def test_a_small_weight_is_never_put_in_an_order_that_is_not_the_right_one(one_order: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "ONE_ORDER", one_order)
+    weight, bias, x = random(96, 1, 7), random(96), random(1, 1, 300)
+    kept = onednn.ordered(weight)
+    assert (isinstance(kept, onednn.Unordered) and kept.matrix is None) is not one_order
+    torch.testing.assert_close(onednn.convolved(x, kept, bias), nn.functional.conv1d(x, weight, bias), rtol=1e-4, atol=1e-5)
+
+
+def counted(function: Callable[..., Tensor], counts: dict[str, int], name: str) -> Callable[..., Tensor]:
+    def called(*given, **named) -> Tensor:
+        counts[name] += 1
+        return function(*given, **named)
+
+    return called
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
