@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Audio, Clip, UserError
-from bench.data.decoders import MAX_SECONDS, BadAudio, Decoded, decode
+from bench.data.decoders import WHOLE, BadAudio, Decoded, Limits, decode
 from bench.data.folders import content_of
 from bench.data.headers import mended
 from bench.data.joined_files import parts, without_tag
@@ -34,15 +34,15 @@ def resample(wav: Tensor, source: int, target: int) -> Tensor:
     return out.reshape(*wav.shape[:-1], length).contiguous()
 
 
-def decode_file(content: bytes, name: str) -> Audio:
+def decode_file(content: bytes, name: str, limits: Limits = WHOLE) -> Audio:
     """The bytes of an audio file -> Audio, with a note on what is odd in it. Raises BadAudio where there is nothing for a codec."""
     try:
-        return _decoded(content)
+        return _decoded(content, limits)
     except BadAudio as error:
         raise BadAudio(f"{name} {error}") from error
 
 
-def _decoded(content: bytes) -> Audio:
+def _decoded(content: bytes, limits: Limits) -> Audio:
     if content.startswith(LFS):
         raise BadAudio("cannot be read as audio: it is a Git LFS pointer to it, fetch it with git lfs pull")
     files = parts(without_tag(content))
@@ -51,7 +51,7 @@ def _decoded(content: bytes) -> Audio:
     for number, part in enumerate(files, 1):
         whole = mended(part)
         try:
-            found = decode(whole.content)
+            found = decode(whole.content, limits)
         except BadAudio as error:
             if len(files) == 1:
                 raise
@@ -60,21 +60,21 @@ def _decoded(content: bytes) -> Audio:
         notes += [note for note in (whole.note, losses(part) if part.startswith(b"OggS") else "", *found.notes) if note]
     if not stretches:
         raise BadAudio("; ".join(("holds no samples", *notes)))
-    audio = _in_a_row(stretches, notes)
+    audio = _in_a_row(stretches, notes, limits)
     if not bool(torch.isfinite(audio.wav).all()):
         raise BadAudio("holds NaN or infinite samples")
     return Audio(audio.wav, audio.sample_rate, "; ".join(dict.fromkeys((*notes, *_level(audio.wav)))))
 
 
-def _in_a_row(stretches: list[Audio], notes: list[str]) -> Audio:
+def _in_a_row(stretches: list[Audio], notes: list[str], limits: Limits) -> Audio:
     """All of them in the form of the first."""
     first = stretches[0]
     rate, channels = first.sample_rate, first.wav.shape[0]
     if any((audio.sample_rate, audio.wav.shape[0]) != (rate, channels) for audio in stretches):
         notes.append(f"its rate or its channels change: all is brought to {rate} Hz and {channels} of the beginning")
     wavs = [resample(to_channels(audio.wav, channels), audio.sample_rate, rate) for audio in stretches]
-    if sum(wav.shape[-1] for wav in wavs) > MAX_SECONDS * rate:
-        raise BadAudio(f"is {sum(wav.shape[-1] for wav in wavs) / rate:.0f} s long, the limit is {MAX_SECONDS:.0f} s: split it")
+    count = sum(wav.shape[-1] for wav in wavs)
+    limits.refuse(count, rate, channels, f"{count / rate:.0f}")
     return Audio(torch.cat(wavs, -1) if len(wavs) > 1 else wavs[0], rate)
 
 
@@ -107,7 +107,7 @@ def mixed(audio: Audio, channels: int) -> Audio:
     return Audio(wav, audio.sample_rate, audio.note)
 
 
-def read_clip(clip: Clip) -> Audio:
+def read_clip(clip: Clip, limits: Limits = WHOLE) -> Audio:
     """The audio of a clip, its sha256 checked. Raises UserError where the file is not what the manifest says, else BadAudio."""
     try:
         content = content_of(clip.path, clip.span)
@@ -119,7 +119,7 @@ def read_clip(clip: Clip) -> Audio:
             f"{clip.path}: sha256 is {found[:16]}..., {clip.sha256[:16]}... was stated or noted: fetch the file again, correct the "
             "manifest, or give --verify where its time of change is not to be trusted"
         )
-    return decode_file(content, clip.path.name if clip.span is None else f"{clip.path.name}: {clip.id}")
+    return decode_file(content, clip.path.name if clip.span is None else f"{clip.path.name}: {clip.id}", limits)
 
 
 def to_channels(wav: Tensor, channels: int) -> Tensor:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from av import AudioFrame
     from av.container import InputContainer
 
-MAX_SECONDS = 600.0  # a clip that is longer would need more memory than a machine has to give
-MAX_SAMPLES = 2**28  # of all channels: 1 GiB
 RATES = (1_000, 1_000_000)  # Hz; what states less or more is damaged
 _BLOCK = 2**20
 _NOWHERE = logging.NullHandler()
@@ -51,6 +49,26 @@ _KNOWS_LENGTH = (
 )  # demuxers that state a length they read, and do not guess one
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How long a file may be; `mend` is what to do about one that is longer."""
+
+    seconds: float
+    samples: int  # of all channels, 4 bytes each
+    mend: str = "split it"
+
+    def refuse(self, count: int, rate: int, channels: int, length: str) -> None:
+        """BadAudio, which says how long the file is, where it has so many samples of each channel or more, and that is too many."""
+        if count > self.seconds * rate:
+            raise BadAudio(f"is {length} s long, the limit is {self.seconds:.0f} s: {self.mend}")
+        if count * channels > self.samples:
+            raise BadAudio(f"is {length} s long and holds more than {self.samples} samples: split it")
+
+
+WHOLE = Limits(600.0, 2**28)  # of a clip that is coded or scored whole: a longer one would need more memory than a machine has to give
+IN_PIECES = Limits(86_400.0, 2**30)  # of one that a tokenizer is given in pieces
+
+
 class BadAudio(ValueError):
     """A file that holds no usable audio; its text becomes the note of the clip's missing scores."""
 
@@ -71,39 +89,40 @@ class _Bytes(io.BytesIO):
         return super().seek(min(max(0, start + offset), 2**62))
 
 
-def decode(content: bytes) -> Decoded:
+def decode(content: bytes, limits: Limits = WHOLE) -> Decoded:
     """The samples of one file. Raises BadAudio, whose text has no name in it."""
     if _LIBSNDFILE.match(content) is None or _MPEG_IN_WAV.search(content):
-        return _ffmpeg(content)
+        return _ffmpeg(content, limits)
     try:
         file = soundfile.SoundFile(_Bytes(content))
     except soundfile.LibsndfileError as error:
-        return _otherwise(content, error, [])
+        return _otherwise(content, limits, error, [])
     try:
         with file:
-            return _libsndfile(file)
+            return _libsndfile(file, limits)
     except soundfile.LibsndfileError as error:
-        return _otherwise(content, error, [f"libsndfile says: {error.error_string}"])
+        return _otherwise(content, limits, error, [f"libsndfile says: {error.error_string}"])
 
 
-def _otherwise(content: bytes, error: soundfile.LibsndfileError, notes: list[str]) -> Decoded:
+def _otherwise(content: bytes, limits: Limits, error: soundfile.LibsndfileError, notes: list[str]) -> Decoded:
     """What FFmpeg makes of a file that libsndfile does not know, or broke off in."""
     try:
-        found = _ffmpeg(content)
+        found = _ffmpeg(content, limits)
     except BadAudio as other:
         raise BadAudio(f"cannot be read as audio: {error.error_string}") from other
     return Decoded(found.stretches, [*notes, *found.notes])
 
 
-def _libsndfile(file: soundfile.SoundFile) -> Decoded:
+def _libsndfile(file: soundfile.SoundFile, limits: Limits) -> Decoded:
     _refuse(file.samplerate, file.channels)
-    limit = min(int(MAX_SECONDS * file.samplerate), MAX_SAMPLES // file.channels)
+    limit = min(int(limits.seconds * file.samplerate), limits.samples // file.channels)
     blocks, count = [], 0
     while len(block := file.read(min(_BLOCK, limit + 1 - count), dtype="float32", always_2d=True)):  # a number: not all can be sought in
         blocks.append(block)
         count += len(block)
         if count > limit:
-            _too_long(file.frames if file.frames < 2**40 else count, file.samplerate, count)
+            stated = file.frames if file.frames < 2**40 else count
+            limits.refuse(count, file.samplerate, file.channels, f"{stated / file.samplerate:.0f}")
     wav = torch.from_numpy(np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)).T.contiguous()
     stated = file.frames if 0 < file.frames < 2**40 else count
     return Decoded([Audio(wav, file.samplerate)], _shorter(stated / file.samplerate, count / file.samplerate))
@@ -116,12 +135,6 @@ def _refuse(rate: int, channels: int) -> None:
         raise BadAudio(f"states {channels} channels")
 
 
-def _too_long(frames: int, rate: int, count: int) -> None:
-    if count > MAX_SECONDS * rate:
-        raise BadAudio(f"is {frames / rate:.0f} s long, the limit is {MAX_SECONDS:.0f} s: split it")
-    raise BadAudio(f"holds more than {MAX_SAMPLES} samples: split it")
-
-
 def _shorter(stated: float, found: float) -> list[str]:
     """A note where a file gives less than it says, both in s."""
     if found >= stated - max(0.1, 0.01 * stated):
@@ -129,7 +142,7 @@ def _shorter(stated: float, found: float) -> list[str]:
     return [f"its header states {stated:.2f} s, and {found:.2f} s are there"]
 
 
-def _ffmpeg(content: bytes) -> Decoded:
+def _ffmpeg(content: bytes, limits: Limits) -> Decoded:
     import av
     from av import logging as log
 
@@ -140,7 +153,7 @@ def _ffmpeg(content: bytes) -> Decoded:
     with log.Capture(local=True) as said:
         try:
             with av.open(_Bytes(content), "r", options=options, metadata_errors="ignore") as container:
-                found = _heard(container, content)
+                found = _heard(container, content, limits)
         except BadAudio:
             raise
         except Exception as error:  # FFmpeg's own errors, and whatever its binding makes of a damaged file: it is told, and costs the clip
@@ -155,11 +168,11 @@ def _distinct(said: list[tuple[int, str, str]]) -> list[str]:
     return [f"FFmpeg says: {line}" for line in list(lines)[:2]]
 
 
-def _heard(container: InputContainer, content: bytes) -> Decoded:
+def _heard(container: InputContainer, content: bytes, limits: Limits) -> Decoded:
     if not container.streams.audio:
         raise BadAudio("holds no audio track")
     tracks, troubles = len(container.streams.audio), _Troubles()
-    stretches = _stretches(_frames(container, troubles))
+    stretches = _stretches(_frames(container, troubles), limits)
     seconds = sum(audio.wav.shape[-1] / audio.sample_rate for audio in stretches)
     notes = [f"{tracks} audio tracks, the first is heard"] * (tracks > 1)
     if troubles.packets:
@@ -197,7 +210,7 @@ def _frames(container: InputContainer, troubles: _Troubles) -> Iterator[AudioFra
             troubles.words = error.strerror or type(error).__name__
 
 
-def _stretches(frames: Iterator[AudioFrame]) -> list[Audio]:
+def _stretches(frames: Iterator[AudioFrame], limits: Limits) -> list[Audio]:
     """Frames side by side that are of one rate, of as many channels and of one kind of sample."""
     groups: list[tuple[tuple[int, int, np.dtype], list[np.ndarray]]] = []
     count = 0
@@ -209,8 +222,7 @@ def _stretches(frames: Iterator[AudioFrame]) -> list[Audio]:
             groups.append((kind, []))
         groups[-1][1].append(array)
         count += array.shape[-1]
-        if count > MAX_SECONDS * rate or count * array.shape[0] > MAX_SAMPLES:
-            raise BadAudio(f"is more than {min(MAX_SECONDS, count / rate):.0f} s long, which is the limit: split it")
+        limits.refuse(count, rate, array.shape[0], f"more than {min(limits.seconds, count / rate):.0f}")
     return [Audio(_scaled(np.concatenate(arrays, -1)), kind[0]) for kind, arrays in groups]
 
 

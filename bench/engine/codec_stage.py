@@ -34,6 +34,7 @@ from bench.api import (
     Trial,
 )
 from bench.data.audio import BadAudio, mixed, read_clip, resample
+from bench.data.decoders import WHOLE, Limits
 from bench.engine.worker_threads import ahead, staged
 from bench.plugins import boundary
 from bench.plugins.calls import seed_of
@@ -55,15 +56,16 @@ def reconstructions(
     batch: int = 0,
     decode: bool = True,
     seed: int = 0,
+    limits: Limits = WHOLE,
 ) -> Iterator[Reconstruction]:
     """Every clip through the tokenizer, in the order of completion; holds a handful of clips in memory, however many there are.
 
     `load` gives an instance to each thread. `partner`: for the shuffled floor, the clip that is encoded in place of each.
     `batch_seconds` of padded audio make a batch, 0: every clip goes alone; None: what is faster on the device. `batch`: at most so many
     clips, 0: as many as that. Without `decode`, and of a tokenizer that gives tokens only, est has no samples; codes, tokens, bits and
-    seconds are the same. `seed`: the run's, for the noise that decoders draw.
+    seconds are the same. `seed`: the run's, for the noise that decoders draw. `limits`: of the clips' files.
     """
-    source = _read(spec, clips, partner)
+    source = _read(spec, clips, partner, limits)
     if spec.durations:  # clips of one length have unlike numbers of frames
         batch_seconds = 0.0
     if batch_seconds is None:
@@ -139,17 +141,17 @@ def own(load: Callable[[], Tokenizer], device: str) -> Tokenizer:
     return load()
 
 
-def _read(spec: Spec, clips: Iterable[Clip], partner: Mapping[str, Clip] | None) -> Iterator[Given]:
-    return (_load(spec, clip, clip if partner is None else partner.get(clip.id)) for clip in clips)
+def _read(spec: Spec, clips: Iterable[Clip], partner: Mapping[str, Clip] | None, limits: Limits = WHOLE) -> Iterator[Given]:
+    return (_load(spec, clip, clip if partner is None else partner.get(clip.id), limits) for clip in clips)
 
 
-def _load(spec: Spec, clip: Clip, encoded: Clip | None) -> Given:
+def _load(spec: Spec, clip: Clip, encoded: Clip | None, limits: Limits) -> Given:
     nothing = torch.zeros(spec.channels, 0)
     try:
         if encoded is None:
             raise BadAudio("no other clip of this domain to replace it")
-        ref = mixed(read_clip(clip), spec.channels)
-        source = ref if encoded is clip else mixed(read_clip(encoded), spec.channels)
+        ref = mixed(read_clip(clip, limits), spec.channels)
+        source = ref if encoded is clip else mixed(read_clip(encoded, limits), spec.channels)
     except BadAudio as error:
         return Given(clip, Audio(nothing, 1), nothing, 1, str(error))
     rate = spec.sample_rate or source.sample_rate

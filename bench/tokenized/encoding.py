@@ -14,7 +14,7 @@ from bench.api import Clip, Data, Reconstruction
 from bench.data import RESAMPLER
 from bench.engine.codec_stage import WINDOW, reconstructions
 from bench.tokenized import record, shards, streams
-from bench.tokenized.pieces import in_pieces, loader
+from bench.tokenized.pieces import in_pieces, limits, loader
 from bench.tokenized.record import Tokenized
 from bench.tokenized.shards import Form, Row
 from bench.tokenized.vocabulary import Vocabulary, vocabulary
@@ -128,7 +128,16 @@ class Work:
         """What all tokenizers made of each clip; one that is ahead of the other waits for it."""
         o = self.options
         made = [
-            reconstructions(one.variant.spec, loader(one.variant, o.device), clips, o.device, batch=o.batch, decode=False, seed=o.seed)
+            reconstructions(
+                one.variant.spec,
+                loader(one.variant, o.device),
+                clips,
+                o.device,
+                batch=o.batch,
+                decode=False,
+                seed=o.seed,
+                limits=limits(one.variant.spec),
+            )
             for one in self.named
         ]
         known: dict[str, dict[int, Reconstruction]] = {}

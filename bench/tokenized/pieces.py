@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bench import registry
-from bench.api import Tokenizer, UserError, Variant
+from bench.api import Spec, Tokenizer, UserError, Variant
+from bench.data import decoders
 
 
 def in_pieces(variant: Variant, seconds: float | None) -> Variant:
@@ -20,6 +21,14 @@ def in_pieces(variant: Variant, seconds: float | None) -> Variant:
     if seconds < spec.context + 1 / spec.frame_rate:
         raise UserError(f"--piece {seconds:g}: {spec.label} needs more than {spec.context + 1 / spec.frame_rate:g} s")
     return replace(variant, spec=replace(spec, longest=seconds))
+
+
+WHOLE = replace(decoders.WHOLE, mend="give --piece S, which is for longer files, or split it")
+
+
+def limits(spec: Spec) -> decoders.Limits:
+    """How long a file may be that this tokenizer is to code: a day where it is coded in pieces."""
+    return WHOLE if spec.longest is None else decoders.IN_PIECES
 
 
 def loader(variant: Variant, device: str) -> Callable[[], Tokenizer]:

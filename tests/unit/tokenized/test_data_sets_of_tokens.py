@@ -1,6 +1,7 @@
 """bench tokenize and bench detokenize: audio that comes back is decode's own, and a run that is killed ends with the same bytes."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -166,6 +167,24 @@ def test_long_audio_is_coded_in_pieces_of_the_length_asked_for(make_data: Callab
     first = codec.encode(wav[None, :, : 12 * 1920])[0].numpy()
     order = [stream["codebook"] for stream in tokens.vocabulary["streams"]]
     assert (row.tokens[:12] == first[order].T).all()
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])  # by libsndfile; by FFmpeg
+def test_files_longer_than_ten_minutes_need_pieces(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / "talks").mkdir()
+    noise = 0.1 * torch.randn(601 * 8000, generator=torch.Generator().manual_seed(0))
+    soundfile.write(tmp_path / "talks" / f"long{suffix}", noise.numpy(), 8000)
+    words = ("tokenize", tmp_path / "talks", "--tokenizer", "codec2@700c")
+    assert run(*words, "--out", tmp_path / "whole") == 1
+    (row,) = bench.load_tokens(tmp_path / "whole").rows()
+    assert "limit is 600 s: give --piece S" in row.note and not len(row.tokens)
+    assert run(*words, "--out", tmp_path / "pieces", "--piece", 60) == 0
+    (row,) = bench.load_tokens(tmp_path / "pieces").rows()
+    assert row.seams == [[60.0 * i for i in range(1, 11)]] and row.seconds == pytest.approx(601, abs=0.05)
+    spec = registry.variant("codec2@700c").spec
+    assert len(row.tokens) == math.ceil(601 * spec.frame_rate) * len(spec.codebooks)
+    assert run("detokenize", tmp_path / "pieces", "--out", tmp_path / "wav") == 0
+    assert soundfile.info(next((tmp_path / "wav").iterdir())).duration == pytest.approx(601, abs=0.05)
 
 
 @pytest.mark.parametrize("form", shards.FORMS)
