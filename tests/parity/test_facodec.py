@@ -79,8 +79,10 @@ def test_codes_voice_and_audio_equal_the_authors(pair, clips: int, samples: int)
     codes, side = model.encode(wav)
     assert codes.shape == expected.shape == (clips, 6, -(-samples // 200))
     parts = list(LEVELS.values())
+    parted = torch.zeros(expected[:, :1].shape, dtype=torch.bool)  # frames where a tie of a stream changed what the next ones look up
     for found, right, looked_up in zip(codes.split(parts, 1), expected.split(parts, 1), levels(model, wav, expected), strict=True):
-        ties(found, right, looked_up)
+        ties(found.where(~parted, right), right, looked_up)
+        parted |= (found != right).any(1, keepdim=True)
     voice = model.voice(model.latents(wav))
     torch.testing.assert_close(voice[:, :HEARD_OF_VOICE], torch.tensor(case["voice"]), rtol=0, atol=1e-5)
     audio = model.synthesis(expected, voice)
