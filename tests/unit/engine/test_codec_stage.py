@@ -219,10 +219,10 @@ def test_few_clips_are_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.M
     read = 0
     real = bench.engine.codec_stage.read_clip
 
-    def counting(clip):
+    def counting(*given):
         nonlocal read
         read += 1
-        return real(clip)
+        return real(*given)
 
     monkeypatch.setattr(bench.engine.codec_stage, "read_clip", counting)
     facts = spec()
