@@ -34,7 +34,10 @@ def add(verbs: Verbs) -> None:
     verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder for data/train-*.parquet and vocabulary.json")
     verb.add_argument("--limit", type=clips, metavar="N", help="only N clips, or a share as 10%%, spread over domains, speakers and texts")
     verb.add_argument(
-        "--piece", type=_seconds, metavar="S", help="code longer clips, and files above 600 s, in pieces of at most S seconds (default: none)"
+        "--piece",
+        type=_seconds,
+        metavar="S",
+        help="code longer clips, and files above 600 s, in pieces of at most S seconds (default: none)",
     )
     verb.add_argument("--merges", type=positive, metavar="N", help="byte pairs of --layout bpe (default: 4096)")
     verb.add_argument("--shard", type=positive, metavar="N", help="clips of a shard (default: 256)")
