@@ -58,9 +58,9 @@ class Unordered:
     plain: Tensor
     matrix: Tensor | None  # None: so few values that they are put in order at every call
 
-    def unfolds(self, outputs: int, stride: int) -> bool:
+    def unfolds(self, outputs: int) -> bool:
         """Whether so many outputs are sooner there by unfolded frames, which are copied once for each tap."""
-        return self.matrix is not None and (outputs < max(ENOUGH, self.plain.shape[1]) or stride > 1 or self.plain.shape[2] < 3)
+        return self.matrix is not None and outputs < max(ENOUGH, self.plain.shape[1])
 
 
 class Order:
@@ -101,11 +101,12 @@ class Order:
 
 def ordered(weight: Tensor, stride: int = 1, dilation: int = 1, groups: int = 1) -> Tensor | Unordered:
     """A convolution's weight [out, in / groups, k] in oneDNN's order, as `convolved` wants it: of one tap as a matrix [out, in]."""
-    if groups == 1 and (weight.shape[2] == stride == 1 or not ONE_ORDER):
-        if weight.numel() <= FEW and weight.shape[2] > 1:
-            return Unordered(weight, None)
+    one_tap, few = weight.shape[2] == stride == 1, weight.numel() <= FEW
+    if groups == 1 and not ONE_ORDER and few and not one_tap:
+        return Unordered(weight, None)
+    if groups == 1 and (one_tap or not ONE_ORDER):
         matrix = ordered_matrix(weight.transpose(1, 2).flatten(1).contiguous())
-        return matrix if weight.shape[2] == stride == 1 else Unordered(weight, matrix)
+        return matrix if stride > 1 or weight.shape[2] < 3 else Unordered(weight, matrix)  # those are sooner there unfolded, however many
     size = [1, weight.shape[1] * groups, 1, ROWS * stride + (weight.shape[2] - 1) * dilation]
     return torch.ops.mkldnn._reorder_convolution_weight(weight[:, :, None].contiguous(), [0, 0], [1, stride], [1, dilation], groups, size)
 
@@ -138,7 +139,7 @@ def convolved(
 ) -> Tensor:
     """Convolution of x [B, in, T] between zeros with an ordered weight, added to `onto` [B, out, T'], which may be overwritten."""
     rows = x.transpose(1, 2).contiguous()
-    if isinstance(weight, Unordered) and weight.unfolds(x.numel() // x.shape[1] // stride, stride):
+    if isinstance(weight, Unordered) and weight.unfolds(x.numel() // x.shape[1]):
         weight = cast(Tensor, weight.matrix)
     if isinstance(weight, Tensor) and weight.ndim == 2:
         return _unfolded(rows, weight, bias, stride, dilation, None if onto is None else onto.transpose(1, 2), padding).transpose(1, 2)

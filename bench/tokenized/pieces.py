@@ -16,7 +16,7 @@ def in_pieces(variant: Variant, seconds: float | None) -> Variant:
     spec = variant.spec
     if seconds is None or (spec.longest is not None and spec.longest <= seconds):
         return variant
-    if spec.sample_rate is None or not math.isfinite(spec.frame_rate):
+    if not _regular(spec):
         raise UserError(f"{spec.label}: its frames vary in length, so that it cannot be cut into pieces: leave --piece out")
     if seconds < spec.context + 1 / spec.frame_rate:
         raise UserError(f"--piece {seconds:g}: {spec.label} needs more than {spec.context + 1 / spec.frame_rate:g} s")
@@ -28,7 +28,14 @@ WHOLE = replace(decoders.WHOLE, mend="give --piece S, which is for longer files,
 
 def limits(spec: Spec) -> decoders.Limits:
     """How long a file may be that this tokenizer is to code: a day where it is coded in pieces."""
-    return WHOLE if spec.longest is None else decoders.IN_PIECES
+    if spec.longest is not None:
+        return decoders.IN_PIECES
+    return WHOLE if _regular(spec) else decoders.WHOLE
+
+
+def _regular(spec: Spec) -> bool:
+    """Whether it is known where its frames lie, so that it can be given pieces."""
+    return spec.sample_rate is not None and math.isfinite(spec.frame_rate)
 
 
 def loader(variant: Variant, device: str) -> Callable[[], Tokenizer]:

@@ -178,6 +178,9 @@ def test_files_longer_than_ten_minutes_need_pieces(suffix: str, tmp_path: Path) 
     assert run(*words, "--out", tmp_path / "whole") == 1
     (row,) = bench.load_tokens(tmp_path / "whole").rows()
     assert "limit is 600 s: give --piece S" in row.note and not len(row.tokens)
+    assert run("tokenize", tmp_path / "talks", "--tokenizer", "opus@6kbps", "--out", tmp_path / "packets") == 1
+    (row,) = bench.load_tokens(tmp_path / "packets").rows()
+    assert row.note.endswith("limit is 600 s: split it")  # its frames cannot be cut
     assert run(*words, "--out", tmp_path / "pieces", "--piece", 60) == 0
     (row,) = bench.load_tokens(tmp_path / "pieces").rows()
     assert row.seams == [[60.0 * i for i in range(1, 11)]] and row.seconds == pytest.approx(601, abs=0.05)
